@@ -1,0 +1,88 @@
+//! Texts as token ids, back to back: a batch without padding.
+//!
+//! Knows nothing of models: only which positions belong to which text, and
+//! how many texts fit a budget of tokens.
+
+use std::ops::Range;
+
+/// Token ids of several texts, one after the other, with the place where each begins.
+///
+/// There is no padding, hence no attention mask: a text's rows are its own.
+/// `offsets` has one entry more than there are texts, starts at 0, rises
+/// strictly and ends at T (the `cu_seqlens` of variable-length attention).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PackedBatch {
+    ids: Vec<u32>,
+    offsets: Vec<usize>,
+}
+
+impl PackedBatch {
+    /// Packs texts in the order given. A text without a token cannot be packed and is a caller's bug.
+    ///
+    /// # Panics
+    ///
+    /// If a text has no token: every tokenizer here adds at least one special token.
+    pub fn pack<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let mut batch = PackedBatch { ids: Vec::new(), offsets: vec![0] };
+        for ids in texts {
+            assert!(!ids.is_empty(), "a text without tokens in a batch: this is a bug");
+            batch.ids.extend_from_slice(ids);
+            batch.offsets.push(batch.ids.len());
+        }
+        batch
+    }
+
+    /// N, the number of texts.
+    pub fn num_texts(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The token ids of text `index`, counted from 0.
+    pub fn text(&self, index: usize) -> &[u32] {
+        &self.ids[self.offsets[index]..self.offsets[index + 1]]
+    }
+}
+
+/// Splits texts of the given `lengths` (in tokens) into runs of at most `budget` tokens each, in order.
+///
+/// A text longer than the budget gets a run of its own: the budget bounds
+/// memory, it never changes or refuses a text.
+pub fn runs_within(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (index, &length) in lengths.iter().enumerate() {
+        if index > start && tokens + length > budget {
+            runs.push(start..index);
+            (start, tokens) = (index, 0);
+        }
+        tokens += length;
+    }
+    if start < lengths.len() {
+        runs.push(start..lengths.len());
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_as_they_went_in() {
+        let texts: [&[u32]; 3] = [&[1, 2, 3], &[4], &[5, 6]];
+        let batch = PackedBatch::pack(texts);
+        assert_eq!(batch.num_texts(), 3);
+        for (index, text) in texts.iter().enumerate() {
+            assert_eq!(batch.text(index), *text);
+        }
+        assert_eq!(PackedBatch::pack([]).num_texts(), 0);
+    }
+
+    #[test]
+    fn runs_cover_every_text_once_and_keep_the_budget() {
+        assert_eq!(runs_within(&[3, 3, 3], 6), [0..2, 2..3]);
+        assert_eq!(runs_within(&[9, 1, 9], 4), [0..1, 1..2, 2..3], "a long text stands alone");
+        assert!(runs_within(&[], 4).is_empty());
+        assert_eq!(runs_within(&[1, 1], 0), [0..1, 1..2]);
+    }
+}

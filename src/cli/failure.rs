@@ -1,0 +1,88 @@
+//! How a run ends: exit codes, and errors as text.
+
+use std::io;
+use std::process::ExitCode;
+
+use neural_sparse::hub::HubError;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Everything was done.
+    Done = 0,
+    /// It failed.
+    Failed = 1,
+    /// The arguments make no sense.
+    Usage = 2,
+    /// Finished, but some input was rejected.
+    Rejected = 3,
+}
+
+/// What a shell reports for a program that Ctrl-C ended.
+pub(super) const INTERRUPTED: i32 = 130;
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Arguments that parse and yet make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct UsageError {
+    message: String,
+    hint: Option<String>,
+}
+
+impl UsageError {
+    pub fn new(message: impl Into<String>) -> Self {
+        UsageError { message: message.into(), hint: None }
+    }
+
+    pub fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        UsageError { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// A failure whose next step is known.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Failure {
+    pub message: String,
+    pub hint: String,
+}
+
+/// Writes an error to standard error and says how the run ended. A closed pipe is no error.
+pub(super) fn report(error: &anyhow::Error) -> Exit {
+    if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_closed_pipe) {
+        return Exit::Done;
+    }
+    complain(format_args!("error: {error:#}"));
+    let hint = error.chain().find_map(|cause| {
+        cause
+            .downcast_ref::<neural_sparse::Error>()
+            .and_then(neural_sparse::Error::hint)
+            .or_else(|| cause.downcast_ref::<HubError>().and_then(HubError::hint))
+            .or_else(|| cause.downcast_ref::<UsageError>().and_then(|usage| usage.hint.clone()))
+            .or_else(|| cause.downcast_ref::<Failure>().map(|failure| failure.hint.clone()))
+    });
+    if let Some(hint) = hint {
+        complain(format_args!("\nhint: {hint}"));
+    }
+    if error.chain().any(|cause| cause.is::<UsageError>()) {
+        Exit::Usage
+    } else {
+        Exit::Failed
+    }
+}
+
+fn is_closed_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Writes one message to standard error.
+#[expect(clippy::print_stderr, reason = "the one place that writes messages")]
+pub(super) fn complain(message: std::fmt::Arguments) {
+    eprintln!("{message}");
+}

@@ -1,0 +1,102 @@
+//! Plain lines on standard input, each answered with one line as soon as it can be.
+
+use std::io::{self, BufRead, Write};
+use std::sync::mpsc::{sync_channel, Receiver};
+use std::thread;
+
+use anyhow::Context;
+use neural_sparse::{Side, SparseEncoder, SparseVector};
+
+use super::encode::{write_line, Shape, Tally};
+use super::failure::{complain, Exit};
+use super::output::Output;
+use super::rows::trim_line;
+
+/// Lines that wait are encoded together, up to these many and these bytes.
+const MAX_LINES: usize = 256;
+const MAX_BYTES: usize = 1 << 20;
+
+/// Encodes standard input line by line; every line is answered, the blank one too.
+///
+/// A program that writes a line and waits gets its answer: lines are read on a
+/// thread of their own, and whatever has arrived is encoded without waiting for
+/// more. A line that is not UTF-8 is answered with `{}`, so that the two never
+/// lose step, and the run ends as [`Exit::Rejected`].
+pub(super) fn encode_lines(
+    encoder: &SparseEncoder,
+    side: Side,
+    shape: &Shape,
+    out: &mut Output,
+    tally: &mut Tally,
+) -> anyhow::Result<Exit> {
+    let lines = read_lines();
+    let mut number = 0;
+    let mut exit = Exit::Done;
+    while let Some(batch) = waiting_lines(&lines)? {
+        let texts: Vec<Option<&str>> = batch.iter().map(|line| std::str::from_utf8(line).ok()).collect();
+        let good: Vec<&str> = texts.iter().copied().flatten().collect();
+        let mut encoded = encoder.encode(&good, side)?.into_iter();
+        for text in texts {
+            number += 1;
+            match text.and_then(|_| encoded.next()) {
+                Some(encoded) => {
+                    tally.count(&encoded);
+                    write_line(out, encoder, &shape.apply(encoded.vector))?;
+                }
+                None => {
+                    complain(format_args!(
+                        "error: standard input line {number}: not UTF-8; answered with {{}}"
+                    ));
+                    exit = Exit::Rejected;
+                    write_line(out, encoder, &SparseVector::default())?;
+                }
+            }
+        }
+        out.flush()?;
+    }
+    Ok(exit)
+}
+
+/// Reads standard input on a thread of its own. A failure to read is the last thing that it sends.
+fn read_lines() -> Receiver<io::Result<Vec<u8>>> {
+    let (sender, receiver) = sync_channel(MAX_LINES);
+    thread::spawn(move || {
+        let mut stdin = io::stdin().lock();
+        let mut first = true;
+        loop {
+            let mut line = Vec::new();
+            let read = stdin.read_until(b'\n', &mut line);
+            let (message, last) = match read {
+                Ok(0) => return,
+                Ok(_) => {
+                    trim_line(&mut line, first);
+                    (Ok(line), false)
+                }
+                Err(error) => (Err(error), true),
+            };
+            first = false;
+            if sender.send(message).is_err() || last {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The lines that have arrived, waiting for the first; `None` at the end of the input.
+fn waiting_lines(lines: &Receiver<io::Result<Vec<u8>>>) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
+    let Ok(first) = lines.recv() else { return Ok(None) };
+    let mut batch = vec![first.context("cannot read standard input")?];
+    let mut bytes = batch[0].len();
+    while batch.len() < MAX_LINES && bytes < MAX_BYTES {
+        match lines.try_recv() {
+            Ok(line) => {
+                let line = line.context("cannot read standard input")?;
+                bytes += line.len();
+                batch.push(line);
+            }
+            Err(_) => break,
+        }
+    }
+    Ok(Some(batch))
+}

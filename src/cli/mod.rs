@@ -1,0 +1,184 @@
+//! The command line: the only folder that knows clap, the standard streams and the environment.
+//!
+//! Each subcommand is a file: it opens what it needs, calls the library and writes.
+
+mod compression;
+mod encode;
+mod encode_rows;
+mod environment;
+mod explain;
+mod failure;
+mod lines;
+mod model;
+mod output;
+mod rejects;
+mod rows;
+mod score;
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use neural_sparse::{hub, known, DeviceName, EncoderOptions, Side, SparseEncoder};
+
+use failure::UsageError;
+
+/// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
+#[derive(Parser)]
+#[command(name = "neural-sparse", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  neural-sparse encode --model tiny \"What's the weather in ny now?\"
+  neural-sparse encode --input docs.jsonl --output vectors.jsonl
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 finished but some input was rejected, 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    Encode(encode::EncodeArgs),
+    Score(score::ScoreArgs),
+    Explain(explain::ExplainArgs),
+    Model(model::ModelCommandArgs),
+}
+
+/// Which model, and how it runs.
+#[derive(Args)]
+struct ModelArgs {
+    /// Short name, hub id, folder, or `tiny`, which is built in and needs no files
+    #[arg(long, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
+    model: String,
+    #[command(flatten)]
+    hub: HubArgs,
+    /// The side that the texts stand on; needed where a model encodes queries and documents differently
+    #[arg(long = "as", value_name = "SIDE")]
+    side: Option<SideName>,
+    /// Cut texts to this many tokens, special tokens included [default: the model's own limit]
+    #[arg(long, value_name = "TOKENS")]
+    max_length: Option<NonZeroUsize>,
+    /// Threads to encode with; the vectors do not depend on it [default: one per processor]
+    #[arg(long, value_name = "NUM")]
+    threads: Option<NonZeroUsize>,
+    /// Where the forward pass runs; cuda and metal need a build with that feature
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    device: Device,
+}
+
+/// Where model files come from.
+#[derive(Args)]
+struct HubArgs {
+    /// Branch, tag or commit of a model on the hub [default: main]
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+    /// Never touch the network: use folders and the hub's cache only
+    #[arg(long)]
+    offline: bool,
+    /// No notes and no progress bar on standard error, only errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum SideName {
+    Query,
+    Document,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Device {
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+impl HubArgs {
+    fn resolve(&self, name: &str) -> Result<neural_sparse::ModelFiles, hub::HubError> {
+        hub::resolve(name, self.revision.as_deref(), &environment::hub_options(self.offline, self.quiet))
+    }
+}
+
+impl ModelArgs {
+    fn load(&self) -> anyhow::Result<SparseEncoder> {
+        self.load_with(&self.model, self.options())
+    }
+
+    fn load_with(&self, name: &str, options: EncoderOptions) -> anyhow::Result<SparseEncoder> {
+        Ok(SparseEncoder::load(&self.hub.resolve(name)?, &options)?)
+    }
+
+    fn options(&self) -> EncoderOptions {
+        EncoderOptions {
+            max_length: self.max_length.map(NonZeroUsize::get),
+            num_threads: self.threads.map(NonZeroUsize::get),
+            device: match self.device {
+                Device::Cpu => DeviceName::Cpu,
+                Device::Cuda => DeviceName::Cuda,
+                Device::Metal => DeviceName::Metal,
+            },
+            ..EncoderOptions::default()
+        }
+    }
+
+    fn side(&self) -> Option<Side> {
+        self.side.map(|side| match side {
+            SideName::Query => Side::Query,
+            SideName::Document => Side::Document,
+        })
+    }
+
+    /// The side that `--as` names; a model whose sides differ insists on one.
+    fn known_side(&self, encoder: &SparseEncoder) -> Result<Side, UsageError> {
+        match self.side() {
+            Some(side) => Ok(side),
+            None if encoder.sides_differ() => Err(UsageError::with_hint(
+                format!("`{}` encodes queries and documents differently", self.model),
+                "say which these texts are: `--as query` or `--as document`",
+            )),
+            None => Ok(Side::Document),
+        }
+    }
+}
+
+/// Parses the arguments, runs the subcommand, reports an error; the exit code says how it went.
+pub(crate) fn run() -> ExitCode {
+    environment::exit_on_interrupt();
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Encode(args) => encode::run(&args),
+        Command::Score(args) => score::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Model(args) => model::run(&args),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => failure::report(&error).into(),
+    }
+}
+
+/// `3 texts`, `1 text`.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_argument_is_sound_and_has_help() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        let mut commands = vec![command];
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Turns what the user calls a model into the folder that holds its files.
+//!
+//! A name is `tiny`, a folder, a short name or a hub id `org/name`; the last
+//! two go to the cache that Python's huggingface_hub shares, then to the hub.
+//! Nothing here knows what the files mean, reads the environment or prints.
+
+mod cache;
+mod download;
+mod error;
+mod needed;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use error::HubError;
+
+use crate::files::ModelFiles;
+use cache::CachedRepo;
+
+/// Where models are downloaded from unless the caller says otherwise.
+pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
+
+const DEFAULT_REVISION: &str = "main";
+
+/// How the hub is reached, and where its files are cached.
+#[derive(Clone)]
+pub struct HubOptions {
+    /// The folder `hub` that Python's huggingface_hub shares: `$HF_HUB_CACHE`, or `$HF_HOME/hub`.
+    pub cache_dir: PathBuf,
+    /// Address of the hub or of a mirror; see [`DEFAULT_ENDPOINT`].
+    pub endpoint: String,
+    /// Access token, for gated and private repositories.
+    pub token: Option<String>,
+    /// Never touch the network.
+    pub offline: bool,
+    /// Draw a progress bar on stderr while downloading.
+    pub progress: bool,
+}
+
+/// Leaves the token out, so that it never ends in a log.
+impl fmt::Debug for HubOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubOptions")
+            .field("cache_dir", &self.cache_dir)
+            .field("endpoint", &self.endpoint)
+            .field("token", &self.token.as_ref().map(|_| "…"))
+            .field("offline", &self.offline)
+            .field("progress", &self.progress)
+            .finish()
+    }
+}
+
+/// What [`pull`] left in the cache.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// The complete model.
+    pub files: ModelFiles,
+    /// The commit it is from; `None` for `tiny` and for a folder, which need no download.
+    pub commit: Option<String>,
+    /// What was downloaded, in that order.
+    pub downloaded: Vec<PulledFile>,
+    /// What was there before, found to have the size (and SHA-256) that the hub states.
+    pub present: Vec<PulledFile>,
+}
+
+/// One file of [`Pulled`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PulledFile {
+    /// Its path inside the model's folder, with `/`.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The files of the model that the user calls `name`.
+///
+/// Tried in this order: `tiny` (compiled in), a folder, the cache, the hub. A
+/// complete cached model is taken as it is, without a request: [`pull`] looks
+/// for a newer one. An incomplete one is completed.
+///
+/// * `name`: `tiny`, a folder, a short name, or a hub id `org/name`.
+/// * `revision`: branch, tag or full commit hash on the hub; `None` is `main`.
+///
+/// # Errors
+///
+/// [`HubError`]: the name or an option makes no sense, the model is not cached
+/// while `offline`, the hub refuses it or cannot be reached, a download is not
+/// what the hub says it is, or the cache cannot be written.
+pub fn resolve(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<ModelFiles, HubError> {
+    let repo = match place(name, revision)? {
+        Place::Local(files) => return Ok(files),
+        Place::Hub(id) => CachedRepo::new(name, id, revision.unwrap_or(DEFAULT_REVISION), options)?,
+    };
+    if let Some(folder) = repo.complete_snapshot()? {
+        return Ok(ModelFiles::folder(name, folder));
+    }
+    if options.offline {
+        return Err(repo.offline_error()?);
+    }
+    let hub = download::Hub::new(options)?;
+    let _lock = repo.lock()?;
+    // Whoever held the lock may have been downloading this very model.
+    if let Some(folder) = repo.complete_snapshot()? {
+        return Ok(ModelFiles::folder(name, folder));
+    }
+    Ok(hub.pull(&repo)?.files)
+}
+
+/// Downloads the newest files of the model that the user calls `name`, as far as they are not cached.
+///
+/// Always asks the hub what `revision` is now, unlike [`resolve`]. Cached
+/// files are compared with what the hub states, and replaced where they differ.
+/// Nothing is done for `tiny` and for a folder.
+///
+/// # Errors
+///
+/// As [`resolve`]; and [`HubError::Option`] with `offline`.
+pub fn pull(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<Pulled, HubError> {
+    let repo = match place(name, revision)? {
+        Place::Local(files) => {
+            return Ok(Pulled { files, commit: None, downloaded: Vec::new(), present: Vec::new() })
+        }
+        Place::Hub(id) => CachedRepo::new(name, id, revision.unwrap_or(DEFAULT_REVISION), options)?,
+    };
+    if options.offline {
+        return Err(HubError::Option(format!("`{name}` cannot be pulled offline")));
+    }
+    let hub = download::Hub::new(options)?;
+    let _lock = repo.lock()?;
+    hub.pull(&repo)
+}
+
+enum Place {
+    Local(ModelFiles),
+    Hub(String),
+}
+
+/// What `name` means, without looking into the cache.
+fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
+    if name.is_empty() {
+        return Err(HubError::Option("the model's name is empty".into()));
+    }
+    let path = Path::new(name);
+    let local = if name == "tiny" {
+        Some((ModelFiles::tiny(), "is compiled in"))
+    } else if path.is_dir() {
+        Some((ModelFiles::folder(name, path), "is a folder"))
+    } else {
+        None
+    };
+    if let Some((files, why)) = local {
+        return match revision {
+            None => Ok(Place::Local(files)),
+            Some(revision) => Err(HubError::Option(format!(
+                "`{name}` {why} and has no revision `{revision}`: `--revision` is for models of the hub"
+            ))),
+        };
+    }
+    if path.exists() {
+        return Err(HubError::NoFolder { path: name.into(), reason: "is a file, not a folder" });
+    }
+    if name.starts_with(['.', '/', '~']) || name.contains('\\') || name.matches('/').count() > 1 {
+        return Err(HubError::NoFolder { path: name.into(), reason: "no such folder" });
+    }
+    let id = crate::known::hub_id(name).unwrap_or(name);
+    match id.split_once('/') {
+        Some((org, repo)) if is_id_part(org) && is_id_part(repo) => Ok(Place::Hub(id.into())),
+        Some(_) => Err(HubError::Option(format!("`{name}` is neither a folder nor a hub id `org/name`"))),
+        None => Err(HubError::UnknownName { name: name.into(), nearest: nearest_short_name(name) }),
+    }
+}
+
+/// The hub's rule for either half of a repository's id.
+fn is_id_part(part: &str) -> bool {
+    // `--` stands for `/` in the cache's folder names, so the hub forbids it.
+    is_plain(part) && !part.starts_with(['.', '-']) && !part.contains("--") && part.len() <= 96
+}
+
+/// Whether `text` can be one step of a path and of a URL, on every system, unescaped.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !text.contains("..")
+        && text != "."
+}
+
+fn nearest_short_name(name: &str) -> Option<&'static str> {
+    crate::known::short_names()
+        .map(|known| (edit_distance(name, known), known))
+        .filter(|(distance, _)| *distance <= 2)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// How many letters to insert, delete or replace to make `a` into `b` (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

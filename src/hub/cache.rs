@@ -1,0 +1,149 @@
+//! The hub's cache folder: what is in it, and whether it is all of a model.
+//!
+//! Knows the layout that Python's huggingface_hub and hf-hub share, and
+//! nothing of the network:
+//!
+//! ```text
+//! models--org--name/refs/main                 the commit's hash
+//! models--org--name/snapshots/<commit>/<file> → ../../blobs/<etag>
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+
+use super::needed::missing;
+use super::{is_plain, HubError, HubOptions};
+
+/// How long to wait for another process that downloads: long enough for the
+/// largest model (700 MB) on a slow line, short enough not to hang for ever.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// One repository at one revision, as far as it is cached.
+pub(super) struct CachedRepo {
+    /// What the user calls the model.
+    pub(super) name: String,
+    pub(super) id: String,
+    pub(super) revision: String,
+    cache_dir: PathBuf,
+}
+
+impl CachedRepo {
+    pub(super) fn new(
+        name: &str,
+        id: String,
+        revision: &str,
+        options: &HubOptions,
+    ) -> Result<Self, HubError> {
+        if !revision.split('/').all(is_plain) {
+            return Err(HubError::Option(format!(
+                "`{revision}` is not a revision: name a branch, tag or commit"
+            )));
+        }
+        // hf-hub asserts that paths are absolute.
+        let cache_dir = std::path::absolute(&options.cache_dir)
+            .map_err(|source| HubError::Cache { path: options.cache_dir.clone(), source })?;
+        Ok(CachedRepo { name: name.into(), id, revision: revision.into(), cache_dir })
+    }
+
+    /// hf-hub's view of the cache, at `revision`.
+    fn at(&self, revision: &str) -> CacheRepo {
+        let repo = Repo::with_revision(self.id.clone(), RepoType::Model, revision.into());
+        self.cache().repo(repo)
+    }
+
+    pub(super) fn cache(&self) -> Cache {
+        Cache::new(self.cache_dir.clone())
+    }
+
+    pub(super) fn folder(&self) -> PathBuf {
+        self.cache_dir.join(Repo::model(self.id.clone()).folder_name())
+    }
+
+    pub(super) fn blob(&self, etag: &str) -> PathBuf {
+        self.at(&self.revision).blob_path(etag)
+    }
+
+    pub(super) fn snapshot_of(&self, commit: &str) -> PathBuf {
+        self.folder().join("snapshots").join(commit)
+    }
+
+    pub(super) fn reference(&self, revision: &str) -> PathBuf {
+        self.folder().join("refs").join(revision)
+    }
+
+    /// Notes that the revision is `commit`, as Python does: not for a revision that is a commit itself.
+    pub(super) fn write_reference(&self, commit: &str) -> Result<(), HubError> {
+        if self.revision == commit {
+            return Ok(());
+        }
+        self.at(&self.revision).create_ref(commit).map_err(|source| self.error(source))
+    }
+
+    pub(super) fn error(&self, source: io::Error) -> HubError {
+        HubError::Cache { path: self.folder(), source }
+    }
+
+    /// The folder of the revision's commit, complete or not.
+    fn snapshot(&self) -> Option<PathBuf> {
+        let noted = fs::read_to_string(self.reference(&self.revision)).ok();
+        // What Python fetched by its full hash has no file under refs/.
+        let commits = [noted.as_deref().map(str::trim), Some(self.revision.as_str())];
+        let mut folders = commits
+            .into_iter()
+            .flatten()
+            .filter(|commit| is_plain(commit))
+            .map(|commit| self.snapshot_of(commit));
+        folders.find(|folder| folder.is_dir())
+    }
+
+    /// The cached folder, if it holds all that a model needs.
+    ///
+    /// Files that only some models have (such as idf.json) cannot be missed
+    /// without asking the hub; downloads here fetch the parameters last, so
+    /// their own leftovers are never taken for complete.
+    pub(super) fn complete_snapshot(&self) -> Result<Option<PathBuf>, HubError> {
+        let Some(folder) = self.snapshot() else { return Ok(None) };
+        Ok(if missing(&self.id, &folder)?.is_none() { Some(folder) } else { None })
+    }
+
+    /// Why the cache alone does not give the model.
+    pub(super) fn offline_error(&self) -> Result<HubError, HubError> {
+        let missing = match self.snapshot() {
+            Some(folder) => missing(&self.id, &folder)?.map(|file| folder.join(file)),
+            None => None,
+        };
+        let (name, revision) = (self.name.clone(), self.revision.clone());
+        Ok(match missing {
+            Some(file) => HubError::Incomplete { name, file },
+            None => HubError::NotCached { name, revision, cache_dir: self.cache_dir.clone() },
+        })
+    }
+
+    /// Keeps other processes of this program from downloading the same repository until it is dropped.
+    ///
+    /// hf-hub's own lock is given up after five seconds, and whoever waited
+    /// for it downloads again what the other one has just finished.
+    pub(super) fn lock(&self) -> Result<File, HubError> {
+        // Next to Python's locks, which lie outside the repository's folder too.
+        let folder = self.cache_dir.join(".locks").join(Repo::model(self.id.clone()).folder_name());
+        let path = folder.join("neural-sparse.lock");
+        let error = |source| HubError::Cache { path: path.clone(), source };
+        fs::create_dir_all(&folder).map_err(error)?;
+        let file = File::create(&path).map_err(error)?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(source)) => return Err(error(source)),
+                Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
+                    return Err(HubError::Locked { id: self.id.clone(), path })
+                }
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(500)),
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Learned sparse retrieval: text to sparse term→weight vectors with the OpenSearch neural sparse encoding models.
+//!
+//! ```text
+//! text ─Tokenizer→ token ids ─pack→ PackedBatch ─MaskedLm→ hidden (T,H) ─SpladePooling→ weights (N,V) ─compact→ SparseVector
+//! ```
+//!
+//! The vector of a text with tokens t, for vocabulary entry v:
+//!
+//! ```text
+//! w[v] = ln(1 + max(0, max_t logit[t, v]))        0 for special tokens
+//! ```
+//!
+//! The same text gives the same vector, bit for bit, alone or in any batch, in
+//! any order and with any number of threads; and PyTorch's vector to 1e-4.
+//!
+//! Shapes are written with these letters: **N** texts, **T** tokens of a batch
+//! (all its texts, back to back, no padding), **H** hidden size, **A** attention
+//! heads, **D** head size, **F** feed-forward size, **L** layers, **V** vocabulary.
+//!
+//! ```
+//! use neural_sparse::{EncoderOptions, ModelFiles, Side, SparseEncoder};
+//!
+//! let encoder = SparseEncoder::load(&ModelFiles::tiny(), &EncoderOptions::default())?;
+//! let query = &encoder.encode(&["What's the weather in ny now?"], Side::Query)?[0];
+//! let document = &encoder.encode(&["Currently New York is rainy."], Side::Document)?[0];
+//! let score = query.vector.dot(&document.vector);
+//! assert!((score - 17.6849).abs() < 1e-3);
+//! # Ok::<(), neural_sparse::Error>(())
+//! ```
+//!
+//! The library never prints, never exits and reads no environment variable of its own.
+
+mod batch;
+mod encoder;
+mod error;
+mod files;
+pub mod hub;
+pub mod jsonl;
+pub mod known;
+mod model;
+mod pooling;
+mod query;
+mod sparse;
+mod tiny;
+mod tokenizer;
+pub mod verify;
+
+pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
+pub use error::Error;
+pub use files::{Decision, ModelFiles};
+pub use model::{DecoderReading, DeviceName};
+pub use pooling::Activation;
+pub use sparse::{Prune, SparseVector};
+pub use tokenizer::{TokenIds, Tokenizer};

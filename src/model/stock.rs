@@ -1,0 +1,99 @@
+//! candle-transformers' own BERT over the same parameters: an implementation of other hands.
+//!
+//! Only `model verify` uses it, to compare our vectors with. It pools in the
+//! published order over the full (T, V) logits.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertForMaskedLM, Config, HiddenAct, PositionEmbeddingType};
+
+use super::checkpoint::{Affine, Parameters};
+use super::config::HiddenActivation;
+use super::MaskedLm;
+use crate::error::Error;
+use crate::pooling::Activation;
+
+/// A checkpoint run by candle-transformers' `BertForMaskedLM`.
+///
+/// DistilBERT is BERT without token types: its tensors run there under BERT's
+/// names with a token-type embedding of zeros.
+pub(crate) struct StockBert {
+    model: BertForMaskedLM,
+}
+
+impl StockBert {
+    /// `None` where candle-transformers has no such model: an activation that its BERT does not know.
+    pub fn new(lm: &MaskedLm) -> Result<Option<Self>, Error> {
+        let config = lm.config();
+        let hidden_act = match config.activation {
+            HiddenActivation::GeluErf => HiddenAct::Gelu,
+            HiddenActivation::GeluTanh => HiddenAct::GeluApproximate,
+            HiddenActivation::Relu => HiddenAct::Relu,
+            HiddenActivation::Silu => return Ok(None),
+        };
+        let config = Config {
+            vocab_size: config.vocab_size,
+            hidden_size: config.hidden_size,
+            num_hidden_layers: config.num_layers,
+            num_attention_heads: config.num_heads,
+            intermediate_size: config.feed_forward_size,
+            hidden_act,
+            hidden_dropout_prob: 0.0,
+            max_position_embeddings: config.max_positions,
+            type_vocab_size: 1,
+            layer_norm_eps: config.layer_norm_eps,
+            position_embedding_type: PositionEmbeddingType::Absolute,
+            ..Config::default()
+        };
+        let tensors = VarBuilder::from_tensors(named(lm.parameters())?, DType::F32, lm.device());
+        Ok(Some(StockBert { model: BertForMaskedLM::load(tensors, &config)? }))
+    }
+
+    /// The pooled weights of one text, (V), special tokens included.
+    pub fn weights(&self, ids: &[u32], activation: Activation, lm: &MaskedLm) -> Result<Vec<f32>, Error> {
+        let ids = Tensor::new(ids, lm.device())?.unsqueeze(0)?;
+        let logits = self.model.forward(&ids, &ids.zeros_like()?, None)?.squeeze(0)?;
+        let mut weights = (logits.relu()? + 1.0)?.log()?;
+        if activation == Activation::Log1pRelu {
+            weights = (weights + 1.0)?.log()?;
+        }
+        Ok(weights.max(0)?.to_vec1()?)
+    }
+}
+
+/// The parameters under the names that candle-transformers asks for.
+fn named(parameters: &Parameters) -> Result<HashMap<String, Tensor>, Error> {
+    let mut tensors = HashMap::new();
+    let word_embeddings = &parameters.word_embeddings;
+    let token_type = match &parameters.token_type_embedding {
+        Some(row) => row.unsqueeze(0)?,
+        None => Tensor::zeros((1, word_embeddings.dim(1)?), DType::F32, word_embeddings.device())?,
+    };
+    tensors.insert("bert.embeddings.word_embeddings.weight".into(), word_embeddings.clone());
+    tensors
+        .insert("bert.embeddings.position_embeddings.weight".into(), parameters.position_embeddings.clone());
+    tensors.insert("bert.embeddings.token_type_embeddings.weight".into(), token_type);
+    tensors.insert("cls.predictions.decoder.weight".into(), parameters.decoder.clone());
+    tensors.insert("cls.predictions.decoder.bias".into(), parameters.decoder_bias.clone());
+    let mut affine = |name: String, it: &Affine| {
+        tensors.insert(format!("{name}.weight"), it.weight.clone());
+        tensors.insert(format!("{name}.bias"), it.bias.clone());
+    };
+    affine("bert.embeddings.LayerNorm".into(), &parameters.embedding_norm);
+    affine("cls.predictions.transform.dense".into(), &parameters.transform);
+    affine("cls.predictions.transform.LayerNorm".into(), &parameters.transform_norm);
+    for (index, layer) in parameters.layers.iter().enumerate() {
+        let prefix = format!("bert.encoder.layer.{index}");
+        affine(format!("{prefix}.attention.self.query"), &layer.query);
+        affine(format!("{prefix}.attention.self.key"), &layer.key);
+        affine(format!("{prefix}.attention.self.value"), &layer.value);
+        affine(format!("{prefix}.attention.output.dense"), &layer.attention_output);
+        affine(format!("{prefix}.attention.output.LayerNorm"), &layer.attention_norm);
+        affine(format!("{prefix}.intermediate.dense"), &layer.up);
+        affine(format!("{prefix}.output.dense"), &layer.down);
+        affine(format!("{prefix}.output.LayerNorm"), &layer.output_norm);
+    }
+    Ok(tensors)
+}

@@ -1,0 +1,298 @@
+//! SpladePooling: hidden states of one text to one weight per vocabulary entry.
+//!
+//! The (T, V) logits are never built. A tile of the vocabulary is projected,
+//! folded into the running maximum, and forgotten: the extra memory is
+//! T × [`TILE`] floats per thread, whatever V is.
+
+use candle_core::{Storage, Tensor, D};
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::files::{Decision, ModelFiles};
+use crate::known;
+
+/// Vocabulary entries projected at once. A fixed number, so that the products, and with them
+/// the bits, do not depend on the number of threads.
+const TILE: usize = 1024;
+
+/// What is applied to the maximum of the logits. Named as in sentence-transformers' pooling config.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// ln(1 + max(0, x)): SPLADE, and OpenSearch's v1 and v2 models.
+    #[default]
+    Relu,
+    /// ln(1 + ln(1 + max(0, x))): OpenSearch's v3 models.
+    Log1pRelu,
+}
+
+impl Activation {
+    /// Reads the activation from a sentence-transformers pooling config, where the model has one.
+    ///
+    /// It is the only place where a model of two logarithms says so, and a copy of a model that another
+    /// program cached may lack it: a known model is then taken by its name, any other has a single logarithm.
+    pub(crate) fn load(files: &ModelFiles) -> Result<(Self, Decision), Error> {
+        for folder in ["1_SpladePooling", "document_1_SpladePooling"] {
+            let name = format!("{folder}/config.json");
+            let Some(config) = files.read_json(&name)? else { continue };
+            let file = files.describe(&name);
+            let key = |key: &str| config.get(key).and_then(Value::as_str);
+            if !matches!(key("pooling_strategy"), None | Some("max")) {
+                let strategy = &config["pooling_strategy"];
+                return Err(Error::invalid(
+                    file,
+                    format!("pooling_strategy {strategy} is not supported, only \"max\""),
+                ));
+            }
+            return match key("activation_function") {
+                None | Some("relu") => Ok(Activation::Relu.decided_by(file)),
+                Some("log1p_relu") => Ok(Activation::Log1pRelu.decided_by(file)),
+                Some(other) => Err(Error::invalid(
+                    file,
+                    format!("activation_function `{other}` is not supported, only `relu` and `log1p_relu`"),
+                )),
+            };
+        }
+        Ok(match known::find(files.name()) {
+            Some(known) => known.activation.decided_by("known by the model's name; no pooling config".into()),
+            None => Activation::Relu.decided_by("the rule where no pooling config says otherwise".into()),
+        })
+    }
+
+    fn decided_by(self, source: String) -> (Self, Decision) {
+        let formula = match self {
+            Activation::Relu => "ln(1 + max(0, x))",
+            Activation::Log1pRelu => "ln(1 + ln(1 + max(0, x)))",
+        };
+        (self, Decision::new("activation", formula, source))
+    }
+
+    /// The weight for the largest logit `x` of a term: f32, at least 0.
+    fn apply(self, x: f32) -> f32 {
+        let saturated = x.max(0.0).ln_1p();
+        match self {
+            Activation::Relu => saturated,
+            Activation::Log1pRelu => saturated.ln_1p(),
+        }
+    }
+}
+
+/// One pooled text.
+pub(crate) struct PooledRow {
+    /// (V): f32, finite, at least 0.
+    pub weights: Vec<f32>,
+    /// (V): the position of the text whose logit was the largest, the first of equals. Empty unless asked for.
+    pub positions: Vec<u32>,
+}
+
+/// Pools token hidden states into one non-negative weight per vocabulary entry.
+///
+/// For the tokens t of one text and vocabulary entry v:
+///
+/// ```text
+/// w[v] = f( max_t (hidden[t] · decoder[v]) + bias[v] )      f = ln(1 + relu(x)), once or twice
+/// ```
+///
+/// The bias and f never decrease, so taking the maximum first gives the same
+/// weights as the published order, and they run once per (text, term).
+///
+/// Source: SPLADE v2 (arXiv:2109.10086); the second logarithm arXiv:2504.14839.
+pub(crate) struct SpladePooling {
+    /// The rows of the decoder in tiles: (at most `TILE`, H) each, V rows together.
+    tiles: Vec<Tensor>,
+    bias: Vec<f32>,
+    activation: Activation,
+    /// Entries whose weight is always 0: the special tokens.
+    zeroed: Vec<u32>,
+}
+
+impl SpladePooling {
+    /// * `decoder`: (V, H), f32.
+    /// * `bias`: (V), f32.
+    /// * `zeroed`: vocabulary ids below V.
+    pub fn new(
+        decoder: &Tensor,
+        bias: &Tensor,
+        activation: Activation,
+        zeroed: Vec<u32>,
+    ) -> Result<Self, Error> {
+        let num_terms = decoder.dim(0)?;
+        let tiles = (0..num_terms)
+            .step_by(TILE)
+            .map(|start| decoder.narrow(0, start, TILE.min(num_terms - start)))
+            .collect::<Result<_, _>>()?;
+        Ok(SpladePooling { tiles, bias: bias.to_vec1()?, activation, zeroed })
+    }
+
+    /// Pools one text.
+    ///
+    /// * `hidden`: (T, H), f32, T at least 1.
+    /// * `with_positions`: whether to remember which token won each term.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] when a logit is NaN or infinite.
+    pub fn pool(&self, hidden: &Tensor, with_positions: bool) -> Result<PooledRow, Error> {
+        let tiles: Vec<(Vec<f32>, Vec<u32>)> = self
+            .tiles
+            .par_iter()
+            .map(|tile| tile_maximum(hidden, tile, with_positions))
+            .collect::<Result<_, _>>()?;
+        let mut row = PooledRow { weights: Vec::with_capacity(self.bias.len()), positions: Vec::new() };
+        for (maxima, positions) in tiles {
+            row.weights.extend(maxima);
+            row.positions.extend(positions);
+        }
+        for (weight, bias) in row.weights.iter_mut().zip(&self.bias) {
+            let logit = *weight + bias;
+            if !logit.is_finite() {
+                return Err(Error::NotFinite("a logit"));
+            }
+            *weight = self.activation.apply(logit);
+        }
+        for &special in &self.zeroed {
+            row.weights[special as usize] = 0.0;
+        }
+        Ok(row)
+    }
+}
+
+/// The largest product of any token with each row of `tile`, and which token gave it.
+fn tile_maximum(hidden: &Tensor, tile: &Tensor, with_positions: bool) -> Result<(Vec<f32>, Vec<u32>), Error> {
+    let logits = hidden.matmul(&tile.t()?)?;
+    if !logits.device().is_cpu() {
+        let positions = if with_positions { logits.argmax(0)?.to_vec1()? } else { Vec::new() };
+        return Ok((logits.max(0)?.to_vec1()?, positions));
+    }
+    let width = logits.dim(D::Minus1)?;
+    let mut maxima = vec![f32::NEG_INFINITY; width];
+    let mut positions = vec![0; if with_positions { width } else { 0 }];
+    let (storage, layout) = logits.storage_and_layout();
+    let (start, end) = layout.contiguous_offsets().expect("a product is contiguous, anything else is a bug");
+    if let Storage::Cpu(storage) = &*storage {
+        fold_maximum(&storage.as_slice::<f32>()?[start..end], &mut maxima, &mut positions);
+    }
+    Ok((maxima, positions))
+}
+
+/// Folds rows of logits into `maxima`, and the row that won into `positions` unless that is empty.
+///
+/// The first of equal logits wins. A NaN wins once and for all, so that it is
+/// seen in the end.
+fn fold_maximum(logits: &[f32], maxima: &mut [f32], positions: &mut [u32]) {
+    for (position, row) in logits.chunks_exact(maxima.len()).enumerate() {
+        if positions.is_empty() {
+            for (maximum, &logit) in maxima.iter_mut().zip(row) {
+                *maximum = if logit > *maximum || logit.is_nan() { logit } else { *maximum };
+            }
+        } else {
+            for ((maximum, winner), &logit) in maxima.iter_mut().zip(positions.iter_mut()).zip(row) {
+                if logit > *maximum || logit.is_nan() {
+                    (*maximum, *winner) = (logit, position as u32);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    /// The published order, with the (T, V) logits in full: the twin that `pool` is compared with.
+    fn pool_naive(
+        hidden: &[Vec<f32>],
+        decoder: &[Vec<f32>],
+        bias: &[f32],
+        activation: Activation,
+    ) -> Vec<f32> {
+        let weight = |term: usize| {
+            hidden.iter().map(move |token| {
+                let product: f64 = token.iter().zip(&decoder[term]).map(|(a, b)| f64::from(a * b)).sum();
+                let logit = product + f64::from(bias[term]);
+                match activation {
+                    Activation::Relu => logit.max(0.0).ln_1p(),
+                    Activation::Log1pRelu => logit.max(0.0).ln_1p().ln_1p(),
+                }
+            })
+        };
+        (0..decoder.len()).map(|term| weight(term).fold(0.0, f64::max) as f32).collect()
+    }
+
+    /// Numbers in [-1, 1) from a fixed multiplicative generator.
+    fn numbers(rows: usize, columns: usize, seed: u64) -> Vec<Vec<f32>> {
+        let mut state = seed.wrapping_mul(2) + 1;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        (0..rows).map(|_| (0..columns).map(|_| next()).collect()).collect()
+    }
+
+    fn tensor(rows: &[Vec<f32>]) -> Tensor {
+        Tensor::from_vec(rows.concat(), (rows.len(), rows[0].len()), &Device::Cpu).expect("shape fits")
+    }
+
+    fn pooling(decoder: &[Vec<f32>], bias: &[f32], activation: Activation, zeroed: &[u32]) -> SpladePooling {
+        let bias = Tensor::new(bias, &Device::Cpu).expect("a vector");
+        SpladePooling::new(&tensor(decoder), &bias, activation, zeroed.to_vec()).expect("shapes fit")
+    }
+
+    #[test]
+    fn fused_equals_naive_at_tile_borders() {
+        for (tokens, terms) in [(1, 1), (1, TILE), (2, TILE + 1), (5, TILE - 1), (13, 2 * TILE), (7, 2500)] {
+            let (hidden, decoder) = (numbers(tokens, 16, 1), numbers(terms, 16, 2));
+            let bias = numbers(1, terms, 3).remove(0);
+            for activation in [Activation::Relu, Activation::Log1pRelu] {
+                let row =
+                    pooling(&decoder, &bias, activation, &[]).pool(&tensor(&hidden), true).expect("pools");
+                let naive = pool_naive(&hidden, &decoder, &bias, activation);
+                for (term, (fused, naive)) in row.weights.iter().zip(&naive).enumerate() {
+                    assert!(
+                        (fused - naive).abs() < 1e-6,
+                        "{tokens} tokens, term {term} of {terms}: {fused} {naive}"
+                    );
+                }
+                assert!(terms == 1 || naive.iter().any(|weight| *weight > 0.0));
+            }
+        }
+    }
+
+    #[test]
+    fn positions_name_the_first_token_with_the_largest_logit() {
+        let hidden = vec![vec![1.0, 0.0], vec![0.0, 2.0], vec![0.0, 2.0]];
+        let decoder = vec![vec![1.0, 0.0], vec![0.0, 1.0]];
+        let row = pooling(&decoder, &[0.0, 0.0], Activation::Relu, &[])
+            .pool(&tensor(&hidden), true)
+            .expect("pools");
+        assert_eq!(row.positions, [0, 1]);
+    }
+
+    #[test]
+    fn special_tokens_weigh_nothing() {
+        let decoder = numbers(3, 4, 5);
+        let pooling = pooling(&decoder, &[9.0; 3], Activation::Relu, &[1]);
+        let weights = pooling.pool(&tensor(&numbers(2, 4, 6)), false).expect("pools").weights;
+        assert!(weights[0] > 0.0 && weights[1] == 0.0 && weights[2] > 0.0);
+    }
+
+    #[test]
+    fn negative_logits_everywhere_give_an_empty_row() {
+        let pooling = pooling(&numbers(5, 4, 5), &[-99.0; 5], Activation::Relu, &[]);
+        assert_eq!(pooling.pool(&tensor(&numbers(2, 4, 6)), false).expect("pools").weights, [0.0; 5]);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_an_error_wherever_it_stands() {
+        for damaged in [f32::NAN, f32::INFINITY] {
+            for token in 0..3 {
+                let mut hidden = numbers(3, 4, 6);
+                hidden[token][2] = damaged;
+                let pooled = pooling(&numbers(5, 4, 5), &[0.0; 5], Activation::Relu, &[])
+                    .pool(&tensor(&hidden), false);
+                assert!(matches!(pooled, Err(Error::NotFinite(_))), "{damaged} in token {token}");
+            }
+        }
+    }
+}

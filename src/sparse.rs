@@ -1,0 +1,256 @@
+//! Sparse vectors over a vocabulary: what every text becomes.
+//!
+//! Depends on nothing; knows neither texts nor terms, only ids and weights.
+
+/// A sparse vector: for each vocabulary entry that is present, its weight.
+///
+/// Indices are strictly ascending and below V; weights are f32, finite and
+/// greater than 0. A zero is never stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SparseVector {
+    indices: Vec<u32>,
+    weights: Vec<f32>,
+}
+
+/// A rule that drops the small weights of a vector, as OpenSearch's `sparse_encoding` processor defines it.
+///
+/// Source: `PruneUtils` of opensearch-project/neural-search; all arithmetic in f32.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Prune {
+    /// Keeps weights of at least `ratio` times the largest; the ratio is in [0, 1).
+    MaxRatio(f32),
+    /// Keeps the heaviest weights while their running sum is at most `ratio` times the total;
+    /// the term that crosses is dropped. The ratio is in [0, 1).
+    AlphaMass(f32),
+    /// Keeps weights of at least this value, which is not negative.
+    AbsValue(f32),
+}
+
+impl SparseVector {
+    /// Keeps the entries of a dense row that are greater than 0.
+    ///
+    /// * `row`: (V), f32, finite.
+    pub fn from_dense(row: &[f32]) -> Self {
+        let mut vector = SparseVector::default();
+        for (index, &weight) in row.iter().enumerate() {
+            if weight > 0.0 {
+                vector.indices.push(index as u32);
+                vector.weights.push(weight);
+            }
+        }
+        vector
+    }
+
+    /// Builds a vector from (index, weight) pairs in any order; entries that are not greater than 0 are left out.
+    ///
+    /// Returns `None` when an index occurs twice or a weight is not finite.
+    pub fn from_pairs(mut pairs: Vec<(u32, f32)>) -> Option<Self> {
+        pairs.sort_unstable_by_key(|&(index, _)| index);
+        let unique = pairs.windows(2).all(|pair| pair[0].0 != pair[1].0);
+        let finite = pairs.iter().all(|(_, weight)| weight.is_finite());
+        pairs.retain(|&(_, weight)| weight > 0.0);
+        (unique && finite).then(|| Self::from_distinct(pairs))
+    }
+
+    /// The vocabulary ids, strictly ascending.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// The weights, in the order of [`SparseVector::indices`].
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Number of terms.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether no term is present.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// (index, weight) pairs by ascending index.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, f32)> + '_ {
+        self.indices.iter().copied().zip(self.weights.iter().copied())
+    }
+
+    /// (index, weight) pairs, heaviest first, ties by ascending index.
+    pub fn heaviest_first(&self) -> Vec<(u32, f32)> {
+        let mut pairs: Vec<_> = self.iter().collect();
+        pairs.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        pairs
+    }
+
+    /// The shared terms of two vectors, as (index, weight here, weight there) by ascending index.
+    pub fn intersection(&self, other: &SparseVector) -> Vec<(u32, f32, f32)> {
+        let mut shared = Vec::new();
+        let (mut here, mut there) = (0, 0);
+        while here < self.len() && there < other.len() {
+            match self.indices[here].cmp(&other.indices[there]) {
+                std::cmp::Ordering::Less => here += 1,
+                std::cmp::Ordering::Greater => there += 1,
+                std::cmp::Ordering::Equal => {
+                    shared.push((self.indices[here], self.weights[here], other.weights[there]));
+                    here += 1;
+                    there += 1;
+                }
+            }
+        }
+        shared
+    }
+
+    /// The dot product: the score of a query and a document.
+    ///
+    /// Products are exact in f64, summed there by ascending index and rounded
+    /// once, so the result depends on nothing but the two vectors.
+    pub fn dot(&self, other: &SparseVector) -> f32 {
+        let product = |&(_, a, b): &(u32, f32, f32)| f64::from(a) * f64::from(b);
+        // Not `sum`: that of nothing is -0.
+        self.intersection(other).iter().map(product).fold(0.0, |sum, product| sum + product) as f32
+    }
+
+    /// Each term of either vector with the larger of its weights.
+    pub fn maximum(&self, other: &SparseVector) -> SparseVector {
+        let mut largest = SparseVector::default();
+        let (mut here, mut there) = (self.iter().peekable(), other.iter().peekable());
+        loop {
+            let (index, weight) = match (here.peek().copied(), there.peek().copied()) {
+                (Some((a, left)), Some((b, right))) if a == b => {
+                    here.next();
+                    there.next();
+                    (a, left.max(right))
+                }
+                (Some(entry), other) if other.is_none_or(|other| entry.0 < other.0) => {
+                    here.next();
+                    entry
+                }
+                (_, Some(entry)) => {
+                    there.next();
+                    entry
+                }
+                _ => return largest,
+            };
+            largest.indices.push(index);
+            largest.weights.push(weight);
+        }
+    }
+
+    /// The `count` heaviest terms, ties by ascending index.
+    pub fn top_k(&self, count: usize) -> SparseVector {
+        if self.len() <= count {
+            return self.clone();
+        }
+        Self::from_distinct(self.heaviest_first().into_iter().take(count).collect())
+    }
+
+    /// What `rule` keeps. [`Prune::AlphaMass`] may keep nothing.
+    pub fn prune(&self, rule: Prune) -> SparseVector {
+        match rule {
+            Prune::AbsValue(least) => self.at_least(least),
+            Prune::MaxRatio(ratio) => {
+                let largest = self.weights.iter().copied().fold(0.0, f32::max);
+                self.at_least(ratio * largest)
+            }
+            Prune::AlphaMass(ratio) => {
+                // The total is summed in f64 and rounded once, the running sum in f32: OpenSearch's order.
+                let total = self.weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() as f32;
+                let mut running = 0.0f32;
+                let kept = self.heaviest_first().into_iter().take_while(|&(_, weight)| {
+                    running += weight;
+                    running <= ratio * total
+                });
+                Self::from_distinct(kept.collect())
+            }
+        }
+    }
+
+    fn at_least(&self, least: f32) -> SparseVector {
+        Self::from_distinct(self.iter().filter(|&(_, weight)| weight >= least).collect())
+    }
+
+    /// `pairs`: distinct indices in any order, weights finite and above 0.
+    fn from_distinct(mut pairs: Vec<(u32, f32)>) -> SparseVector {
+        pairs.sort_unstable_by_key(|&(index, _)| index);
+        let (indices, weights) = pairs.into_iter().unzip();
+        SparseVector { indices, weights }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vector(pairs: &[(u32, f32)]) -> SparseVector {
+        SparseVector::from_pairs(pairs.to_vec()).expect("distinct and finite")
+    }
+
+    #[test]
+    fn a_dense_row_keeps_what_is_above_zero() {
+        let vector = SparseVector::from_dense(&[0.0, 1.5, -2.0, 0.25]);
+        assert_eq!(vector.indices(), [1, 3]);
+        assert_eq!(vector.weights(), [1.5, 0.25]);
+    }
+
+    #[test]
+    fn pairs_are_sorted_and_checked() {
+        assert_eq!(vector(&[(9, 1.0), (2, 3.0), (4, 0.0)]).indices(), [2, 9]);
+        assert_eq!(SparseVector::from_pairs(vec![(1, 1.0), (1, 2.0)]), None);
+        assert_eq!(SparseVector::from_pairs(vec![(1, f32::NAN)]), None);
+        assert_eq!(SparseVector::from_pairs(vec![(1, f32::INFINITY)]), None);
+    }
+
+    #[test]
+    fn heaviest_first_breaks_ties_by_id() {
+        assert_eq!(vector(&[(5, 1.0), (3, 1.0), (4, 2.0)]).heaviest_first(), [(4, 2.0), (3, 1.0), (5, 1.0)]);
+    }
+
+    #[test]
+    fn dot_is_the_sum_of_products_over_shared_terms() {
+        let query = vector(&[(1, 2.0), (3, 0.5), (7, 1.0)]);
+        let document = vector(&[(0, 9.0), (1, 0.25), (7, 3.0), (8, 9.0)]);
+        assert_eq!(query.dot(&document), 3.5);
+        assert_eq!(document.dot(&query), 3.5);
+        assert!(query.dot(&SparseVector::default()).is_sign_positive(), "no shared term is 0, not -0");
+    }
+
+    #[test]
+    fn the_maximum_has_every_term_of_both() {
+        let (a, b) =
+            (vector(&[(1, 2.0), (3, 0.5), (7, 1.0)]), vector(&[(0, 9.0), (3, 0.75), (7, 0.5), (8, 1.0)]));
+        let both = vector(&[(0, 9.0), (1, 2.0), (3, 0.75), (7, 1.0), (8, 1.0)]);
+        assert_eq!((a.maximum(&b), b.maximum(&a)), (both.clone(), both));
+        assert_eq!(a.maximum(&SparseVector::default()), a);
+        assert_eq!(SparseVector::default().maximum(&a), a);
+    }
+
+    #[test]
+    fn top_k_keeps_the_heaviest_and_the_lower_id_on_a_tie() {
+        let all = vector(&[(1, 1.0), (2, 3.0), (3, 1.0)]);
+        assert_eq!(all.top_k(2), vector(&[(1, 1.0), (2, 3.0)]));
+        assert_eq!(all.top_k(9), all);
+    }
+
+    // The cases and their answers follow the definition in OpenSearch's documentation
+    // of `prune_type`, worked out by hand.
+    #[test]
+    fn pruning_follows_opensearch() {
+        let all = vector(&[(1, 4.0), (2, 2.0), (3, 1.0), (4, 1.0)]);
+        assert_eq!(all.prune(Prune::MaxRatio(0.5)), vector(&[(1, 4.0), (2, 2.0)]), "at least, not above");
+        assert_eq!(all.prune(Prune::AbsValue(1.0)), all);
+        assert_eq!(all.prune(Prune::AbsValue(1.5)).len(), 2);
+        assert_eq!(
+            all.prune(Prune::AlphaMass(0.75)),
+            vector(&[(1, 4.0), (2, 2.0)]),
+            "6 of 8 is exactly 0.75"
+        );
+        assert_eq!(
+            all.prune(Prune::AlphaMass(0.4)),
+            SparseVector::default(),
+            "the first term already crosses"
+        );
+        assert_eq!(SparseVector::default().prune(Prune::MaxRatio(0.5)), SparseVector::default());
+    }
+}

@@ -1,0 +1,355 @@
+//! Text to token ids, and term ids to terms.
+//!
+//! The only file that knows the `tokenizers` crate. Ids equal those of the
+//! model's Python "fast" tokenizer, cut to the model's length.
+
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+// The map type of every model's vocabulary; only this module names it in public.
+use tokenizers::models::bpe::Vocab;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::AddedToken;
+
+use crate::error::Error;
+use crate::files::{Decision, ModelFiles};
+
+const TOKENIZER_JSON: &str = "tokenizer.json";
+const VOCAB_TXT: &str = "vocab.txt";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
+const SENTENCE_BERT_CONFIG: &str = "sentence_bert_config.json";
+
+/// The entries of tokenizer_config.json that name special tokens.
+const SPECIAL_TOKEN_KEYS: [&str; 7] =
+    ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token"];
+
+/// Splits texts into the tokens of one model.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// Special tokens that every text begins and ends with.
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+    /// Ids whose weight is always 0, ascending.
+    special_ids: Vec<u32>,
+    /// The term of each id; ids that no token has are `None`.
+    terms: Vec<Option<String>>,
+    max_length: usize,
+}
+
+/// The token ids of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenIds {
+    /// Special tokens included; at least one, at most the tokenizer's `max_length`.
+    pub ids: Vec<u32>,
+    /// How many tokens of the text were cut off at its end.
+    pub num_cut: usize,
+}
+
+impl Tokenizer {
+    /// Reads tokenizer.json, else vocab.txt with the options of tokenizer_config.json.
+    ///
+    /// Padding and truncation that tokenizer.json switches on are switched off: texts are never
+    /// padded, and cut to `max_length` here. Without one, the length is the smallest of
+    /// `max_positions`, tokenizer_config.json's `model_max_length` (when below 10⁶) and
+    /// sentence_bert_config.json's `max_seq_length`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoModel`] without either file, [`Error::Invalid`] naming the file and key at fault,
+    /// [`Error::Option`] for a `max_length` beyond `max_positions` or too small for the special tokens.
+    pub fn load(
+        files: &ModelFiles,
+        max_positions: usize,
+        max_length: Option<usize>,
+    ) -> Result<(Self, Vec<Decision>), Error> {
+        let config = files.read_json(TOKENIZER_CONFIG)?.unwrap_or_default();
+        let (mut inner, source) = read_tokenizer(files, &config)?;
+        let fault = |error: tokenizers::Error| Error::invalid(files.describe(source), error.to_string());
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(fault)?;
+        let (prefix, suffix) = surrounding_tokens(&inner).map_err(fault)?;
+        let mut terms = vec![None; inner.get_vocab_size(true)];
+        for (term, id) in inner.get_vocab(true) {
+            let id = id as usize;
+            if id >= terms.len() {
+                terms.resize(id + 1, None);
+            }
+            terms[id] = Some(term);
+        }
+        let (special_tokens, special_source) = special_tokens(files, &config, &inner)?;
+        let mut special_ids: Vec<u32> =
+            special_tokens.iter().filter_map(|token| inner.token_to_id(token)).collect();
+        special_ids.sort_unstable();
+        special_ids.dedup();
+
+        let (max_length, length_source) = match max_length {
+            Some(length) => {
+                (checked_length(length, max_positions, prefix.len() + suffix.len())?, "--max-length".into())
+            }
+            None => default_length(files, &config, max_positions)?,
+        };
+        let named: Vec<String> = special_ids
+            .iter()
+            .map(|&id| format!("{} {id}", terms[id as usize].as_deref().unwrap_or("?")))
+            .collect();
+        let decisions = vec![
+            Decision::new("tokenizer", format!("{} tokens", terms.len()), files.describe(source)),
+            Decision::new("special tokens (weight 0)", named.join(", "), special_source),
+            Decision::new(
+                "maximum length",
+                format!("{max_length} tokens, special tokens included"),
+                length_source,
+            ),
+        ];
+        Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length }, decisions))
+    }
+
+    /// The token ids of `text`, special tokens added, cut at the end to `max_length`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenize`] when the tokenizer refuses the text.
+    pub fn encode(&self, text: &str) -> Result<TokenIds, Error> {
+        let ids = self.bare_ids(text)?;
+        let (kept, num_cut) = self.cut(&ids);
+        Ok(TokenIds { ids: self.surrounded(kept), num_cut })
+    }
+
+    /// The token ids of the whole of `text` in windows of at most `max_length`, each with its special tokens.
+    ///
+    /// A window begins `overlap` tokens before the end of the one before it; a text that fits is one window. The text is
+    /// split into tokens once, so a window may begin in the middle of a word.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenize`] when the tokenizer refuses the text, [`Error::Option`] when the overlap leaves a window
+    /// nothing of its own.
+    pub fn encode_windows(&self, text: &str, overlap: usize) -> Result<Vec<TokenIds>, Error> {
+        let room = self.room();
+        if overlap >= room {
+            let length = self.max_length;
+            return Err(Error::Option(format!(
+                "windows of {length} tokens have room for {room} of the text: an overlap of {overlap} leaves nothing new"
+            )));
+        }
+        let ids = self.bare_ids(text)?;
+        let mut windows = Vec::new();
+        for start in (0..).step_by(room - overlap) {
+            let end = ids.len().min(start + room);
+            windows.push(TokenIds { ids: self.surrounded(&ids[start..end]), num_cut: 0 });
+            if end == ids.len() {
+                break;
+            }
+        }
+        Ok(windows)
+    }
+
+    /// The tokens of `text` without special tokens around it.
+    fn bare_ids(&self, text: &str) -> Result<Vec<u32>, Error> {
+        let encoding =
+            self.inner.encode_fast(text, false).map_err(|error| Error::Tokenize(error.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    fn surrounded(&self, ids: &[u32]) -> Vec<u32> {
+        [&self.prefix, ids, &self.suffix].concat()
+    }
+
+    /// How many tokens of its own a text may have.
+    fn room(&self) -> usize {
+        self.max_length - self.prefix.len() - self.suffix.len()
+    }
+
+    /// For each token of [`Tokenizer::encode`], the bytes of `text` that it stands for; `None` for added special tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenize`] when the tokenizer refuses the text.
+    pub fn spans(&self, text: &str) -> Result<Vec<Option<Range<usize>>>, Error> {
+        let encoding = self.inner.encode(text, false).map_err(|error| Error::Tokenize(error.to_string()))?;
+        let (kept, _) = self.cut(encoding.get_ids());
+        let spans = encoding.get_offsets()[..kept.len()].iter().map(|&(start, end)| Some(start..end));
+        let added = |tokens: &[u32]| vec![None; tokens.len()];
+        Ok(added(&self.prefix).into_iter().chain(spans).chain(added(&self.suffix)).collect())
+    }
+
+    fn cut<'a>(&self, ids: &'a [u32]) -> (&'a [u32], usize) {
+        let kept = &ids[..ids.len().min(self.room())];
+        (kept, ids.len() - kept.len())
+    }
+
+    /// The vocabulary's own string for `id`: `weather`, `##s`.
+    pub fn term(&self, id: u32) -> Option<&str> {
+        self.terms.get(id as usize)?.as_deref()
+    }
+
+    /// The id of a term.
+    pub fn id(&self, term: &str) -> Option<u32> {
+        self.inner.token_to_id(term)
+    }
+
+    /// One more than the largest token id.
+    pub fn vocab_size(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// The special tokens of the model's special-token map, by ascending id.
+    pub fn special_ids(&self) -> &[u32] {
+        &self.special_ids
+    }
+
+    /// The most tokens of a text, special tokens included.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+}
+
+/// The tokenizer as its file describes it, and which file that was.
+fn read_tokenizer(
+    files: &ModelFiles,
+    config: &Map<String, Value>,
+) -> Result<(tokenizers::Tokenizer, &'static str), Error> {
+    if let Some(bytes) = files.read(TOKENIZER_JSON)? {
+        let tokenizer = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|error| Error::invalid(files.describe(TOKENIZER_JSON), error.to_string()))?;
+        return Ok((tokenizer, TOKENIZER_JSON));
+    }
+    let Some(bytes) = files.read(VOCAB_TXT)? else {
+        return Err(Error::NoModel {
+            place: files.name().to_string(),
+            reason: format!("holds neither `{TOKENIZER_JSON}` nor `{VOCAB_TXT}`"),
+        });
+    };
+    let file = files.describe(VOCAB_TXT);
+    let text =
+        std::str::from_utf8(&bytes).map_err(|error| Error::invalid(&file, format!("not UTF-8: {error}")))?;
+    let tokenizer = wordpiece(text, config).map_err(|error| Error::invalid(file, error.to_string()))?;
+    Ok((tokenizer, VOCAB_TXT))
+}
+
+/// BERT's WordPiece tokenizer from its vocabulary, a token a line, as `BertTokenizerFast` builds it.
+fn wordpiece(vocabulary: &str, config: &Map<String, Value>) -> tokenizers::Result<tokenizers::Tokenizer> {
+    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
+    let token =
+        |key: &str, default: &str| config.get(key).and_then(token_text).unwrap_or(default).to_string();
+    let vocabulary: Vocab =
+        vocabulary.lines().enumerate().map(|(id, term)| (term.to_string(), id as u32)).collect();
+    let id = |term: &str| vocabulary.get(term).copied().ok_or_else(|| format!("holds no line `{term}`"));
+    let (unk, cls, sep) =
+        (token("unk_token", "[UNK]"), token("cls_token", "[CLS]"), token("sep_token", "[SEP]"));
+    let (cls_id, sep_id, _) = (id(&cls)?, id(&sep)?, id(&unk)?);
+    let special: Vec<AddedToken> =
+        [&unk, &sep, &token("pad_token", "[PAD]"), &cls, &token("mask_token", "[MASK]")]
+            .into_iter()
+            .filter(|term| vocabulary.contains_key(*term))
+            .map(|term| AddedToken::from(term.as_str(), true))
+            .collect();
+    let model = WordPiece::builder().vocab(vocabulary).unk_token(unk).build()?;
+    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    tokenizer.with_normalizer(Some(BertNormalizer::new(
+        true,
+        flag("tokenize_chinese_chars", true),
+        config.get("strip_accents").and_then(Value::as_bool),
+        flag("do_lower_case", true),
+    )))?;
+    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
+    tokenizer.with_post_processor(Some(BertProcessing::new((sep, sep_id), (cls, cls_id))));
+    tokenizer.add_special_tokens(special)?;
+    Ok(tokenizer)
+}
+
+/// What the post-processor puts before and after a text.
+fn surrounding_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
+    // Any text will do as the thing in the middle.
+    let bare = tokenizer.encode("a", false)?;
+    let full = tokenizer.encode("a", true)?;
+    let added = full.len().checked_sub(bare.len()).ok_or("its post-processor drops tokens of a text")?;
+    let before = (0..=added)
+        .find(|&start| &full.get_ids()[start..start + bare.len()] == bare.get_ids())
+        .ok_or("its post-processor changes the tokens of a text")?;
+    Ok((full.get_ids()[..before].to_vec(), full.get_ids()[before + bare.len()..].to_vec()))
+}
+
+/// The special tokens that the model's files name, from the first file that names any.
+///
+/// special_tokens_map.json is what the cards' scripts zero; transformers 5 no longer writes it.
+fn special_tokens(
+    files: &ModelFiles,
+    config: &Map<String, Value>,
+    tokenizer: &tokenizers::Tokenizer,
+) -> Result<(Vec<String>, String), Error> {
+    if let Some(map) = files.read_json(SPECIAL_TOKENS_MAP)? {
+        let mut tokens = Vec::new();
+        for value in map.values() {
+            match value {
+                Value::Array(several) => {
+                    tokens.extend(several.iter().filter_map(token_text).map(String::from))
+                }
+                one => tokens.extend(token_text(one).map(String::from)),
+            }
+        }
+        return Ok((tokens, files.describe(SPECIAL_TOKENS_MAP)));
+    }
+    let tokens: Vec<String> = SPECIAL_TOKEN_KEYS
+        .iter()
+        .filter_map(|key| config.get(*key).and_then(token_text).map(String::from))
+        .collect();
+    if !tokens.is_empty() {
+        return Ok((tokens, files.describe(TOKENIZER_CONFIG)));
+    }
+    let added = tokenizer.get_added_tokens_decoder();
+    let tokens = added.values().filter(|token| token.special).map(|token| token.content.clone()).collect();
+    let source = if files.contains(TOKENIZER_JSON) { TOKENIZER_JSON } else { VOCAB_TXT };
+    Ok((tokens, files.describe(source)))
+}
+
+/// A token written as a string or as `{"content": …}`.
+fn token_text(value: &Value) -> Option<&str> {
+    value.as_str().or_else(|| value.get("content")?.as_str())
+}
+
+fn checked_length(length: usize, max_positions: usize, num_special: usize) -> Result<usize, Error> {
+    if length > max_positions {
+        return Err(Error::Option(format!(
+            "--max-length {length} is more than the {max_positions} positions that this model has"
+        )));
+    }
+    if length < num_special.max(1) {
+        return Err(Error::Option(format!(
+            "--max-length {length} leaves no room: the special tokens around every text are {num_special}"
+        )));
+    }
+    Ok(length)
+}
+
+/// The smallest length that the model's files name, and the file and key that named it.
+fn default_length(
+    files: &ModelFiles,
+    config: &Map<String, Value>,
+    max_positions: usize,
+) -> Result<(usize, String), Error> {
+    let sentence_bert = files.read_json(SENTENCE_BERT_CONFIG)?.unwrap_or_default();
+    let mut smallest = (max_positions, "config.json: max_position_embeddings".to_string());
+    let named = [
+        (TOKENIZER_CONFIG, "model_max_length", config.get("model_max_length")),
+        (SENTENCE_BERT_CONFIG, "max_seq_length", sentence_bert.get("max_seq_length")),
+    ];
+    for (file, key, value) in named {
+        // "No limit" is written as a very large number, in floating point too, or as null.
+        let Some(length) = value.and_then(Value::as_f64).filter(|length| *length < 1e6) else { continue };
+        if length < 3.0 {
+            return Err(Error::invalid(
+                files.describe(file),
+                format!("`{key}` is {length}, too small for any text"),
+            ));
+        }
+        if (length as usize) < smallest.0 {
+            smallest = (length as usize, format!("{file}: {key}"));
+        }
+    }
+    Ok(smallest)
+}

@@ -1,0 +1,201 @@
+//! Is this model right on this machine? The checks behind `model verify`.
+//!
+//! Published numbers, a second implementation, and the promise that a text's
+//! vector depends on the text alone. Returns a report; printing it is the
+//! caller's business.
+
+use crate::encoder::{Encoded, Side, SparseEncoder};
+use crate::error::Error;
+use crate::known::{KnownModel, CARD_DOCUMENT, CARD_QUERY};
+use crate::model::stock::StockBert;
+
+/// How far the weights of two implementations may be apart.
+const SECOND_OPINION_TOLERANCE: f32 = 1e-4;
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// What was compared.
+    pub what: String,
+    /// What came out, with the figures.
+    pub found: String,
+    /// What it means.
+    pub outcome: Outcome,
+}
+
+/// What a check means for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should be.
+    Pass,
+    /// The model must not be trusted.
+    Fail,
+    /// Nothing to compare with; no failure.
+    None,
+}
+
+/// Compares the scores that others published for `known` with ours.
+///
+/// # Errors
+///
+/// As [`SparseEncoder::encode`].
+pub fn published_numbers(encoder: &SparseEncoder, known: &KnownModel) -> Result<Vec<Check>, Error> {
+    let mut checks = Vec::new();
+    for golden in known.goldens {
+        let query = encoder.encode(&[golden.query], Side::Query)?.remove(0);
+        let document = encoder.encode(&[golden.document], Side::Document)?.remove(0);
+        let score = query.vector.dot(&document.vector);
+        let difference = (score - golden.score).abs();
+        checks.push(Check {
+            what: format!("score of \"{}…\" ({})", shortened(golden.document), golden.source),
+            found: format!("{score:.4}, published {}, differs by {difference:.1e}", golden.score),
+            outcome: if difference <= golden.tolerance { Outcome::Pass } else { Outcome::Fail },
+        });
+    }
+    if !known.card_terms.is_empty() {
+        checks.push(card_terms(encoder, known)?);
+    }
+    Ok(checks)
+}
+
+/// The shared terms of the card's example: the same terms, each weight to the card's precision.
+fn card_terms(encoder: &SparseEncoder, known: &KnownModel) -> Result<Check, Error> {
+    const TOLERANCE: f32 = 1e-3;
+    let query = encoder.encode(&[CARD_QUERY], Side::Query)?.remove(0).vector;
+    let document = encoder.encode(&[CARD_DOCUMENT], Side::Document)?.remove(0).vector;
+    let shared = query.intersection(&document);
+    let mut worst = (0.0f32, "");
+    for &(term, in_query, in_document) in known.card_terms {
+        let ours = encoder.tokenizer().id(term).and_then(|id| shared.iter().find(|entry| entry.0 == id));
+        let difference = match ours {
+            Some(&(_, q, d)) => (q - in_query).abs().max((d - in_document).abs()),
+            None => f32::INFINITY,
+        };
+        if difference > worst.0 {
+            worst = (difference, term);
+        }
+    }
+    let expected = known.card_terms.len();
+    let right = worst.0 <= TOLERANCE && shared.len() == expected;
+    Ok(Check {
+        what: "shared terms of the card's example".into(),
+        found: format!(
+            "{} of {expected} published, largest difference {:.1e} ({})",
+            shared.len(),
+            worst.0,
+            worst.1
+        ),
+        outcome: if right { Outcome::Pass } else { Outcome::Fail },
+    })
+}
+
+/// Compares our vectors with those of candle-transformers' own BERT over the same parameters, alone and batched.
+///
+/// # Errors
+///
+/// As [`SparseEncoder::encode`].
+pub fn second_opinion(encoder: &SparseEncoder) -> Result<Check, Error> {
+    let what = "candle-transformers' BERT, the same parameters".to_string();
+    let Some(stock) = StockBert::new(encoder.model())? else {
+        let found = "no second opinion: candle-transformers has no such model".into();
+        return Ok(Check { what, found, outcome: Outcome::None });
+    };
+    let texts = texts();
+    let batched = encoder.encode(&texts, Side::Document)?;
+    let mut worst = (0.0f32, String::from("none"));
+    for (text, batched) in texts.iter().zip(&batched) {
+        let alone = &encoder.encode(&[text], Side::Document)?[0];
+        let ids = encoder.tokenizer().encode(text)?.ids;
+        let mut theirs = stock.weights(&ids, encoder.activation(), encoder.model())?;
+        for id in encoder.zeroed_ids() {
+            theirs[id as usize] = 0.0;
+        }
+        for ours in [alone, batched] {
+            let mut difference: Vec<f32> = theirs.clone();
+            for (id, weight) in ours.vector.iter() {
+                difference[id as usize] -= weight;
+            }
+            for (id, difference) in difference.iter().map(|difference| difference.abs()).enumerate() {
+                // A NaN from the other side counts as a difference.
+                if difference > worst.0 || difference.is_nan() {
+                    let term = encoder.tokenizer().term(id as u32).unwrap_or("?");
+                    worst =
+                        (difference, format!("`{term}` of \"{}…\", {} tokens", shortened(text), ids.len()));
+                }
+            }
+        }
+    }
+    let right = worst.0 <= SECOND_OPINION_TOLERANCE;
+    Ok(Check {
+        what,
+        found: format!("{} texts, largest difference {:.1e} ({})", texts.len(), worst.0, worst.1),
+        outcome: if right { Outcome::Pass } else { Outcome::Fail },
+    })
+}
+
+/// Encodes the same texts alone, together, in another order, and on 1 and several threads: the bits must not change.
+///
+/// Leaves the encoder with the threads that it had.
+///
+/// # Errors
+///
+/// As [`SparseEncoder::encode`], or [`Error::Threads`].
+pub fn invariance(encoder: &mut SparseEncoder) -> Result<Check, Error> {
+    let texts = texts();
+    let num_threads = encoder.num_threads();
+    let together = encoder.encode(&texts, Side::Document)?;
+    let mut broken = Vec::new();
+    let mut compare = |how: &str, encoded: &[Encoded]| {
+        let differing = encoded.iter().zip(&together).filter(|(a, b)| !same_bits(a, b)).count();
+        if differing > 0 || encoded.len() != together.len() {
+            broken.push(format!("{differing} texts differ {how}"));
+        }
+    };
+    for threads in [1, num_threads.max(2)] {
+        encoder.set_threads(Some(threads))?;
+        let alone: Vec<Encoded> = texts
+            .iter()
+            .map(|text| Ok(encoder.encode(&[text], Side::Document)?.remove(0)))
+            .collect::<Result<_, Error>>()?;
+        compare(&format!("alone on {threads} threads"), &alone);
+        let reordered: Vec<&str> = texts.iter().rev().map(String::as_str).collect();
+        let mut reversed = encoder.encode(&reordered, Side::Document)?;
+        reversed.reverse();
+        compare(&format!("in reverse order on {threads} threads"), &reversed);
+    }
+    encoder.set_threads(Some(num_threads))?;
+    let (found, outcome) = if broken.is_empty() {
+        let threads = num_threads.max(2);
+        (
+            format!("{} texts: the same bits in every way, on 1 and {threads} threads", texts.len()),
+            Outcome::Pass,
+        )
+    } else {
+        (broken.join("; "), Outcome::Fail)
+    };
+    Ok(Check { what: "alone, batched, reordered".into(), found, outcome })
+}
+
+fn same_bits(a: &Encoded, b: &Encoded) -> bool {
+    let bits = |encoded: &Encoded| -> Vec<(u32, u32)> {
+        encoded.vector.iter().map(|(id, weight)| (id, weight.to_bits())).collect()
+    };
+    bits(a) == bits(b)
+}
+
+/// Texts of several lengths, from nothing to beyond the limit of most models.
+fn texts() -> Vec<String> {
+    let passage = "Learned sparse retrieval keeps the inverted index: each document becomes a bag of weighted terms, \
+                   some of them its own words and some that the model adds, and a query is scored by a dot product.";
+    let words: Vec<&str> = passage.split(' ').collect();
+    let mut texts =
+        vec![String::new(), CARD_QUERY.to_string(), CARD_DOCUMENT.to_string(), "ß 東京 naïve 42".into()];
+    for length in [1, 2, 3, 7, 16, 33, 64, 127, 200, 400, 600] {
+        texts.push(words.iter().cycle().take(length).copied().collect::<Vec<_>>().join(" "));
+    }
+    texts
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(24).collect()
+}

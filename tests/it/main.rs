@@ -1,0 +1,26 @@
+//! Everything that is tested from outside: the library by its public names, the program by running it.
+
+// A test that cannot go on says so by panicking.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+/// Damaged and odd model folders.
+mod bad_models;
+/// The program, one file a subcommand.
+mod bulk;
+mod encode;
+mod explain;
+/// The hub: names, cache, downloads.
+mod hub;
+/// The same text gives the same bits, whatever is around it.
+mod invariance;
+mod model;
+/// The library against PyTorch's numbers, on every checkpoint layout.
+mod parity;
+/// The commands that the README shows.
+mod readme;
+mod score;
+
+/// A hub on the loopback interface.
+mod hub_server;
+/// Runs the program.
+mod program;

@@ -1,0 +1,142 @@
+//! `model list`, `show`, `pull` and `verify` as their users call them.
+
+use std::fs;
+
+use crate::hub_server::HubServer;
+use crate::program::{copied, fixture, folder, neural_sparse};
+
+const V2_DISTILL: &str = "opensearch-project/opensearch-neural-sparse-encoding-v2-distill";
+
+fn model(command: &str, folder: &str) -> crate::program::Program {
+    let path = fixture(folder);
+    neural_sparse(&["model", command, path.to_str().unwrap()])
+}
+
+#[test]
+fn list_knows_the_family() {
+    let out = neural_sparse(&["model", "list"]).run().ok();
+    for name in [
+        "tiny",
+        "v1",
+        "v2-distill",
+        "doc-v1",
+        "doc-v2-distill",
+        "doc-v2-mini",
+        "doc-v3-distill",
+        "doc-v3-gte",
+    ] {
+        assert!(out.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
+    }
+    let line = out.lines().find(|line| line.starts_with("v2-distill ")).unwrap();
+    for figure in ["67.0 M", "0.528", "8.3", V2_DISTILL] {
+        assert!(line.contains(figure), "{line}");
+    }
+}
+
+#[test]
+fn show_names_each_decision_and_the_file_that_made_it() {
+    let out = model("show", "bert-tied").run().ok();
+    for (what, value, file) in [
+        ("architecture", "BERT", "config.json"),
+        ("decoder ", "tied", "no tensor"),
+        ("special tokens", "[MASK] 4", "special_tokens_map.json"),
+        ("maximum length", "64 tokens", "max_position_embeddings"),
+        ("checkpoint", "bert.pooler.dense.bias", "model.safetensors"),
+    ] {
+        let line = out.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}: {out}"));
+        assert!(line.contains(value) && line.contains(file), "{line}");
+    }
+    let out = model("show", "bert-log1p-relu").run().ok();
+    assert!(out.contains("ln(1 + ln(1 + max(0, x)))") && out.contains("1_SpladePooling"), "{out}");
+    assert!(out.contains("48 tokens") && out.contains("max_seq_length"), "{out}");
+    let out = model("show", "bert-decoder-differs-true").run().ok();
+    assert!(out.contains("its own matrix, as transformers 5 reads it"), "{out}");
+}
+
+#[test]
+fn verify_passes_the_built_in_model() {
+    let out = neural_sparse(&["model", "verify", "tiny"]).run().ok();
+    assert!(out.ends_with("PASS\n") && !out.contains("FAIL"), "{out}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("pass")).count(), 5 + 1 + 1, "{out}");
+}
+
+#[test]
+fn verify_has_a_second_opinion_on_every_layout() {
+    for folder in
+        ["bert-untied-sharded", "distilbert-f16", "distilbert-untied-noprefix", "bert-bin", "bert-log1p-relu"]
+    {
+        let out = model("verify", folder).run().ok();
+        assert!(out.contains("candle-transformers' BERT") && out.ends_with("PASS\n"), "{folder}: {out}");
+        assert!(out.contains("none: not a model that is known by name"), "{out}");
+    }
+}
+
+#[test]
+fn an_activation_that_nobody_else_has_is_no_failure() {
+    let model = copied("bert-tied");
+    let config = model.path().join("config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"gelu\"", "\"silu\"")).unwrap();
+    let out = neural_sparse(&["model", "verify", model.path().to_str().unwrap()]).run().ok();
+    assert!(out.contains("no second opinion") && out.ends_with("PASS\n"), "{out}");
+}
+
+/// A checkpoint that is not the known model must be found out, loudly.
+#[test]
+fn verify_fails_a_known_model_whose_numbers_are_others() {
+    let files = ["config.json", "model.safetensors", "tokenizer.json"]
+        .map(|name| (name.to_string(), fs::read(fixture("bert-tied").join(name)).unwrap()));
+    let server = HubServer::start(V2_DISTILL, files.to_vec());
+    let home = folder();
+    let finished = neural_sparse(&["model", "verify", "v2-distill", "--quiet"])
+        .env("HF_ENDPOINT", server.endpoint())
+        .env("HF_HOME", home.path())
+        .env("HF_HUB_OFFLINE", "0")
+        .run();
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stdout.ends_with("FAIL\n"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("published 38.6112, differs by"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("of 49 published"), "{}", finished.stdout);
+}
+
+#[test]
+fn pull_downloads_once() {
+    let files = ["config.json", "model.safetensors", "tokenizer.json"]
+        .map(|name| (name.to_string(), fs::read(fixture("bert-tied").join(name)).unwrap()));
+    let server = HubServer::start("org/model", files.to_vec());
+    let home = folder();
+    let pull = || {
+        neural_sparse(&["model", "pull", "org/model", "--quiet"])
+            .env("HF_ENDPOINT", server.endpoint())
+            .env("HF_HOME", home.path())
+            .env("HF_HUB_OFFLINE", "0")
+            .run()
+            .ok()
+    };
+    let first = pull();
+    assert!(
+        first.contains("downloaded model.safetensors") && first.contains("`org/model` is in "),
+        "{first}"
+    );
+    let second = pull();
+    assert!(second.contains("3 files there already") && !second.contains("downloaded"), "{second}");
+    assert!(neural_sparse(&["model", "pull", "tiny"]).run().ok().contains("built in"));
+}
+
+#[test]
+fn a_hub_that_cannot_be_reached_has_a_hint() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let home = folder();
+    let stderr = neural_sparse(&["encode", "x"])
+        .env("HF_ENDPOINT", &endpoint)
+        .env("HF_HOME", home.path())
+        .env("HF_HUB_OFFLINE", "0")
+        .run()
+        .fails(1);
+    assert!(
+        stderr.contains(&endpoint) && stderr.contains("--model tiny") && stderr.contains("model pull"),
+        "{stderr}"
+    );
+}
