@@ -57,6 +57,12 @@ pub struct Encoded {
     pub num_cut: usize,
 }
 
+impl From<(SparseVector, TokenIds)> for Encoded {
+    fn from((vector, tokens): (SparseVector, TokenIds)) -> Self {
+        Encoded { vector, num_tokens: tokens.ids.len(), num_cut: tokens.num_cut }
+    }
+}
+
 /// Which token of a text gave which term.
 #[derive(Clone, Debug)]
 pub struct Explanation {
@@ -172,6 +178,11 @@ impl SparseEncoder {
         matches!(self.query, QueryEncoder::Table(_))
     }
 
+    /// Tokens that are packed into one batch.
+    pub fn batch_tokens(&self) -> usize {
+        self.batch_tokens
+    }
+
     /// How many threads encode.
     pub fn num_threads(&self) -> usize {
         self.threads.current_num_threads()
@@ -195,16 +206,11 @@ impl SparseEncoder {
     pub fn encode<S: AsRef<str> + Sync>(&self, texts: &[S], side: Side) -> Result<Vec<Encoded>, Error> {
         let tokens = self.on_threads(texts, |text| self.tokenizer.encode(text))?;
         let vectors = self.encode_tokens(&tokens, side)?;
-        let encoded = |(vector, tokens): (SparseVector, TokenIds)| Encoded {
-            vector,
-            num_tokens: tokens.ids.len(),
-            num_cut: tokens.num_cut,
-        };
-        Ok(vectors.into_iter().zip(tokens).map(encoded).collect())
+        Ok(vectors.into_iter().zip(tokens).map(Encoded::from).collect())
     }
 
-    /// Encodes the whole of each text in windows that overlap by so many tokens: for each text, the vectors of its
-    /// windows in order, each what the window gives when it is encoded alone. See [`Tokenizer::encode_windows`].
+    /// Encodes the whole of each text in windows that overlap by so many tokens: for each text, its windows in
+    /// order, each what it gives when it is encoded alone. See [`Tokenizer::encode_windows`].
     ///
     /// # Errors
     ///
@@ -214,11 +220,13 @@ impl SparseEncoder {
         texts: &[S],
         overlap: usize,
         side: Side,
-    ) -> Result<Vec<Vec<SparseVector>>, Error> {
+    ) -> Result<Vec<Vec<Encoded>>, Error> {
         let windows = self.on_threads(texts, |text| self.tokenizer.encode_windows(text, overlap))?;
         let counts: Vec<usize> = windows.iter().map(Vec::len).collect();
-        let mut vectors = self.encode_tokens(&windows.concat(), side)?.into_iter();
-        Ok(counts.into_iter().map(|count| vectors.by_ref().take(count).collect()).collect())
+        let windows: Vec<TokenIds> = windows.into_iter().flatten().collect();
+        let vectors = self.encode_tokens(&windows, side)?;
+        let mut encoded = vectors.into_iter().zip(windows).map(Encoded::from);
+        Ok(counts.into_iter().map(|count| encoded.by_ref().take(count).collect()).collect())
     }
 
     /// Tokenizes on every thread.
@@ -238,6 +246,19 @@ impl SparseEncoder {
             }
             _ => self.forward_all(tokens),
         }
+    }
+
+    /// Explains texts of one side, as [`SparseEncoder::explain`] does each; one result per text, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`].
+    pub fn explain_all<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        side: Side,
+    ) -> Result<Vec<Explanation>, Error> {
+        self.on_threads(texts, |text| self.explain(text, side))
     }
 
     /// Encodes one text and keeps which token won each term. Queries of a table have no forward pass:
@@ -269,13 +290,28 @@ impl SparseEncoder {
         Ok(Explanation { encoded, positions, tokens })
     }
 
-    /// The vectors of tokenized texts, a batch at a time.
+    /// The vectors of tokenized texts, in their order: longest first, a batch at a time, each distinct text once.
+    ///
+    /// Texts of a batch are of nearly one length, so that no thread waits long for the last of them.
     fn forward_all(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
-        let lengths: Vec<usize> = tokens.iter().map(|text| text.ids.len()).collect();
-        let mut vectors = Vec::with_capacity(tokens.len());
+        let ids = |index: &usize| tokens[*index].ids.as_slice();
+        let mut order: Vec<usize> = (0..tokens.len()).collect();
+        order.sort_by(|a, b| ids(b).len().cmp(&ids(a).len()).then_with(|| ids(a).cmp(ids(b))));
+        let (mut distinct, mut places): (Vec<usize>, Vec<usize>) = Default::default();
+        for index in &order {
+            if distinct.last().is_none_or(|last| ids(last) != ids(index)) {
+                distinct.push(*index);
+            }
+            places.push(distinct.len() - 1);
+        }
+        let lengths: Vec<usize> = distinct.iter().map(|index| ids(index).len()).collect();
+        let mut computed = Vec::with_capacity(distinct.len());
         for run in runs_within(&lengths, self.batch_tokens) {
-            let batch = PackedBatch::pack(tokens[run].iter().map(|text| text.ids.as_slice()));
-            vectors.extend(self.encode_batch(&batch)?);
+            computed.extend(self.encode_batch(&PackedBatch::pack(distinct[run].iter().map(ids)))?);
+        }
+        let mut vectors = vec![SparseVector::default(); tokens.len()];
+        for (index, place) in order.into_iter().zip(places) {
+            vectors[index] = computed[place].clone();
         }
         Ok(vectors)
     }
@@ -309,7 +345,25 @@ impl SparseEncoder {
 fn start_threads(num_threads: Option<usize>) -> Result<ThreadPool, Error> {
     // Without RAYON_NUM_THREADS in mind: that variable is for candle's products.
     let processors = || std::thread::available_parallelism().map_or(1, |count| count.get());
-    Ok(rayon::ThreadPoolBuilder::new().num_threads(num_threads.unwrap_or_else(processors)).build()?)
+    let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("encoder-{index}"));
+    Ok(threads.num_threads(num_threads.unwrap_or_else(processors)).build()?)
+}
+
+/// The instructions of this processor that decide how a vector is computed, and so its last bits.
+///
+/// The same text gives the same bits on every machine with the same instructions; on others it gives the same weights
+/// to within the tolerance.
+pub fn processor() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return "x86-64 with AVX-512";
+        }
+        if std::arch::is_x86_feature_detected!("fma") {
+            return "x86-64 with AVX2 and FMA";
+        }
+    }
+    std::env::consts::ARCH
 }
 
 /// Ids that never carry a weight: special tokens, and rows of the decoder that no token names.

@@ -4,9 +4,31 @@
 //! nothing of what they mean.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+
+/// The SHA-256 of everything that `bytes` gives, in hexadecimal.
+///
+/// # Errors
+///
+/// Those of `bytes`.
+pub fn sha256(mut bytes: impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match bytes.read(&mut buffer)? {
+            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            length => hash.update(&buffer[..length]),
+        }
+    }
+}
 
 /// Where the files of one model are.
 ///
@@ -15,6 +37,8 @@ use crate::error::Error;
 pub struct ModelFiles {
     name: String,
     place: Place,
+    /// Names of the files whose content was used.
+    used: Arc<Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,12 +50,12 @@ enum Place {
 impl ModelFiles {
     /// The files in `folder`; `name` is what messages call the model.
     pub fn folder(name: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
-        ModelFiles { name: name.into(), place: Place::Folder(folder.into()) }
+        ModelFiles { name: name.into(), place: Place::Folder(folder.into()), used: Arc::default() }
     }
 
     /// The model that is compiled into the program.
     pub fn tiny() -> Self {
-        ModelFiles { name: "tiny".into(), place: Place::BuiltIn(crate::tiny::FILES) }
+        ModelFiles { name: "tiny".into(), place: Place::BuiltIn(crate::tiny::FILES), used: Arc::default() }
     }
 
     /// What the user calls the model.
@@ -71,19 +95,53 @@ impl ModelFiles {
     pub fn read(&self, file: &str) -> Result<Option<Cow<'static, [u8]>>, Error> {
         match &self.place {
             Place::Folder(folder) => match std::fs::read(folder.join(file)) {
-                Ok(bytes) => Ok(Some(Cow::Owned(bytes))),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Ok(bytes) => {
+                    self.mark_used(file);
+                    Ok(Some(Cow::Owned(bytes)))
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(source) => Err(Error::Read { file: self.describe(file), source }),
             },
             Place::BuiltIn(_) => Ok(self.built_in(file).map(Cow::Borrowed)),
         }
     }
 
+    /// Remembers that the content of `file` was used, where it is not read through [`ModelFiles::read`].
+    pub(crate) fn mark_used(&self, file: &str) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_string());
+    }
+
+    /// The SHA-256, in hexadecimal, of all files that were used so far: once a model is loaded, of its tensors,
+    /// tokenizer and settings.
+    ///
+    /// It is that of the list of the files' own hashes which `sha256sum` prints for their names in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] when one of them cannot be read any more.
+    pub fn sha256(&self) -> Result<String, Error> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut list = String::new();
+        for file in used {
+            let hash = match &self.place {
+                Place::BuiltIn(_) => sha256(self.built_in(&file).unwrap_or_default()),
+                Place::Folder(folder) => File::open(folder.join(&file)).and_then(sha256),
+            };
+            let hash = hash.map_err(|source| Error::Read { file: self.describe(&file), source })?;
+            list += &format!("{hash}  {file}\n");
+        }
+        sha256(list.as_bytes()).map_err(|source| Error::Read { file: self.name.clone(), source })
+    }
+
     /// The bytes of `file` where the model is compiled in.
     pub(crate) fn built_in(&self, file: &str) -> Option<&'static [u8]> {
         match &self.place {
             Place::Folder(_) => None,
-            Place::BuiltIn(files) => files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| *bytes),
+            Place::BuiltIn(files) => {
+                let (name, bytes) = files.iter().find(|(name, _)| *name == file)?;
+                self.mark_used(name);
+                Some(bytes)
+            }
         }
     }
 

@@ -45,9 +45,9 @@ mod tiny;
 mod tokenizer;
 pub mod verify;
 
-pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
+pub use encoder::{processor, Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::Error;
-pub use files::{Decision, ModelFiles};
+pub use files::{sha256, Decision, ModelFiles};
 pub use model::{DecoderReading, DeviceName};
 pub use pooling::Activation;
 pub use sparse::{Prune, SparseVector};

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl;
-use neural_sparse::{Encoded, EncoderOptions, Prune, Side, SparseEncoder, SparseVector};
+use neural_sparse::{EncoderOptions, Prune, SparseEncoder, SparseVector};
+use serde_json::Value;
 
-use super::encode_rows::{RowArgs, RowEncoder};
+use super::bulk::{InputArgs, Surroundings, Tally};
+use super::encode_rows::RowArgs;
 use super::failure::{complain, Exit};
-use super::lines;
-use super::output::Output;
-use super::rows::InputArgs;
-use super::{counted, ModelArgs};
+use super::output::{Existing, Output};
+use super::{lines, ModelArgs};
 
 /// Encode texts: one JSON object {"term": weight, …} a text, heaviest first
 ///
@@ -39,7 +39,7 @@ pub(super) struct EncodeArgs {
 }
 
 /// What is kept of each vector.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct Shape {
     /// Keep the heaviest terms only, after --prune
     #[arg(long, value_name = "NUM", value_parser = parse_top_k)]
@@ -65,6 +65,20 @@ impl Shape {
             None => vector,
         }
     }
+
+    /// The options and their values, which decide what is written.
+    fn settings(&self) -> [(String, Value); 3] {
+        let prune = self.prune.map(|rule| match rule {
+            Prune::MaxRatio(ratio) => format!("max_ratio={ratio}"),
+            Prune::AlphaMass(ratio) => format!("alpha_mass={ratio}"),
+            Prune::AbsValue(weight) => format!("abs_value={weight}"),
+        });
+        [
+            ("--top-k".into(), self.top_k.map(NonZeroUsize::get).into()),
+            ("--prune".into(), prune.into()),
+            ("--decimals".into(), self.decimals.into()),
+        ]
+    }
 }
 
 /// The weights rounded to so many decimals, each the f32 that is nearest to the decimal number.
@@ -75,90 +89,59 @@ fn rounded(vector: &SparseVector, decimals: usize) -> SparseVector {
     SparseVector::from_pairs(pairs).expect("the ids of a vector, anything else is a bug")
 }
 
-/// What the note at the end counts.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub num_texts: usize,
-    pub num_blank: usize,
-    num_cut: usize,
-}
-
-impl Tally {
-    pub fn count(&mut self, encoded: &Encoded) {
-        self.num_texts += 1;
-        self.num_cut += usize::from(encoded.num_cut > 0);
-    }
-
-    /// Says how many texts were cut, lines skipped and rows rejected, unless none was or `quiet`.
-    pub fn note(&self, encoder: &SparseEncoder, num_rejected: usize, quiet: bool) {
-        if self.num_cut > 0 && !quiet {
-            complain(format_args!(
-                "note: {} of {} cut to {} tokens",
-                self.num_cut,
-                counted(self.num_texts, "text"),
-                encoder.tokenizer().max_length()
-            ));
-        }
-        if self.num_blank > 0 && !quiet {
-            complain(format_args!("note: {} skipped", counted(self.num_blank, "blank line")));
-        }
-        if num_rejected > 0 && !quiet {
-            complain(format_args!("note: {} rejected", counted(num_rejected, "row")));
-        }
-    }
-}
-
 pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
-    let fields = args.rows.fields()?;
-    let options = EncoderOptions { batch_tokens: Some(args.rows.batch_tokens.get()), ..args.model.options() };
-    let encoder = args.model.load_with(&args.model.model, options)?;
+    if args.input.files.is_empty() {
+        return encode_unnamed(args);
+    }
+    let parser = args.rows.fields.parser(args.rows.fields()?);
+    let quiet = args.model.hub.quiet;
+    let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
+    let model_files = args.model.files()?;
+    let batch_tokens = args.rows.batch_tokens.get();
+    let options = EncoderOptions { batch_tokens: Some(batch_tokens), ..args.model.options() };
+    let encoder = SparseEncoder::load(&model_files, &options)?;
     let side = args.model.known_side(&encoder)?;
-    let mut out = Output::open(args.output.as_deref())?;
-    let mut rejects = args.input.open_rejects()?;
+    let max_length = encoder.tokenizer().max_length();
+    let mut settings = args.model.settings(side, max_length);
+    settings.extend(args.rows.settings());
+    settings.extend(args.shape.settings());
+    let model = &args.model.model;
+    let around = Surroundings { model, model_files: &model_files, settings, batch_tokens, max_length, quiet };
+    run.run(args.rows.job(encoder, side, args.shape.clone(), parser), around)
+}
+
+/// Encodes the texts of the command line, or lines of standard input.
+fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
+    let encoder = args.model.load()?;
+    let side = args.model.known_side(&encoder)?;
+    let mut out = Output::open(args.output.as_deref(), Existing::Refuse)?;
     let mut tally = Tally::default();
-    let outcome = if !args.input.files.is_empty() {
-        let windows = args.input.windows(args.rows.parser(fields));
-        let rows = RowEncoder { args: &args.rows, shape: &args.shape, encoder: &encoder, side };
-        rows.encode_all(windows, &mut out, &mut rejects, &mut tally).map(|()| Exit::Done)
-    } else if !args.texts.is_empty() {
-        encode_texts(args, &encoder, side, &mut out, &mut tally)
-    } else {
-        if io::stdin().is_terminal() && !args.model.hub.quiet {
+    let quiet = args.model.hub.quiet;
+    let exit = if args.texts.is_empty() {
+        if io::stdin().is_terminal() && !quiet {
             complain(format_args!("note: reading texts from the terminal, one a line; Ctrl-D ends"));
         }
-        lines::encode_lines(&encoder, side, &args.shape, &mut out, &mut tally)
-    };
-    let exit = match outcome {
-        Ok(exit) => exit,
-        Err(error) => return Err(error.context(out.stop(tally.num_texts))),
+        lines::encode_lines(&encoder, side, &args.shape, &mut out, &mut tally)?
+    } else {
+        for encoded in encoder.encode(&args.texts, side)? {
+            tally.rows_in += 1;
+            tally.count_text(encoded.num_tokens, encoded.num_cut);
+            write_line(&mut out, &encoder, &args.shape.apply(encoded.vector))?;
+        }
+        Exit::Done
     };
     out.finish()?;
-    tally.note(&encoder, rejects.num_rejected, args.model.hub.quiet);
-    match rejects.finish()? {
-        Exit::Done => Ok(exit),
-        rejected => Ok(rejected),
+    if !quiet {
+        tally.say_truncated(encoder.tokenizer().max_length());
     }
-}
-
-fn encode_texts(
-    args: &EncodeArgs,
-    encoder: &SparseEncoder,
-    side: Side,
-    out: &mut Output,
-    tally: &mut Tally,
-) -> anyhow::Result<Exit> {
-    for encoded in encoder.encode(&args.texts, side)? {
-        tally.count(&encoded);
-        write_line(out, encoder, &args.shape.apply(encoded.vector))?;
-    }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 /// Writes one vector and a newline.
 pub(super) fn write_line(out: &mut Output, encoder: &SparseEncoder, vector: &SparseVector) -> io::Result<()> {
     jsonl::write_vector(out, vector, encoder.tokenizer())?;
     out.write_all(b"\n")?;
-    out.end_row()
+    out.end_row().map(drop)
 }
 
 fn parse_top_k(value: &str) -> Result<NonZeroUsize, String> {

@@ -1,38 +1,23 @@
 //! `encode --input`: rows of input to rows of output.
 
-use std::io::{self, Write};
+use std::io;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::Receiver;
 
 use clap::{Args, ValueEnum};
 use neural_sparse::jsonl::{self, Fields, Keep, Row, RowError};
-use neural_sparse::{Side, SparseEncoder, SparseVector};
+use neural_sparse::{Encoded, Side, SparseEncoder, SparseVector};
+use serde_json::Value;
 
-use super::encode::{Shape, Tally};
+use super::bulk::{InputLine, Job, Tally};
+use super::encode::Shape;
 use super::failure::UsageError;
-use super::output::Output;
-use super::rejects::Rejects;
-use super::rows::{InputLine, Window};
+use super::fields::{FieldArgs, LineParser};
 
 /// How rows are read, and what becomes of them.
 #[derive(Args)]
 pub(super) struct RowArgs {
-    /// What a line of the input is: an object of JSON, an id, a tab and a text, or a text
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "jsonl",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
-    input_format: InputFormat,
-    /// Field of a row that holds text, `doc.body` for a field of an object; may be repeated, the texts are joined by
-    /// one space
-    #[arg(long, value_name = "NAME", default_value = "text", requires = "files", conflicts_with = "texts")]
-    text_field: Vec<String>,
-    /// Field of a row that holds its id [default: _id, else id, else the row's line number]
-    #[arg(long, value_name = "NAME", requires = "files", conflicts_with = "texts")]
-    id_field: Option<String>,
+    #[command(flatten)]
+    pub fields: FieldArgs,
     /// Field of an output row that holds the vector
     #[arg(long, value_name = "NAME", default_value = "vector", requires = "files", conflicts_with = "texts")]
     vector_field: String,
@@ -63,7 +48,7 @@ pub(super) struct RowArgs {
 }
 
 /// What happens to a text of more tokens than the limit.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OnLong {
     /// It is cut at its end, and counted
     Truncate,
@@ -71,17 +56,6 @@ enum OnLong {
     Error,
     /// It is encoded in windows that overlap, and each term gets its largest weight
     Chunk,
-}
-
-/// What a line of the input is.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum InputFormat {
-    /// An object of JSON
-    Jsonl,
-    /// An id, a tab and a text, as in MS MARCO's collections
-    Tsv,
-    /// A text; its id is the line's number
-    Lines,
 }
 
 impl RowArgs {
@@ -113,153 +87,126 @@ impl RowArgs {
         } else {
             Keep::Named(self.keep.clone())
         };
-        Ok(Fields { text: self.text_field.clone(), id: self.id_field.clone(), keep, reserved })
+        Ok(Fields { text: self.fields.text_field.clone(), id: self.fields.id_field.clone(), keep, reserved })
     }
 
-    /// What makes a row of a line.
-    pub fn parser(&self, fields: Fields) -> impl Fn(&[u8]) -> Result<Row, RowError> + Send + 'static {
-        let format = self.input_format;
-        move |line| format.parse(line, &fields)
+    /// The options and their values, which decide what is written.
+    pub fn settings(&self) -> Vec<(String, Value)> {
+        let chunks = (self.on_long == OnLong::Chunk).then_some(self.chunk_overlap);
+        let mut settings = vec![
+            ("--vector-field".to_string(), self.vector_field.clone().into()),
+            ("--keep".into(), self.keep.join(",").into()),
+            ("--keep-all".into(), self.keep_all.into()),
+            ("--on-long".into(), format!("{:?}", self.on_long).to_lowercase().into()),
+            ("--chunk-overlap".into(), chunks.into()),
+            ("--chunk-rows".into(), self.chunk_rows.into()),
+        ];
+        settings.extend(self.fields.settings());
+        settings
     }
-}
 
-impl InputFormat {
-    fn parse(self, line: &[u8], fields: &Fields) -> Result<Row, RowError> {
-        if self == InputFormat::Jsonl {
-            return jsonl::parse_row(line, fields);
-        }
-        let text = std::str::from_utf8(line).map_err(|error| RowError {
-            column: Some(error.valid_up_to() + 1),
-            reason: "not UTF-8".into(),
-        })?;
-        let row = |id: Option<String>, text: &str| Row { id, text: text.into(), kept: String::new() };
-        if self == InputFormat::Lines {
-            return Ok(row(None, text));
-        }
-        match text.split_once('\t') {
-            Some(("", _)) => {
-                Err(RowError { column: Some(1), reason: "the id before the tab is empty".into() })
-            }
-            Some((id, text)) => Ok(row(Some(serde_json::Value::from(id).to_string()), text)),
-            None => Err(RowError { column: None, reason: "no tab between an id and a text".into() }),
+    /// What is to be done with the rows that `parser` reads.
+    pub fn job(&self, encoder: SparseEncoder, side: Side, shape: Shape, parser: LineParser) -> EncodeRows {
+        EncodeRows {
+            encoder,
+            side,
+            shape,
+            parser,
+            vector_field: self.vector_field.clone(),
+            on_long: self.on_long,
+            chunk_overlap: self.chunk_overlap,
+            chunk_rows: self.chunk_rows,
         }
     }
 }
 
 /// Turns rows of input into rows of output.
-pub(super) struct RowEncoder<'a> {
-    pub args: &'a RowArgs,
-    pub shape: &'a Shape,
-    pub encoder: &'a SparseEncoder,
-    pub side: Side,
+pub(super) struct EncodeRows {
+    encoder: SparseEncoder,
+    side: Side,
+    shape: Shape,
+    parser: LineParser,
+    vector_field: String,
+    on_long: OnLong,
+    chunk_overlap: usize,
+    chunk_rows: bool,
 }
 
-impl RowEncoder<'_> {
-    /// Encodes the rows of all windows in their order, up to the first that stops the run.
-    pub fn encode_all(
-        &self,
-        windows: Receiver<Window<Row>>,
-        out: &mut Output,
-        rejects: &mut Rejects,
-        tally: &mut Tally,
-    ) -> anyhow::Result<()> {
-        for window in windows {
-            tally.num_blank += window.num_blank;
-            let rows = rejects.up_to_the_last_needed(window.rows);
-            if self.args.on_long == OnLong::Chunk {
-                self.encode_windows(rows, out, rejects, tally)?;
-            } else {
-                self.encode_whole(rows, out, rejects, tally)?;
-            }
-            out.flush()?;
-            if let Some(error) = window.stopped {
-                return Err(error);
-            }
-        }
-        Ok(())
+/// A row whose text has been encoded.
+pub(super) struct EncodedRow {
+    id: Option<String>,
+    kept: String,
+    /// The whole text, or its windows.
+    parts: Vec<Encoded>,
+}
+
+impl Job for EncodeRows {
+    type Row = Row;
+    type Value = EncodedRow;
+    const HAS_IDS: bool = true;
+
+    fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
+        self.parser.parse(line)
     }
 
-    /// One vector a row.
-    fn encode_whole(
-        &self,
-        rows: Vec<(InputLine, Result<Row, RowError>)>,
-        out: &mut Output,
-        rejects: &mut Rejects,
-        tally: &mut Tally,
-    ) -> anyhow::Result<()> {
-        let mut encoded = self.encoder.encode(&texts(&rows), self.side)?.into_iter();
-        for (line, row) in rows {
-            let row = match row {
-                Ok(row) => row,
-                Err(error) => {
-                    rejects.reject(&line, &error)?;
-                    continue;
-                }
-            };
-            let encoded = encoded.next().expect("every row was encoded, anything else is a bug");
-            if encoded.num_cut > 0 && self.args.on_long == OnLong::Error {
-                let (tokens, limit) = (encoded.num_tokens + encoded.num_cut, encoded.num_tokens);
-                let reason = format!("a text of {tokens} tokens, {limit} are the limit");
-                rejects.reject(&line, &RowError { column: None, reason })?;
-                continue;
-            }
-            tally.count(&encoded);
-            self.write(out, &line, &row, None, encoded.vector)?;
-        }
-        Ok(())
+    fn id<'r>(&self, row: &'r Row) -> Option<&'r str> {
+        row.id.as_deref()
     }
 
-    /// The maximum of a text's windows, or a row for each of them.
-    fn encode_windows(
-        &self,
-        rows: Vec<(InputLine, Result<Row, RowError>)>,
-        out: &mut Output,
-        rejects: &mut Rejects,
-        tally: &mut Tally,
-    ) -> anyhow::Result<()> {
-        let encoded = self.encoder.encode_windows(&texts(&rows), self.args.chunk_overlap, self.side)?;
-        let mut encoded = encoded.into_iter();
-        for (line, row) in rows {
-            let row = match row {
-                Ok(row) => row,
-                Err(error) => {
-                    rejects.reject(&line, &error)?;
-                    continue;
-                }
-            };
-            let windows = encoded.next().expect("every row was encoded, anything else is a bug");
-            tally.num_texts += 1;
-            if self.args.chunk_rows {
-                for (chunk, vector) in windows.into_iter().enumerate() {
-                    self.write(out, &line, &row, Some(chunk), vector)?;
-                }
-            } else {
-                let whole =
-                    windows.iter().fold(SparseVector::default(), |whole, window| whole.maximum(window));
-                self.write(out, &line, &row, None, whole)?;
+    fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<EncodedRow, RowError>>> {
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let parts: Vec<Vec<Encoded>> = if self.on_long == OnLong::Chunk {
+            self.encoder.encode_windows(&texts, self.chunk_overlap, self.side)?
+        } else {
+            self.encoder.encode(&texts, self.side)?.into_iter().map(|encoded| vec![encoded]).collect()
+        };
+        let value = |(row, parts): (Row, Vec<Encoded>)| {
+            if self.on_long == OnLong::Error {
+                refuse_cut(&parts[0])?;
             }
-        }
-        Ok(())
+            Ok(EncodedRow { id: row.id, kept: row.kept, parts })
+        };
+        Ok(rows.into_iter().zip(parts).map(value).collect())
     }
 
     fn write(
         &self,
-        out: &mut Output,
         line: &InputLine,
-        row: &Row,
-        chunk: Option<usize>,
-        vector: SparseVector,
+        row: EncodedRow,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
     ) -> io::Result<()> {
-        let id = row.id.clone().unwrap_or_else(|| line.number.to_string());
-        let vector = self.shape.apply(vector);
-        let chunk = chunk.map(|chunk| format!("\"chunk\":{chunk},")).unwrap_or_default();
-        let between = chunk + &row.kept;
-        jsonl::write_row(out, &id, &between, &self.args.vector_field, &vector, self.encoder.tokenizer())?;
-        out.end_row()
+        let id = match row.id {
+            Some(id) => id,
+            None => line.number()?.to_string(),
+        };
+        for part in &row.parts {
+            tally.count_text(part.num_tokens, part.num_cut);
+        }
+        let mut write = |chunk: &str, vector: SparseVector| {
+            let vector = self.shape.apply(vector);
+            tally.rows_out += 1;
+            tally.count_vector(&vector);
+            let between = format!("{chunk}{}", row.kept);
+            jsonl::write_row(out, &id, &between, &self.vector_field, &vector, self.encoder.tokenizer())
+        };
+        let vectors = row.parts.into_iter().map(|part| part.vector);
+        if self.chunk_rows {
+            for (chunk, vector) in vectors.enumerate() {
+                write(&format!("\"chunk\":{chunk},"), vector)?;
+            }
+            return Ok(());
+        }
+        let whole = vectors.reduce(|whole, window| whole.maximum(&window)).unwrap_or_default();
+        write("", whole)
     }
 }
 
-/// The texts of the rows that can be used.
-fn texts(rows: &[(InputLine, Result<Row, RowError>)]) -> Vec<&str> {
-    rows.iter().filter_map(|(_, row)| row.as_ref().ok()).map(|row| row.text.as_str()).collect()
+/// The error of a text that was cut where none may be.
+fn refuse_cut(encoded: &Encoded) -> Result<(), RowError> {
+    if encoded.num_cut == 0 {
+        return Ok(());
+    }
+    let (tokens, limit) = (encoded.num_tokens + encoded.num_cut, encoded.num_tokens);
+    Err(RowError { column: None, reason: format!("a text of {tokens} tokens, {limit} are the limit") })
 }

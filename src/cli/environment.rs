@@ -2,10 +2,11 @@
 
 use std::env::{var, var_os};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use neural_sparse::hub::{HubOptions, DEFAULT_ENDPOINT};
 
-use super::failure::INTERRUPTED;
+use super::failure::Exit;
 
 /// The options of Python's huggingface_hub, from the variables that it reads.
 pub(super) fn hub_options(offline: bool, quiet: bool) -> HubOptions {
@@ -53,10 +54,57 @@ fn is_true(name: &str) -> bool {
     text(name).is_some_and(|value| matches!(value.to_uppercase().as_str(), "1" | "ON" | "YES" | "TRUE"))
 }
 
-/// Ends the program with the code that shells give an interrupted one. What was written stays where it is.
+/// Whether a run wants to end in its own time when it is interrupted, and whether it has been.
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+static IS_INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Ends the program at Ctrl-C with the code that shells give an interrupted one. What was written stays where it is.
 pub(super) fn exit_on_interrupt() {
     #[expect(clippy::exit, reason = "an interrupt ends the program wherever it stands")]
-    let end = || std::process::exit(INTERRUPTED);
+    let interrupt = || {
+        if !IS_HELD.load(Ordering::Relaxed) || IS_INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+    };
     // Without a handler the system's own takes its place, which ends the program as well.
-    let _ = ctrlc::set_handler(end);
+    let _ = ctrlc::set_handler(interrupt);
+}
+
+/// From now on the first Ctrl-C is only remembered; a second one ends the program all the same.
+pub(super) fn hold_interrupts() {
+    IS_HELD.store(true, Ordering::Relaxed);
+}
+
+/// Whether there was a Ctrl-C since [`hold_interrupts`].
+pub(super) fn is_interrupted() -> bool {
+    IS_INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// The command line of this run as a shell would read it, made one that goes on.
+pub(super) fn command_to_resume() -> String {
+    let arguments = std::env::args().filter(|argument| argument != "--force" && argument != "--resume");
+    let quoted: Vec<String> = arguments.map(|argument| quoted(&argument)).collect();
+    quoted.join(" ") + " --resume"
+}
+
+/// An argument in single quotes, where a shell would read it as something else without.
+fn quoted(argument: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_=./,:@%+".contains(character);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        argument.to_string()
+    } else {
+        format!("'{}'", argument.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(quoted("--input=a/b.jsonl"), "--input=a/b.jsonl");
+        assert_eq!(quoted("it's $5"), r"'it'\''s $5'");
+        assert_eq!(quoted(""), "''");
+    }
 }

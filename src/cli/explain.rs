@@ -1,28 +1,36 @@
 //! `explain`: which input token gave which term.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::{Explanation, SparseEncoder};
+use neural_sparse::jsonl::{Fields, Row, RowError};
+use neural_sparse::{Explanation, Side, SparseEncoder};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::encode::Tally;
+use super::bulk::{InputArgs, InputLine, Job, Surroundings, Tally};
 use super::failure::Exit;
-use super::output::Output;
+use super::fields::{FieldArgs, LineParser};
+use super::output::{Existing, Output};
 use super::ModelArgs;
 
 /// Show for every term of a text its weight and the input token that produced it, heaviest first
 ///
-/// A literal term is one of the text's own tokens; any other is an expansion.
+/// A literal term is one of the text's own tokens; any other is an expansion. With --input, each row becomes a line of
+/// JSON: its id, its text, and what --json says of it.
 #[derive(Args)]
 pub(super) struct ExplainArgs {
     /// The text; put `--` before one that begins with a dash
-    #[arg(value_name = "TEXT")]
-    text: String,
+    #[arg(id = "texts", value_name = "TEXT", conflicts_with = "files", required_unless_present = "files")]
+    text: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// File to write; it appears under its name when it is complete [default: standard output]
+    #[command(flatten)]
+    input: InputArgs,
+    #[command(flatten)]
+    fields: FieldArgs,
+    /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// One JSON object instead of a table; its `start` and `end` count characters from 0
@@ -33,6 +41,8 @@ pub(super) struct ExplainArgs {
 /// An explained text, as `--json` writes it.
 #[derive(Serialize)]
 struct Explained<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
     text: &'a str,
     tokens: Vec<InputToken<'a>>,
     terms: Vec<Term<'a>>,
@@ -71,13 +81,18 @@ struct Term<'a> {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
+    match &args.text {
+        Some(text) => explain_text(args, text),
+        None => explain_rows(args),
+    }
+}
+
+fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
-    let explanation = encoder.explain(&args.text, side)?;
-    let mut out = Output::open(args.output.as_deref())?;
-    let mut tally = Tally::default();
-    tally.count(&explanation.encoded);
-    let explained = explained(&args.text, &explanation, &encoder);
+    let explanation = encoder.explain(text, side)?;
+    let mut out = Output::open(args.output.as_deref(), Existing::Refuse)?;
+    let explained = explained(None, text, &explanation, &encoder);
     if args.json {
         serde_json::to_writer(&mut out, &explained)?;
         out.write_all(b"\n")?;
@@ -85,12 +100,89 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
         write_table(&mut out, &explained.terms)?;
     }
     out.finish()?;
-    tally.note(&encoder, 0, args.model.hub.quiet);
+    if !args.model.hub.quiet {
+        let mut tally = Tally { rows_in: 1, ..Tally::default() };
+        tally.count_text(explanation.encoded.num_tokens, explanation.encoded.num_cut);
+        tally.say_truncated(encoder.tokenizer().max_length());
+    }
     Ok(Exit::Done)
 }
 
+fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
+    let quiet = args.model.hub.quiet;
+    let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
+    let model_files = args.model.files()?;
+    let encoder = SparseEncoder::load(&model_files, &args.model.options())?;
+    let side = args.model.known_side(&encoder)?;
+    let max_length = encoder.tokenizer().max_length();
+    let mut settings = args.model.settings(side, max_length);
+    settings.extend(args.fields.settings());
+    settings.insert("the command".into(), "explain".into());
+    let model = &args.model.model;
+    let batch_tokens = encoder.batch_tokens();
+    let around = Surroundings { model, model_files: &model_files, settings, batch_tokens, max_length, quiet };
+    let fields = Fields {
+        text: args.fields.text_field.clone(),
+        id: args.fields.id_field.clone(),
+        ..Fields::default()
+    };
+    run.run(Explainer { encoder, side, parser: args.fields.parser(fields) }, around)
+}
+
+/// Turns rows into explanations.
+struct Explainer {
+    encoder: SparseEncoder,
+    side: Side,
+    parser: LineParser,
+}
+
+impl Job for Explainer {
+    type Row = Row;
+    type Value = (Row, Explanation);
+    const HAS_IDS: bool = true;
+
+    fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
+        self.parser.parse(line)
+    }
+
+    fn id<'r>(&self, row: &'r Row) -> Option<&'r str> {
+        row.id.as_deref()
+    }
+
+    fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>> {
+        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let explanations = self.encoder.explain_all(&texts, self.side)?;
+        Ok(rows.into_iter().zip(explanations).map(Ok).collect())
+    }
+
+    fn write(
+        &self,
+        line: &InputLine,
+        (row, explanation): Self::Value,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> io::Result<()> {
+        let id = match row.id {
+            Some(id) => id,
+            None => line.number()?.to_string(),
+        };
+        let id = RawValue::from_string(id)?;
+        let encoded = &explanation.encoded;
+        tally.count_text(encoded.num_tokens, encoded.num_cut);
+        tally.count_vector(&encoded.vector);
+        tally.rows_out += 1;
+        serde_json::to_writer(&mut *out, &explained(Some(&id), &row.text, &explanation, &self.encoder))?;
+        out.write_all(b"\n")
+    }
+}
+
 /// The explanation with terms by name, heaviest first, and places in characters.
-fn explained<'a>(text: &'a str, explanation: &Explanation, encoder: &'a SparseEncoder) -> Explained<'a> {
+fn explained<'a>(
+    id: Option<&'a RawValue>,
+    text: &'a str,
+    explanation: &Explanation,
+    encoder: &'a SparseEncoder,
+) -> Explained<'a> {
     let name = |id| encoder.tokenizer().term(id).unwrap_or_default();
     let characters = |byte: usize| text[..byte].chars().count();
     let tokens: Vec<InputToken> = explanation
@@ -113,10 +205,10 @@ fn explained<'a>(text: &'a str, explanation: &Explanation, encoder: &'a SparseEn
         let literal = explanation.tokens.iter().any(|token| token.id == id);
         Term { term: name(id), weight, literal, position, token, start, end, surface }
     });
-    Explained { text, terms: heaviest.collect(), tokens }
+    Explained { id, text, terms: heaviest.collect(), tokens }
 }
 
-fn write_table(out: &mut Output, terms: &[Term]) -> std::io::Result<()> {
+fn write_table(out: &mut Output, terms: &[Term]) -> io::Result<()> {
     let source = |term: &Term| match (term.start, term.end) {
         (Some(start), Some(end)) => (format!("{:?}", term.surface), format!("{start}-{end}")),
         _ => (term.token.to_string(), "-".to_string()),

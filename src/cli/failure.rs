@@ -16,10 +16,9 @@ pub(super) enum Exit {
     Usage = 2,
     /// Finished, but some input was rejected.
     Rejected = 3,
+    /// Ended by Ctrl-C, as shells report it.
+    Interrupted = 130,
 }
-
-/// What a shell reports for a program that Ctrl-C ended.
-pub(super) const INTERRUPTED: i32 = 130;
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -67,6 +66,8 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
             .or_else(|| cause.downcast_ref::<UsageError>().and_then(|usage| usage.hint.clone()))
             .or_else(|| cause.downcast_ref::<Failure>().map(|failure| failure.hint.clone()))
     });
+    // One that was added to an error on its way is not in the chain under its own type.
+    let hint = hint.or_else(|| error.downcast_ref::<Failure>().map(|failure| failure.hint.clone()));
     if let Some(hint) = hint {
         complain(format_args!("\nhint: {hint}"));
     }

@@ -7,10 +7,11 @@ use std::thread;
 use anyhow::Context;
 use neural_sparse::{Side, SparseEncoder, SparseVector};
 
-use super::encode::{write_line, Shape, Tally};
+use super::bulk::input::trim_line;
+use super::bulk::Tally;
+use super::encode::{write_line, Shape};
 use super::failure::{complain, Exit};
 use super::output::Output;
-use super::rows::trim_line;
 
 /// Lines that wait are encoded together, up to these many and these bytes.
 const MAX_LINES: usize = 256;
@@ -40,7 +41,8 @@ pub(super) fn encode_lines(
             number += 1;
             match text.and_then(|_| encoded.next()) {
                 Some(encoded) => {
-                    tally.count(&encoded);
+                    tally.rows_in += 1;
+                    tally.count_text(encoded.num_tokens, encoded.num_cut);
                     write_line(out, encoder, &shape.apply(encoded.vector))?;
                 }
                 None => {

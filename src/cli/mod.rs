@@ -2,24 +2,27 @@
 //!
 //! Each subcommand is a file: it opens what it needs, calls the library and writes.
 
+mod bulk;
 mod compression;
 mod encode;
 mod encode_rows;
 mod environment;
 mod explain;
 mod failure;
+mod fields;
 mod lines;
 mod model;
 mod output;
-mod rejects;
-mod rows;
 mod score;
+mod storage;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use neural_sparse::{hub, known, DeviceName, EncoderOptions, Side, SparseEncoder};
+use neural_sparse::{hub, known, DeviceName, EncoderOptions, ModelFiles, Side, SparseEncoder};
+use serde_json::Value;
 
 use failure::UsageError;
 
@@ -87,7 +90,7 @@ enum SideName {
     Document,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Device {
     Cpu,
     Cuda,
@@ -95,18 +98,27 @@ enum Device {
 }
 
 impl HubArgs {
-    fn resolve(&self, name: &str) -> Result<neural_sparse::ModelFiles, hub::HubError> {
+    fn resolve(&self, name: &str) -> Result<ModelFiles, hub::HubError> {
         hub::resolve(name, self.revision.as_deref(), &environment::hub_options(self.offline, self.quiet))
     }
 }
 
 impl ModelArgs {
-    fn load(&self) -> anyhow::Result<SparseEncoder> {
-        self.load_with(&self.model, self.options())
+    fn files(&self) -> Result<ModelFiles, hub::HubError> {
+        self.hub.resolve(&self.model)
     }
 
-    fn load_with(&self, name: &str, options: EncoderOptions) -> anyhow::Result<SparseEncoder> {
-        Ok(SparseEncoder::load(&self.hub.resolve(name)?, &options)?)
+    fn load(&self) -> anyhow::Result<SparseEncoder> {
+        Ok(SparseEncoder::load(&self.files()?, &self.options())?)
+    }
+
+    /// What decides a vector, by the names that messages give it.
+    fn settings(&self, side: Side, max_length: usize) -> BTreeMap<String, Value> {
+        let side = if side == Side::Query { "query" } else { "document" };
+        let device = format!("{:?}", self.device).to_lowercase();
+        let settings: [(&str, Value); 3] =
+            [("--as", side.into()), ("--max-length", max_length.into()), ("--device", device.into())];
+        settings.map(|(name, value)| (name.to_string(), value)).into()
     }
 
     fn options(&self) -> EncoderOptions {
@@ -159,7 +171,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// `3 texts`, `1 text`.
-fn counted(count: usize, noun: &str) -> String {
+fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

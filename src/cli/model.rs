@@ -53,7 +53,8 @@ impl NamedModelArgs {
     }
 
     fn load(&self, decoder: Option<DecoderReading>) -> anyhow::Result<SparseEncoder> {
-        self.model.load_with(self.name(), EncoderOptions { decoder, ..self.model.options() })
+        let options = EncoderOptions { decoder, ..self.model.options() };
+        Ok(SparseEncoder::load(&self.model.hub.resolve(self.name())?, &options)?)
     }
 }
 
@@ -103,7 +104,7 @@ fn pull(out: &mut impl Write, name: &str, args: &HubArgs) -> anyhow::Result<()> 
         writeln!(out, "downloaded {} ({} bytes)", file.name, file.bytes)?;
     }
     if !pulled.present.is_empty() {
-        writeln!(out, "{} there already", counted(pulled.present.len(), "file"))?;
+        writeln!(out, "{} there already", counted(pulled.present.len() as u64, "file"))?;
     }
     match pulled.files.path() {
         Some(path) => writeln!(out, "`{name}` is in {}", path.display())?,

@@ -7,118 +7,195 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::compression::Parts;
-use super::counted;
 use super::failure::Failure;
+use super::storage::{folder_of, Disk, Storage};
 
-/// The destination of a run's results.
-pub(super) enum Output {
+/// The destination of results.
+pub(super) enum Output<S: Storage = Disk> {
     /// Standard output, or a pipe or device named by `--output`: written as it comes.
     Stream(BufWriter<Box<dyn Write>>),
-    /// A regular file: written as `FILE.partial` from the first byte on, renamed when the run is complete;
-    /// compressed where its name ends in `.gz` or `.zst`.
-    File { writer: Option<Parts<BufWriter<File>>>, partial: PathBuf, path: PathBuf },
+    /// A regular file.
+    File(PartialFile<S>),
+}
+
+/// What happens to a file of an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Existing {
+    /// It is an error that names it.
+    Refuse,
+    /// It is written over; the complete file takes its place at the end.
+    Replace,
 }
 
 impl Output {
     /// Opens `path`, or standard output without one or with `-`.
     ///
-    /// Nothing is ever overwritten: a file that is there already, or the partial
-    /// file of a run that did not finish, is an error that names it. Nothing is
-    /// created before there is something to write, so a run that fails early
-    /// does not stand in the way of the next.
-    pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+    /// Nothing is created before there is something to write, so a run that fails early does not stand in the way of the
+    /// next.
+    pub fn open(path: Option<&Path>, existing: Existing) -> anyhow::Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             let stdout: StdoutLock<'static> = io::stdout().lock();
             return Ok(Output::Stream(BufWriter::new(Box::new(stdout))));
         };
-        if fs::metadata(path).is_ok_and(|existing| !existing.is_file()) {
+        if is_device(path) {
             let device = File::options().write(true).open(path).with_context(|| cannot_write(path))?;
             return Ok(Output::Stream(BufWriter::new(Box::new(device))));
         }
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        for (taken, what) in [(path, "the output"), (&partial, "the output of a run that did not finish")] {
-            if fs::symlink_metadata(taken).is_ok() {
-                return Err(Failure {
-                    message: format!("{what}, `{}`, exists already", taken.display()),
-                    hint: "remove it or name another file: nothing is overwritten".into(),
-                }
-                .into());
-            }
-        }
-        // A folder that is not there should not be found out after an hour.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::read_dir(folder).with_context(|| cannot_write(path))?;
-        Ok(Output::File { writer: None, partial, path: path.to_path_buf() })
+        Ok(Output::File(PartialFile::new(Disk, path, existing)?))
     }
+}
 
-    /// Marks the end of a row.
-    pub fn end_row(&mut self) -> io::Result<()> {
+impl<S: Storage> Output<S> {
+    /// Marks the end of a row, and says whether a run could go on from here; see [`Parts::end_row`].
+    pub fn end_row(&mut self) -> io::Result<bool> {
         match self {
-            Output::File { writer: Some(writer), .. } => writer.end_row(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Ends a run that failed after so many rows, and says what it leaves behind. What was written stays.
-    pub fn stop(self, num_rows: usize) -> String {
-        match self {
-            _ if num_rows == 0 => "stopped before the first row".into(),
-            Output::Stream(mut writer) => {
-                // If the rows before the failure cannot be written either, the failure is told all the same.
-                let _ = writer.flush();
-                format!("stopped after {}", counted(num_rows, "row"))
-            }
-            Output::File { writer, partial, .. } => {
-                let _ = writer.map(|writer| writer.finish(true));
-                format!("stopped after {}, which stay in `{}`", counted(num_rows, "row"), partial.display())
-            }
+            Output::File(PartialFile { writer: Some(writer), .. }) => writer.end_row(),
+            // Nothing was written yet.
+            Output::File(_) => Ok(true),
+            Output::Stream(_) => Ok(false),
         }
     }
 
     /// Completes the output: everything is written, and a file has its own name.
-    pub fn finish(mut self) -> anyhow::Result<()> {
-        let wrote_rows = matches!(self, Output::File { writer: Some(_), .. });
-        // An output without rows is a file too.
-        self.writer().context("cannot write the output")?;
+    pub fn finish(self) -> anyhow::Result<()> {
         match self {
             Output::Stream(mut writer) => writer.flush().context("cannot write the output"),
-            Output::File { writer, partial, path } => {
-                let written = writer.map_or(Ok(()), |writer| writer.finish(wrote_rows)?.get_ref().sync_all());
-                written.with_context(|| cannot_write(&partial))?;
-                fs::rename(&partial, &path)
-                    .with_context(|| format!("cannot rename `{}` to `{}`", partial.display(), path.display()))
-            }
-        }
-    }
-
-    /// What is written to; a file is created here.
-    fn writer(&mut self) -> io::Result<&mut dyn Write> {
-        match self {
-            Output::Stream(writer) => Ok(writer),
-            Output::File { writer: Some(writer), .. } => Ok(writer),
-            Output::File { writer, partial, path } => {
-                let file = File::options().write(true).create_new(true).open(partial)?;
-                Ok(writer.insert(Parts::new(path, BufWriter::new(file))))
+            Output::File(mut file) => {
+                file.complete()?;
+                file.appear()
             }
         }
     }
 }
 
-impl Write for Output {
+impl<S: Storage> Write for Output<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer()?.write(bytes)
+        match self {
+            Output::Stream(writer) => writer.write(bytes),
+            Output::File(file) => file.writer()?.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Output::Stream(writer) => writer.flush(),
-            Output::File { writer, .. } => writer.as_mut().map_or(Ok(()), Write::flush),
+            Output::File(_) => Ok(()),
         }
     }
 }
 
-fn cannot_write(path: &Path) -> String {
+/// A file that is written as `FILE.partial`, from the first byte on, and renamed when it is complete; compressed
+/// where its name ends in `.gz` or `.zst`.
+pub(super) struct PartialFile<S: Storage> {
+    storage: S,
+    path: PathBuf,
+    partial: PathBuf,
+    existing: Existing,
+    writer: Option<Parts<BufWriter<S::File>>>,
+}
+
+impl<S: Storage> PartialFile<S> {
+    /// A file to be; nothing is touched yet, but what is in its way is found.
+    pub fn new(storage: S, path: &Path, existing: Existing) -> anyhow::Result<Self> {
+        let partial = with_suffix(path, ".partial");
+        if existing == Existing::Refuse {
+            refuse_existing(&storage, &[path, &partial], "name another file, or remove what is there")?;
+        }
+        // A folder that is not there should not be found out after an hour.
+        fs::read_dir(folder_of(path)).with_context(|| cannot_write(path))?;
+        Ok(PartialFile { storage, path: path.to_path_buf(), partial, existing, writer: None })
+    }
+
+    /// Goes on after the first `length` bytes of the partial file.
+    pub fn go_on(&mut self, length: u64) -> anyhow::Result<()> {
+        let file = self.storage.reopen(&self.partial, length).with_context(|| {
+            format!("cannot go on with `{}`: it is not as it was left", self.partial.display())
+        })?;
+        self.writer = Some(Parts::new(&self.path, BufWriter::new(file), length, S::PART_BYTES));
+        Ok(())
+    }
+
+    /// Removes the partial file of an earlier run, where it may be replaced.
+    pub fn discard_earlier(&mut self) -> io::Result<()> {
+        match self.existing {
+            Existing::Refuse => Ok(()),
+            Existing::Replace => self.storage.remove(&self.partial),
+        }
+    }
+
+    /// Bytes of the file up to the end of the last whole part.
+    pub fn written(&self) -> u64 {
+        self.writer.as_ref().map_or(0, Parts::written)
+    }
+
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// What is written to; the file is created here.
+    pub fn writer(&mut self) -> io::Result<&mut Parts<BufWriter<S::File>>> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let file = self.storage.create(&self.partial, self.existing == Existing::Replace)?;
+                Parts::new(&self.path, BufWriter::new(file), 0, S::PART_BYTES)
+            }
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    /// Makes every whole part survive a loss of power.
+    pub fn sync(&mut self) -> io::Result<()> {
+        let storage = self.storage.clone();
+        storage.sync(self.writer()?.flushed()?)
+    }
+
+    /// Ends the last part and makes everything survive a loss of power.
+    pub fn complete(&mut self) -> anyhow::Result<()> {
+        let written = self.writer().and_then(Parts::end_last_part).and_then(|()| self.sync());
+        written.with_context(|| cannot_write(&self.partial))
+    }
+
+    /// Gives the complete file its name.
+    pub fn appear(mut self) -> anyhow::Result<()> {
+        self.writer = None;
+        let (from, to) = (&self.partial, &self.path);
+        self.storage
+            .rename(from, to)
+            .with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display()))
+    }
+}
+
+/// An error that names those of `paths` that exist, unless none does.
+pub(super) fn refuse_existing<S: Storage>(storage: &S, paths: &[&Path], hint: &str) -> anyhow::Result<()> {
+    let taken: Vec<String> = paths
+        .iter()
+        .filter(|path| storage.exists(path))
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let exist = if taken.len() == 1 { "exists" } else { "exist" };
+    Err(Failure {
+        message: format!("{} {exist} already, and nothing is overwritten unasked", taken.join(" and ")),
+        hint: hint.into(),
+    }
+    .into())
+}
+
+/// Whether `path` is something that exists and is no regular file: written as it comes, never renamed.
+pub(super) fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|existing| !existing.is_file())
+}
+
+/// `path` with `suffix` added to its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(suffix);
+    longer.into()
+}
+
+pub(super) fn cannot_write(path: &Path) -> String {
     format!("cannot write `{}`", path.display())
 }

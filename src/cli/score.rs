@@ -1,19 +1,17 @@
 //! `score`: how well documents match a query.
 
-use std::collections::HashMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::jsonl;
-use neural_sparse::{Side, SparseEncoder, SparseVector};
+use neural_sparse::jsonl::{self, RowError};
+use neural_sparse::{Encoded, Side, SparseEncoder, SparseVector};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::encode::Tally;
+use super::bulk::{InputArgs, InputLine, Job, Surroundings, Tally};
 use super::failure::{Exit, UsageError};
-use super::output::Output;
-use super::rejects::Rejects;
-use super::rows::InputArgs;
+use super::output::{Existing, Output};
 use super::ModelArgs;
 
 /// Score documents against a query: the dot product of their vectors, one score a line
@@ -62,130 +60,156 @@ struct SharedTerm<'a> {
 }
 
 pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
-    if args.input.files.is_empty() && args.texts.len() < 2 {
-        return Err(UsageError::with_hint(
-            "score needs a query and at least one document",
-            "neural-sparse score QUERY DOCUMENT..., or --input FILE with rows {\"query\", \"document\"}",
-        )
-        .into());
-    }
-    let encoder = args.model.load()?;
-    let mut out = Output::open(args.output.as_deref())?;
-    let mut rejects = args.input.open_rejects()?;
-    let mut tally = Tally::default();
     if args.input.files.is_empty() {
-        score_texts(args, &encoder, &mut out, &mut tally)?;
-    } else {
-        let mut num_written = 0;
-        if let Err(error) = score_rows(args, &encoder, &mut out, &mut rejects, &mut tally, &mut num_written) {
-            return Err(error.context(out.stop(num_written)));
-        }
+        return score_texts(args);
     }
-    out.finish()?;
-    tally.note(&encoder, rejects.num_rejected, args.model.hub.quiet);
-    rejects.finish()
+    let quiet = args.model.hub.quiet;
+    let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
+    let model_files = args.model.files()?;
+    let options = args.model.options();
+    let scorer = Scorer::new(SparseEncoder::load(&model_files, &options)?, args.model.side());
+    let max_length = scorer.encoder.tokenizer().max_length();
+    let mut settings = args.model.settings(scorer.document_side, max_length);
+    settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
+    settings.insert("the command".into(), Value::from("score"));
+    let around = Surroundings {
+        model: &args.model.model,
+        model_files: &model_files,
+        settings,
+        batch_tokens: scorer.encoder.batch_tokens(),
+        max_length,
+        quiet,
+    };
+    run.run(scorer, around)
 }
 
-fn score_texts(
-    args: &ScoreArgs,
-    encoder: &SparseEncoder,
-    out: &mut Output,
-    tally: &mut Tally,
-) -> anyhow::Result<()> {
-    let (query, documents) = (&args.texts[0], &args.texts[1..]);
+fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
+    let [query, documents @ ..] = &args.texts[..] else { return Err(nothing_to_score()) };
+    if documents.is_empty() {
+        return Err(nothing_to_score());
+    }
+    let scorer = Scorer::new(args.model.load()?, args.model.side());
+    let mut out = Output::open(args.output.as_deref(), Existing::Refuse)?;
     let pairs: Vec<(&str, &str)> =
         documents.iter().map(|document| (query.as_str(), document.as_str())).collect();
-    for (index, ((query, document), vectors)) in
-        pairs.iter().zip(encode_pairs(encoder, args, &pairs, tally)?).enumerate()
-    {
-        let score = vectors.0.dot(&vectors.1);
-        let terms = args.explain.then(|| shared_terms(encoder, &vectors.0, &vectors.1, score));
+    let mut tally = Tally::default();
+    for (index, (pair, document)) in scorer.encode(&pairs)?.into_iter().zip(documents).enumerate() {
+        let first_query = (index == 0).then_some(&pair.0);
+        for text in first_query.into_iter().chain([&pair.1]) {
+            tally.rows_in += 1;
+            tally.count_text(text.num_tokens, text.num_cut);
+        }
+        let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
+        let score = query_vector.dot(document_vector);
+        let terms = args.explain.then(|| shared_terms(&scorer.encoder, query_vector, document_vector, score));
         if args.json {
-            serde_json::to_writer(&mut *out, &Scored { query, document, score, terms })?;
+            serde_json::to_writer(&mut out, &Scored { query, document, score, terms })?;
             out.write_all(b"\n")?;
         } else if let Some(terms) = terms {
             if documents.len() > 1 {
                 let gap = if index > 0 { "\n" } else { "" };
                 writeln!(out, "{gap}{document}")?;
             }
-            write_table(out, &terms, score)?;
+            write_table(&mut out, &terms, score)?;
         } else {
-            jsonl::write_f32(out, score)?;
+            jsonl::write_f32(&mut out, score)?;
             out.write_all(b"\n")?;
         }
     }
-    Ok(())
-}
-
-fn score_rows(
-    args: &ScoreArgs,
-    encoder: &SparseEncoder,
-    out: &mut Output,
-    rejects: &mut Rejects,
-    tally: &mut Tally,
-    num_written: &mut usize,
-) -> anyhow::Result<()> {
-    for window in args.input.windows(jsonl::parse_pair) {
-        tally.num_blank += window.num_blank;
-        let rows = rejects.up_to_the_last_needed(window.rows);
-        let good = rows.iter().filter_map(|(_, pair)| pair.as_ref().ok());
-        let pairs: Vec<(&str, &str)> =
-            good.map(|(query, document)| (query.as_str(), document.as_str())).collect();
-        let mut vectors = encode_pairs(encoder, args, &pairs, tally)?.into_iter();
-        for (line, pair) in &rows {
-            if let Err(error) = pair {
-                rejects.reject(line, error)?;
-                continue;
-            }
-            let (query, document) = vectors.next().expect("every pair was encoded, anything else is a bug");
-            jsonl::write_scored(out, &line.bytes, query.dot(&document))?;
-            out.end_row()?;
-            *num_written += 1;
-        }
-        out.flush()?;
-        if let Some(error) = window.stopped {
-            return Err(error);
-        }
+    out.finish()?;
+    if !args.model.hub.quiet {
+        tally.say_truncated(scorer.encoder.tokenizer().max_length());
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
-/// The vectors of each pair; a text that stands in several is encoded once.
-fn encode_pairs(
-    encoder: &SparseEncoder,
-    args: &ScoreArgs,
-    pairs: &[(&str, &str)],
-    tally: &mut Tally,
-) -> anyhow::Result<Vec<(SparseVector, SparseVector)>> {
-    let query_side = args.model.side().unwrap_or(Side::Query);
-    let document_side = args.model.side().unwrap_or(Side::Document);
-    let queries = encode_distinct(encoder, query_side, pairs.iter().map(|pair| pair.0), tally)?;
-    let documents = if query_side == document_side || !encoder.sides_differ() {
-        let others = pairs.iter().map(|pair| pair.1).filter(|text| !queries.contains_key(text));
-        encode_distinct(encoder, document_side, others, tally)?
-    } else {
-        encode_distinct(encoder, document_side, pairs.iter().map(|pair| pair.1), tally)?
-    };
-    let document_vector = |text: &str| documents.get(text).or_else(|| queries.get(text));
-    let vectors = pairs.iter().map(|&(query, document)| {
-        let document = document_vector(document).expect("every text was encoded, anything else is a bug");
-        (queries[query].clone(), document.clone())
-    });
-    Ok(vectors.collect())
+fn nothing_to_score() -> anyhow::Error {
+    UsageError::with_hint(
+        "score needs a query and at least one document",
+        "neural-sparse score QUERY DOCUMENT..., or --input FILE with rows {\"query\", \"document\"}",
+    )
+    .into()
 }
 
-fn encode_distinct<'t>(
-    encoder: &SparseEncoder,
-    side: Side,
-    texts: impl Iterator<Item = &'t str>,
-    tally: &mut Tally,
-) -> anyhow::Result<HashMap<&'t str, SparseVector>> {
-    let mut distinct: Vec<&str> = texts.collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let encoded = encoder.encode(&distinct, side)?;
-    encoded.iter().for_each(|encoded| tally.count(encoded));
-    Ok(distinct.into_iter().zip(encoded.into_iter().map(|encoded| encoded.vector)).collect())
+/// Encodes queries and documents, each as what it is unless `--as` says otherwise.
+struct Scorer {
+    encoder: SparseEncoder,
+    query_side: Side,
+    document_side: Side,
+}
+
+/// A row to score.
+struct Pair {
+    query: String,
+    document: String,
+    /// The row as it was.
+    line: Vec<u8>,
+}
+
+/// A row with its score.
+struct ScoredRow {
+    line: Vec<u8>,
+    score: f32,
+    /// Tokens of both texts, and how many were cut.
+    tokens: [(usize, usize); 2],
+}
+
+impl Scorer {
+    fn new(encoder: SparseEncoder, side: Option<Side>) -> Self {
+        let (query_side, document_side) = (side.unwrap_or(Side::Query), side.unwrap_or(Side::Document));
+        Scorer { encoder, query_side, document_side }
+    }
+
+    /// The vectors of each pair; a text that stands in several is encoded once.
+    fn encode(&self, pairs: &[(&str, &str)]) -> anyhow::Result<Vec<(Encoded, Encoded)>> {
+        let queries: Vec<&str> = pairs.iter().map(|pair| pair.0).collect();
+        let documents: Vec<&str> = pairs.iter().map(|pair| pair.1).collect();
+        let (queries, documents) = if self.query_side == self.document_side || !self.encoder.sides_differ() {
+            let mut both = self.encoder.encode(&[queries, documents].concat(), self.document_side)?;
+            let documents = both.split_off(pairs.len());
+            (both, documents)
+        } else {
+            (
+                self.encoder.encode(&queries, self.query_side)?,
+                self.encoder.encode(&documents, self.document_side)?,
+            )
+        };
+        Ok(queries.into_iter().zip(documents).collect())
+    }
+}
+
+impl Job for Scorer {
+    type Row = Pair;
+    type Value = ScoredRow;
+    const HAS_IDS: bool = false;
+
+    fn parse(&self, line: &[u8]) -> Result<Pair, RowError> {
+        let (query, document) = jsonl::parse_pair(line)?;
+        Ok(Pair { query, document, line: line.to_vec() })
+    }
+
+    fn id<'r>(&self, _: &'r Pair) -> Option<&'r str> {
+        None
+    }
+
+    fn compute(&self, rows: Vec<Pair>) -> anyhow::Result<Vec<Result<ScoredRow, RowError>>> {
+        let pairs: Vec<(&str, &str)> =
+            rows.iter().map(|row| (row.query.as_str(), row.document.as_str())).collect();
+        let encoded = self.encode(&pairs)?;
+        let value = |(row, (query, document)): (Pair, (Encoded, Encoded))| {
+            let tokens = [&query, &document].map(|text| (text.num_tokens, text.num_cut));
+            Ok(ScoredRow { line: row.line, score: query.vector.dot(&document.vector), tokens })
+        };
+        Ok(rows.into_iter().zip(encoded).map(value).collect())
+    }
+
+    fn write(&self, _: &InputLine, row: ScoredRow, out: &mut Vec<u8>, tally: &mut Tally) -> io::Result<()> {
+        for (num_tokens, num_cut) in row.tokens {
+            tally.count_text(num_tokens, num_cut);
+        }
+        tally.rows_out += 1;
+        jsonl::write_scored(out, &row.line, row.score)
+    }
 }
 
 /// The shared terms, largest product first, ties by term id.
@@ -206,7 +230,7 @@ fn shared_terms<'e>(
     terms
 }
 
-fn write_table(out: &mut Output, terms: &[SharedTerm], score: f32) -> std::io::Result<()> {
+fn write_table(out: &mut Output, terms: &[SharedTerm], score: f32) -> io::Result<()> {
     let width = terms.iter().map(|term| term.term.chars().count()).max().unwrap_or(0).max("total".len());
     writeln!(out, "{:<width$}  {:>8}  {:>8}  {:>8}  {:>6}", "term", "query", "document", "product", "share")?;
     for SharedTerm { term, query, document, product, share } in terms {

@@ -4,7 +4,7 @@
 //! is compared here with what the hub states, and deleted where it differs.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo, Metadata};
 use hf_hub::api::RepoInfo;
 use hf_hub::{Cache, Repo, RepoType};
-use sha2::{Digest, Sha256};
 use ureq::http::Uri;
+
+use crate::sha256;
 
 use super::cache::{CachedRepo, PATIENCE};
 use super::error::Cause;
@@ -263,7 +264,7 @@ impl Transfer<'_> {
         // The etag of a large file is its SHA-256; that of a small one is git's blob id (40 digits).
         let expected = stated.etag();
         if expected.len() == 64 && expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let got = sha256(path).map_err(local)?;
+            let got = File::open(path).and_then(sha256).map_err(local)?;
             if !got.eq_ignore_ascii_case(expected) {
                 return Err(HubError::WrongHash { file, expected: expected.into(), got });
             }
@@ -353,18 +354,6 @@ fn is_network(error: &io::Error) -> bool {
 
 fn cause(error: io::Error) -> Cause {
     error.into()
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            length => hash.update(&buffer[..length]),
-        }
-    }
 }
 
 /// Deletes a file that may not be there.

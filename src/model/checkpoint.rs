@@ -426,6 +426,7 @@ impl Tensors {
     fn open(files: &ModelFiles) -> Result<Self, Error> {
         let Some(folder) = files.path() else { return Self::open_built_in(files) };
         if files.contains(SAFETENSORS) {
+            files.mark_used(SAFETENSORS);
             return Self::open_safetensors(files.describe(SAFETENSORS), &[folder.join(SAFETENSORS)]);
         }
         if let Some(index) = files.read_json(SAFETENSORS_INDEX)? {
@@ -434,10 +435,12 @@ impl Tensors {
             if let Some(missing) = shards.iter().find(|shard| !files.contains(shard)) {
                 return Err(Error::invalid(file, format!("names the shard `{missing}`, which is not there")));
             }
+            shards.iter().for_each(|shard| files.mark_used(shard));
             let paths: Vec<PathBuf> = shards.iter().map(|shard| folder.join(shard)).collect();
             return Self::open_safetensors(file, &paths);
         }
         if files.contains(PYTORCH) {
+            files.mark_used(PYTORCH);
             let file = files.describe(PYTORCH);
             let tensors = PthTensors::new(folder.join(PYTORCH), None).map_err(|error| {
                 Error::invalid(&file, format!("not a PyTorch checkpoint in zip format: {}", plain(&error)))

@@ -55,3 +55,15 @@ fn a_query_of_a_table_comes_from_its_own_tokens() {
         assert_eq!(term["literal"], true);
     }
 }
+
+#[test]
+fn rows_are_explained_as_texts_are() {
+    let text = "Currently New York is rainy.";
+    let alone = neural_sparse(&["explain", "--model", "tiny", "--json", text]).run().ok();
+    let rows = format!("{{\"id\":\"a\",\"text\":\"{text}\"}}\n{{\"text\":\"{text}\"}}\n{{\"text\":7}}\n");
+    let args = ["explain", "--model", "tiny", "--quiet", "--input", "-", "--on-error", "skip"];
+    let finished = neural_sparse(&args).stdin(rows).run();
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(3), ""));
+    let expected = ["\"a\"", "2"].map(|id| format!("{{\"id\":{id},{}", &alone[1..])).concat();
+    assert_eq!(finished.stdout, expected);
+}

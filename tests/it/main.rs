@@ -18,6 +18,8 @@ mod model;
 mod parity;
 /// The commands that the README shows.
 mod readme;
+/// Runs that were stopped, and go on.
+mod resume;
 mod score;
 
 /// A hub on the loopback interface.

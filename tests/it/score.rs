@@ -50,7 +50,7 @@ fn json_gives_an_object_a_document() {
 #[test]
 fn rows_get_their_score_and_keep_their_bytes() {
     let row = format!("{{\"qid\": 1e400, \"query\":\"{QUERY}\",\"document\":\"{DOCUMENT}\"}}");
-    let out = score(&["--input", "-"]).stdin(format!("{row}\n{row}\n")).run().ok();
+    let out = score(&["--quiet", "--input", "-"]).stdin(format!("{row}\n{row}\n")).run().ok();
     let alone = score(&[QUERY, DOCUMENT]).run().ok();
     let expected = format!("{},\"score\":{}}}\n", &row[..row.len() - 1], alone.trim());
     assert_eq!(out, expected.repeat(2));

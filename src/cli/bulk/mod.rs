@@ -1,0 +1,418 @@
+//! Rows in, rows out, in their order, however many: what `--input` does.
+//!
+//! Three threads hand windows of rows on: one reads and parses, one has them encoded by the encoder's own threads, and
+//! this one writes. None holds more than a window, so memory does not grow with the input.
+
+mod files;
+pub(super) mod input;
+mod journal;
+mod progress;
+mod rejects;
+mod rows;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use neural_sparse::jsonl::RowError;
+use neural_sparse::ModelFiles;
+use serde_json::Value;
+
+use super::failure::{complain, Exit, Failure, UsageError};
+use super::output::{is_device, Existing, Output, PartialFile};
+use super::storage::Disk;
+use super::{counted, environment};
+use files::{Earlier, Paths, RunFiles};
+use input::{Position, Source};
+use journal::Identity;
+use progress::Progress;
+use rejects::OnError;
+pub(super) use rows::InputLine;
+use rows::{Limits, Reader, Window};
+use tally::Summary;
+pub(super) use tally::Tally;
+
+/// How long the writer waits for rows before it looks at progress and interrupts.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Bytes of text that a window holds for each token of a batch: about four batches, which keep every thread busy.
+const WINDOW_BYTES_PER_TOKEN: usize = 16;
+
+/// What a command makes of the rows of its input.
+pub(super) trait Job: Send + Sync + 'static {
+    /// A line that was understood.
+    type Row: Send;
+    /// What was computed for it.
+    type Value: Send;
+    /// Whether rows have ids, which are looked at for duplicates.
+    const HAS_IDS: bool;
+
+    fn parse(&self, line: &[u8]) -> Result<Self::Row, RowError>;
+
+    /// The id of a row as it was written; `None` where the line's number stands in.
+    fn id<'r>(&self, row: &'r Self::Row) -> Option<&'r str>;
+
+    /// Computes all rows of a window at once; a value each, in order, or why a row cannot be used after all.
+    fn compute(&self, rows: Vec<Self::Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>>;
+
+    /// Writes what a row of input gives, and counts it.
+    fn write(
+        &self,
+        line: &InputLine,
+        value: Self::Value,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> io::Result<()>;
+}
+
+/// Which rows are read, and what becomes of bad ones and of what is there.
+#[derive(Args)]
+pub(super) struct InputArgs {
+    /// File to read, a row a line, plain, gzip or zstd; `-` is standard input; may be repeated
+    #[arg(long = "input", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Reject a longer line, without holding it
+    #[arg(
+        long,
+        value_name = "NUM",
+        default_value = "67108864",
+        requires = "files",
+        conflicts_with = "texts"
+    )]
+    max_line_bytes: NonZeroUsize,
+    /// What to do with a row that cannot be used
+    #[arg(long, value_name = "WHAT", default_value = "stop", requires = "files", conflicts_with = "texts")]
+    on_error: OnError,
+    /// Report each rejected row in this file, a line of JSON each: file, line, column, reason, raw
+    #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
+    rejects: Option<PathBuf>,
+    /// Go on where an earlier run with the same arguments was stopped, by whatever
+    #[arg(long, requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
+    resume: bool,
+    /// Start at the beginning whatever an earlier run has left; files of that name are replaced
+    #[arg(long, requires_all = ["files", "output"], conflicts_with = "texts")]
+    force: bool,
+    /// Read the I-th of N contiguous parts of plain files; the outputs one after the other are the whole
+    #[arg(long, value_name = "I/N", value_parser = parse_shard, requires = "files", conflicts_with = "texts")]
+    shard: Option<(u64, u64)>,
+    /// Write the figures of the summary to this file too, as JSON
+    #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
+    summary: Option<PathBuf>,
+}
+
+/// A run that has been found possible, before the model is loaded.
+pub(super) struct Prepared<'a> {
+    args: &'a InputArgs,
+    output: Option<&'a Path>,
+    sources: Vec<Arc<Source>>,
+    earlier: Earlier,
+    /// Where an interrupted run can be gone on with.
+    journaled: Option<Paths>,
+}
+
+/// What a run is told of its surroundings.
+pub(super) struct Surroundings<'a> {
+    /// The model as the user names it, and where its files are.
+    pub model: &'a str,
+    pub model_files: &'a ModelFiles,
+    /// Each option of the command that changes its output, by the name that messages give it.
+    pub settings: BTreeMap<String, Value>,
+    /// Tokens of a batch, which decide how many rows are worth reading at once.
+    pub batch_tokens: usize,
+    /// The limit to which texts are cut.
+    pub max_length: usize,
+    pub quiet: bool,
+}
+
+impl InputArgs {
+    /// Finds the input, and what is in the way of the output. `None` where an earlier run has done everything.
+    pub fn prepare<'a>(
+        &'a self,
+        output: Option<&'a Path>,
+        quiet: bool,
+    ) -> anyhow::Result<Option<Prepared<'a>>> {
+        if let Some(rejects) = &self.rejects {
+            self.check_rejects(rejects, output)?;
+        }
+        let sources = match self.shard {
+            Some((index, count)) => Source::shard(&self.files, index, count)?,
+            None => Source::whole(&self.files)?,
+        };
+        let stream = sources.iter().find(|source| source.size.is_none());
+        if let (true, Some(stream)) = (self.resume, stream) {
+            let message = format!("--resume: {} cannot be read a second time", stream.name());
+            return Err(UsageError::with_hint(message, "give the input as a file").into());
+        }
+        let earlier = match (self.resume, self.force) {
+            (true, _) => Earlier::Resume,
+            (_, true) => Earlier::Force,
+            _ => Earlier::Refuse,
+        };
+        let file = output.filter(|path| *path != Path::new("-") && !is_device(path));
+        if file.is_none() && self.resume {
+            let hint = "name a file with `--output`";
+            return Err(UsageError::with_hint("--resume: the output is not a file", hint).into());
+        }
+        if let Some(file) = file {
+            let paths = Paths { output: file.to_path_buf(), rejects: self.rejects.clone() };
+            if paths.look(&Disk, earlier)? {
+                if !quiet {
+                    complain(format_args!("note: `{}` is complete already: nothing to do", file.display()));
+                }
+                return Ok(None);
+            }
+        }
+        let journaled = file
+            .filter(|_| stream.is_none())
+            .map(|file| Paths { output: file.to_path_buf(), rejects: self.rejects.clone() });
+        Ok(Some(Prepared { args: self, output, sources, earlier, journaled }))
+    }
+
+    fn check_rejects(&self, rejects: &Path, output: Option<&Path>) -> Result<(), UsageError> {
+        if self.on_error == OnError::Stop {
+            let hint = "`--on-error skip` sets bad rows aside and goes on";
+            return Err(UsageError::with_hint("--rejects: nothing is rejected by a run that stops", hint));
+        }
+        if output == Some(rejects) {
+            return Err(UsageError::new("--rejects and --output name the same file"));
+        }
+        if rejects.extension().is_some_and(|suffix| suffix == "gz" || suffix == "zst") {
+            return Err(UsageError::new(
+                "--rejects: the reports are written as plain text; name a file without .gz or .zst",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Prepared<'_> {
+    /// Reads, computes and writes every row.
+    pub fn run<J: Job>(self, job: J, mut surroundings: Surroundings) -> anyhow::Result<Exit> {
+        let model_sha256 = (self.journaled.is_some() || self.args.summary.is_some())
+            .then(|| surroundings.model_files.sha256())
+            .transpose()?;
+        surroundings.settings.insert("model (SHA-256 of its files)".into(), model_sha256.clone().into());
+        let (files, point) = self.open_files(&mut surroundings)?;
+        let (tally, position) = match &point {
+            Some(point) => (point.tally.clone(), point.position),
+            None => (Tally::default(), Position::default()),
+        };
+        if let (Some(_), false) = (&point, surroundings.quiet) {
+            complain(format_args!("note: going on after {}", counted(tally.rows_in, "row")));
+        }
+        let job = Arc::new(job);
+        let limits = Limits {
+            line_bytes: self.args.max_line_bytes.get(),
+            window_bytes: surroundings
+                .batch_tokens
+                .saturating_mul(WINDOW_BYTES_PER_TOKEN)
+                .clamp(1 << 16, 1 << 22),
+        };
+        environment::hold_interrupts();
+        let from = point.map(|point| point.position);
+        let windows = Reader::spawn(Arc::clone(&job), self.sources.clone(), limits, from)?;
+        let computed = spawn_encoder(Arc::clone(&job), windows, self.args.on_error)?;
+        let num_bytes = self.sources.iter().map(|source| source.bytes_to_read()).sum();
+        let bytes_before = bytes_read(&self.sources, &position);
+        let is_terminal = io::stderr().is_terminal();
+        let progress = Progress::new(surroundings.quiet, is_terminal, num_bytes, &tally, bytes_before);
+        let on_error = self.args.on_error;
+        let mut writer = Writer { job, sources: &self.sources, on_error, files, tally, position, progress };
+        let outcome = writer.write_all(&computed);
+        writer.progress.clear();
+        let Writer { files, tally, position, .. } = writer;
+        let resumable = files.is_resumable() && tally.rows_in > 0;
+        match outcome {
+            Err(error) => {
+                let stopped = files.stop(&tally);
+                if !resumable {
+                    return Err(error.context(stopped));
+                }
+                let hint =
+                    "`--resume` goes on from there; with `--on-error skip`, past rows that cannot be used";
+                return Err(error.context(Failure { message: stopped, hint: hint.into() }));
+            }
+            Ok(End::Interrupted) => {
+                complain(format_args!("interrupted: {}", files.stop(&tally)));
+                if resumable {
+                    complain(format_args!("\nhint: to go on: {}", environment::command_to_resume()));
+                }
+                return Ok(Exit::Interrupted);
+            }
+            Ok(End::Complete) => {}
+        }
+        let seconds = files.seconds();
+        files.finish(position, &tally)?;
+        let summary = Summary::new(&tally, seconds, surroundings.model, model_sha256.as_deref());
+        if !surroundings.quiet {
+            summary.say(surroundings.max_length);
+        }
+        if let Some(path) = &self.args.summary {
+            summary.write(path)?;
+        }
+        Ok(if tally.rejected > 0 { Exit::Rejected } else { Exit::Done })
+    }
+
+    fn open_files(
+        &self,
+        surroundings: &mut Surroundings,
+    ) -> anyhow::Result<(RunFiles<Disk>, Option<journal::Point>)> {
+        let Some(paths) = &self.journaled else {
+            let existing = if self.earlier == Earlier::Refuse { Existing::Refuse } else { Existing::Replace };
+            let rejects = self.args.rejects.as_ref().map(|path| PartialFile::new(Disk, path, existing));
+            let rows = Output::open(self.output, existing)?;
+            return Ok((RunFiles::without_journal(rows, rejects.transpose()?), None));
+        };
+        let mut settings = std::mem::take(&mut surroundings.settings);
+        settings.insert("neural-sparse".into(), env!("CARGO_PKG_VERSION").into());
+        settings.insert("the processor".into(), neural_sparse::processor().into());
+        settings.insert("--max-line-bytes".into(), self.args.max_line_bytes.get().into());
+        let shard = self.args.shard.map(|(index, count)| format!("{index}/{count}"));
+        settings.insert("--shard".into(), shard.into());
+        let identity = Identity::new(settings, &self.sources).context("cannot read the input")?;
+        RunFiles::with_journal(Disk, paths, self.earlier, identity, &self.sources)
+    }
+}
+
+/// Bytes of input before `position`.
+fn bytes_read(sources: &[Arc<Source>], position: &Position) -> u64 {
+    let before = sources[..position.file].iter().filter_map(|source| source.bytes_to_read()).sum::<u64>();
+    before + sources[position.file].bytes_read(position)
+}
+
+/// A window whose rows have been computed.
+struct Computed<V> {
+    lines: Vec<(InputLine, Result<V, RowError>)>,
+    num_blank: u64,
+    end: Option<anyhow::Result<()>>,
+}
+
+/// Starts the thread that has windows computed, up to the first row that stops the run.
+fn spawn_encoder<J: Job>(
+    job: Arc<J>,
+    windows: Receiver<Window<J::Row>>,
+    on_error: OnError,
+) -> io::Result<Receiver<Computed<J::Value>>> {
+    let (sender, computed) = sync_channel(0);
+    std::thread::Builder::new().name("encoder".into()).spawn(move || {
+        for window in windows {
+            let computed = compute(&*job, window, on_error).unwrap_or_else(|error| Computed {
+                lines: Vec::new(),
+                num_blank: 0,
+                end: Some(Err(error)),
+            });
+            if SyncSender::send(&sender, computed).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(computed)
+}
+
+fn compute<J: Job>(job: &J, window: Window<J::Row>, on_error: OnError) -> anyhow::Result<Computed<J::Value>> {
+    let Window { rows: parsed, num_blank, end, .. } = window;
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
+    for (line, row) in parsed {
+        let error = row.map(|row| rows.push(row)).err();
+        let stops = error.is_some() && on_error == OnError::Stop;
+        lines.push((line, error));
+        if stops {
+            break;
+        }
+    }
+    let mut values = job.compute(rows)?.into_iter();
+    let mut computed = |error: Option<RowError>| match error {
+        Some(error) => Err(error),
+        None => values.next().expect("a value for each row, anything else is a bug"),
+    };
+    let lines = lines.into_iter().map(|(line, error)| (line, computed(error))).collect();
+    Ok(Computed { lines, num_blank, end })
+}
+
+/// How the rows came to an end.
+enum End {
+    Complete,
+    Interrupted,
+}
+
+/// Writes computed rows in their order.
+struct Writer<'a, J: Job> {
+    job: Arc<J>,
+    sources: &'a [Arc<Source>],
+    on_error: OnError,
+    files: RunFiles<Disk>,
+    tally: Tally,
+    position: Position,
+    progress: Progress,
+}
+
+impl<J: Job> Writer<'_, J> {
+    fn write_all(&mut self, windows: &Receiver<Computed<J::Value>>) -> anyhow::Result<End> {
+        loop {
+            match windows.recv_timeout(TICK) {
+                Ok(window) => {
+                    self.write_window(window.lines)?;
+                    self.tally.blank_lines += window.num_blank;
+                    if let Some(end) = window.end {
+                        return end.map(|()| End::Complete);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // What was read last says so.
+                Err(RecvTimeoutError::Disconnected) => {
+                    anyhow::bail!("a thread ended before its work did: this is a bug")
+                }
+            }
+            self.progress.tick(&self.tally, bytes_read(self.sources, &self.position));
+            if environment::is_interrupted() {
+                return Ok(End::Interrupted);
+            }
+        }
+    }
+
+    fn write_window(&mut self, lines: Vec<(InputLine, Result<J::Value, RowError>)>) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        for (line, value) in lines {
+            bytes.clear();
+            match value {
+                Ok(value) => {
+                    self.tally.count_line(&line);
+                    self.job
+                        .write(&line, value, &mut bytes, &mut self.tally)
+                        .context("cannot write a row")?;
+                    self.files.write_row(&bytes).context("cannot write the output")?;
+                }
+                Err(error) if self.on_error == OnError::Stop => return Err(line.fault(&error)),
+                Err(error) => {
+                    self.tally.count_line(&line);
+                    self.tally.rejected += 1;
+                    if self.files.has_rejects() {
+                        let report = rejects::report(&line, &error);
+                        let written = report.and_then(|report| self.files.write_reject(&report));
+                        written.context("cannot write the rejects")?;
+                    }
+                }
+            }
+            self.position = line.end;
+            self.files.end_line(&self.position, &self.tally).context("cannot write the output")?;
+        }
+        self.files.flush().context("cannot write the output")
+    }
+}
+
+fn parse_shard(value: &str) -> Result<(u64, u64), String> {
+    let numbers =
+        value.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match numbers {
+        Some((index, count)) if (1..=count).contains(&index) => Ok((index, count)),
+        Some(_) => Err("I counts from 1 and is at most N".into()),
+        None => Err("not two numbers I/N, such as 3/8".into()),
+    }
+}

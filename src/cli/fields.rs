@@ -1,0 +1,82 @@
+//! What a line of the input is, and which of its fields are read.
+
+use clap::{Args, ValueEnum};
+use neural_sparse::jsonl::{self, Fields, Row, RowError};
+use serde_json::Value;
+
+/// How rows are read.
+#[derive(Args)]
+pub(super) struct FieldArgs {
+    /// What a line of the input is: an object of JSON, an id, a tab and a text, or a text
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "jsonl",
+        requires = "files",
+        conflicts_with = "texts"
+    )]
+    input_format: InputFormat,
+    /// Field of a row that holds text, `doc.body` for a field of an object; may be repeated, the texts are joined by
+    /// one space
+    #[arg(long, value_name = "NAME", default_value = "text", requires = "files", conflicts_with = "texts")]
+    pub text_field: Vec<String>,
+    /// Field of a row that holds its id [default: _id, else id, else the row's line number]
+    #[arg(long, value_name = "NAME", requires = "files", conflicts_with = "texts")]
+    pub id_field: Option<String>,
+}
+
+/// What a line of the input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum InputFormat {
+    /// An object of JSON
+    Jsonl,
+    /// An id, a tab and a text, as in MS MARCO's collections
+    Tsv,
+    /// A text; its id is the line's number
+    Lines,
+}
+
+/// Reads lines of one format.
+pub(super) struct LineParser {
+    format: InputFormat,
+    fields: Fields,
+}
+
+impl FieldArgs {
+    /// What reads the rows; `fields` says which parts of an object matter.
+    pub fn parser(&self, fields: Fields) -> LineParser {
+        LineParser { format: self.input_format, fields }
+    }
+
+    /// The options and their values, which decide what is read.
+    pub fn settings(&self) -> [(String, Value); 3] {
+        [
+            ("--input-format".into(), format!("{:?}", self.input_format).to_lowercase().into()),
+            ("--text-field".into(), self.text_field.join(",").into()),
+            ("--id-field".into(), self.id_field.clone().into()),
+        ]
+    }
+}
+
+impl LineParser {
+    pub fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
+        if self.format == InputFormat::Jsonl {
+            return jsonl::parse_row(line, &self.fields);
+        }
+        let text = std::str::from_utf8(line).map_err(|error| RowError {
+            column: Some(error.valid_up_to() + 1),
+            reason: "not UTF-8".into(),
+        })?;
+        let row = |id: Option<String>, text: &str| Row { id, text: text.into(), kept: String::new() };
+        if self.format == InputFormat::Lines {
+            return Ok(row(None, text));
+        }
+        match text.split_once('\t') {
+            Some(("", _)) => {
+                Err(RowError { column: Some(1), reason: "the id before the tab is empty".into() })
+            }
+            Some((id, text)) => Ok(row(Some(Value::from(id).to_string()), text)),
+            None => Err(RowError { column: None, reason: "no tab between an id and a text".into() }),
+        }
+    }
+}
