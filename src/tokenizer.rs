@@ -12,7 +12,7 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::AddedToken;
+use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
@@ -38,7 +38,12 @@ pub struct Tokenizer {
     /// The term of each id; ids that no token has are `None`.
     terms: Vec<Option<String>>,
     max_length: usize,
+    /// Bytes after which a text is split before the next space, where that changes no token; see [`splits_at_spaces`].
+    piece_bytes: usize,
 }
+
+/// Splitting a text into tokens takes about a hundred times its bytes: what is held of a long one at a time.
+const PIECE_BYTES: usize = 1 << 16;
 
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +110,8 @@ impl Tokenizer {
                 length_source,
             ),
         ];
-        Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length }, decisions))
+        let piece_bytes = if splits_at_spaces(&inner) { PIECE_BYTES } else { usize::MAX };
+        Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length, piece_bytes }, decisions))
     }
 
     /// The token ids of `text`, special tokens added, cut at the end to `max_length`.
@@ -150,9 +156,13 @@ impl Tokenizer {
 
     /// The tokens of `text` without special tokens around it.
     fn bare_ids(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let encoding =
-            self.inner.encode_fast(text, false).map_err(|error| Error::Tokenize(error.to_string()))?;
-        Ok(encoding.get_ids().to_vec())
+        let mut ids = Vec::new();
+        for piece in pieces(text, self.piece_bytes) {
+            let encoding =
+                self.inner.encode_fast(piece, false).map_err(|error| Error::Tokenize(error.to_string()))?;
+            ids.extend_from_slice(encoding.get_ids());
+        }
+        Ok(ids)
     }
 
     fn surrounded(&self, ids: &[u32]) -> Vec<u32> {
@@ -206,6 +216,37 @@ impl Tokenizer {
     pub fn max_length(&self) -> usize {
         self.max_length
     }
+}
+
+/// The text in pieces of at least `piece_bytes`, each but the first beginning with a space, a line end or a tab; one
+/// piece where there is none.
+fn pieces(text: &str, piece_bytes: usize) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        // Each is one byte and part of no other character.
+        let space = text.as_bytes().iter().skip(piece_bytes).position(|byte| b" \n\t".contains(byte));
+        let (piece, after) = match space {
+            Some(place) => (&text[..piece_bytes + place], Some(&text[piece_bytes + place..])),
+            None => (text, None),
+        };
+        rest = after;
+        Some(piece)
+    })
+}
+
+/// Whether a text has the tokens of its pieces, wherever it is split before a space.
+///
+/// True of BERT's own steps: its normalizer looks at a character at a time, its pre-tokenizer ends a word at each space, line end and tab,
+/// and WordPiece sees words. Tokens that are found before them must then hold no space.
+fn splits_at_spaces(tokenizer: &tokenizers::Tokenizer) -> bool {
+    matches!(tokenizer.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_)))
+        && matches!(tokenizer.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))
+        && matches!(tokenizer.get_model(), ModelWrapper::WordPiece(_))
+        && tokenizer
+            .get_added_tokens_decoder()
+            .values()
+            .all(|token| !token.content.contains([' ', '\n', '\t']))
 }
 
 /// The tokenizer as its file describes it, and which file that was.
@@ -352,4 +393,34 @@ fn default_length(
         }
     }
     Ok(smallest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_the_tokens_of_its_pieces() {
+        let (mut tokenizer, _) = Tokenizer::load(&ModelFiles::tiny(), 512, None).expect("built in");
+        assert_eq!(tokenizer.piece_bytes, PIECE_BYTES);
+        let awkward = [
+            "a [MASK] b[MASK] c [SEP]d  [CLS] ",
+            "e\u{301} \u{301}x \u{65}\u{301}\u{302} \u{df}\u{130} \u{3a3}\u{3a3} \u{1d12c}",
+            "\u{4e2d}\u{6587} \u{4e2d} \u{a0}\u{2003}\u{3000}x \u{200b}y\u{ad}z \u{0}\u{7}\u{fffd} \u{feff}",
+            "tab\tline\r\n\r\nend \t \n don't-stop ... a.b,c",
+            "  two  spaces at both ends  ",
+            "",
+        ];
+        let long = "x".repeat(300);
+        let text = awkward.join(" ") + &long + " " + &long;
+        for text in awkward.iter().copied().chain([text.as_str()]) {
+            tokenizer.piece_bytes = usize::MAX;
+            let whole = tokenizer.bare_ids(text).expect("tokens");
+            for piece_bytes in [1, 2, 3, 7, 50] {
+                assert_eq!(pieces(text, piece_bytes).collect::<String>(), text);
+                tokenizer.piece_bytes = piece_bytes;
+                assert_eq!(tokenizer.bare_ids(text).expect("tokens"), whole, "{text:?} in {piece_bytes}");
+            }
+        }
+    }
 }

@@ -61,7 +61,7 @@ impl<S: Storage> Output<S> {
         match self {
             Output::Stream(mut writer) => writer.flush().context("cannot write the output"),
             Output::File(mut file) => {
-                file.complete()?;
+                file.complete().with_context(|| cannot_write(&file.partial))?;
                 file.appear()
             }
         }
@@ -151,9 +151,9 @@ impl<S: Storage> PartialFile<S> {
     }
 
     /// Ends the last part and makes everything survive a loss of power.
-    pub fn complete(&mut self) -> anyhow::Result<()> {
-        let written = self.writer().and_then(Parts::end_last_part).and_then(|()| self.sync());
-        written.with_context(|| cannot_write(&self.partial))
+    pub fn complete(&mut self) -> io::Result<()> {
+        self.writer()?.end_last_part()?;
+        self.sync()
     }
 
     /// Gives the complete file its name.

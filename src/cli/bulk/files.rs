@@ -234,21 +234,27 @@ impl<S: Storage> RunFiles<S> {
         self.journal.is_some()
     }
 
-    /// Ends a run that cannot finish: all that is written is made to last, and said. A failure here is no news: there is
-    /// one already.
+    /// Ends a run that cannot finish: all that can be is written and made to last, and what there is is said.
     pub fn stop(mut self, tally: &Tally) -> String {
-        let _ = self.record(false);
+        let mut written = self.record(false);
         let rows = counted(tally.rows_out, "row");
         match &mut self.rows {
             _ if tally.rows_out == 0 => "stopped before the first row".into(),
             Output::Stream(writer) => {
+                // A failure here is no news: there is one already.
                 let _ = writer.flush();
                 format!("stopped after {rows}")
             }
             Output::File(file) => {
                 // So that what there is can be read; going on cuts it off and makes the part whole.
-                let _ = file.complete();
-                format!("stopped after {rows}, kept in `{}`", file.partial().display())
+                written = written.and_then(|()| file.complete());
+                let partial = file.partial().display();
+                match written {
+                    Ok(()) => format!("stopped after {rows}, kept in `{partial}`"),
+                    Err(_) => {
+                        format!("stopped after {rows}, of which `{partial}` holds what could be written")
+                    }
+                }
             }
         }
     }
@@ -257,10 +263,10 @@ impl<S: Storage> RunFiles<S> {
     pub fn finish(mut self, position: Position, tally: &Tally) -> anyhow::Result<()> {
         self.start().context("cannot write the output")?;
         if let Output::File(rows) = &mut self.rows {
-            rows.complete()?;
+            rows.complete().with_context(|| cannot_write(rows.partial()))?;
         }
         if let Some(rejects) = &mut self.rejects {
-            rejects.complete()?;
+            rejects.complete().with_context(|| cannot_write(rejects.partial()))?;
         }
         if self.journal.is_some() {
             self.reached = Some(Point { position, tally: tally.clone(), ..Point::default() });

@@ -35,7 +35,7 @@ use journal::Identity;
 use progress::Progress;
 use rejects::OnError;
 pub(super) use rows::InputLine;
-use rows::{Limits, Reader, Window};
+use rows::{BadRow, Limits, Reader, Window};
 use tally::Summary;
 pub(super) use tally::Tally;
 
@@ -235,8 +235,11 @@ impl Prepared<'_> {
                 if !resumable {
                     return Err(error.context(stopped));
                 }
-                let hint =
-                    "`--resume` goes on from there; with `--on-error skip`, past rows that cannot be used";
+                let hint = if error.is::<BadRow>() {
+                    "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
+                } else {
+                    "`--resume` goes on from there"
+                };
                 return Err(error.context(Failure { message: stopped, hint: hint.into() }));
             }
             Ok(End::Interrupted) => {
@@ -389,7 +392,7 @@ impl<J: Job> Writer<'_, J> {
                         .context("cannot write a row")?;
                     self.files.write_row(&bytes).context("cannot write the output")?;
                 }
-                Err(error) if self.on_error == OnError::Stop => return Err(line.fault(&error)),
+                Err(error) if self.on_error == OnError::Stop => return Err(line.fault(&error).into()),
                 Err(error) => {
                     self.tally.count_line(&line);
                     self.tally.rejected += 1;

@@ -39,15 +39,20 @@ impl InputLine {
     }
 
     /// The error that stops a run at this line.
-    pub fn fault(&self, error: &RowError) -> anyhow::Error {
+    pub(super) fn fault(&self, error: &RowError) -> BadRow {
         let file = self.source.name();
-        match (self.number(), error.column) {
-            (Ok(line), Some(column)) => anyhow::anyhow!("{file} line {line}, column {column}: {error}"),
-            (Ok(line), None) => anyhow::anyhow!("{file} line {line}: {error}"),
-            (Err(_), _) => anyhow::anyhow!("{file} before byte {}: {error}", self.end.offset),
-        }
+        BadRow(match (self.number(), error.column) {
+            (Ok(line), Some(column)) => format!("{file} line {line}, column {column}: {error}"),
+            (Ok(line), None) => format!("{file} line {line}: {error}"),
+            (Err(_), _) => format!("{file} before byte {}: {error}", self.end.offset),
+        })
     }
 }
+
+/// A row that stops a run.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct BadRow(String);
 
 /// Lines in order, parsed, and what ended the input.
 pub(super) struct Window<R> {
