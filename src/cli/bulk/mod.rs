@@ -160,18 +160,19 @@ impl InputArgs {
             let hint = "name a file with `--output`";
             return Err(UsageError::with_hint("--resume: the output is not a file", hint).into());
         }
-        if let Some(file) = file {
-            let paths = Paths { output: file.to_path_buf(), rejects: self.rejects.clone() };
+        let paths = file.map(|file| Paths { output: file.to_path_buf(), rejects: self.rejects.clone() });
+        if let Some(paths) = &paths {
             if paths.look(&Disk, earlier)? {
                 if !quiet {
-                    complain(format_args!("note: `{}` is complete already: nothing to do", file.display()));
+                    complain(format_args!(
+                        "note: `{}` is complete already: nothing to do",
+                        paths.output.display()
+                    ));
                 }
                 return Ok(None);
             }
         }
-        let journaled = file
-            .filter(|_| stream.is_none())
-            .map(|file| Paths { output: file.to_path_buf(), rejects: self.rejects.clone() });
+        let journaled = paths.filter(|_| stream.is_none());
         Ok(Some(Prepared { args: self, output, sources, earlier, journaled }))
     }
 
@@ -208,47 +209,27 @@ impl Prepared<'_> {
             complain(format_args!("note: going on after {}", counted(tally.rows_in, "row")));
         }
         let job = Arc::new(job);
+        let window_bytes = surroundings.batch_tokens.saturating_mul(WINDOW_BYTES_PER_TOKEN);
         let limits = Limits {
             line_bytes: self.args.max_line_bytes.get(),
-            window_bytes: surroundings
-                .batch_tokens
-                .saturating_mul(WINDOW_BYTES_PER_TOKEN)
-                .clamp(1 << 16, 1 << 22),
+            window_bytes: window_bytes.clamp(1 << 16, 1 << 22),
         };
         environment::hold_interrupts();
         let from = point.map(|point| point.position);
         let windows = Reader::spawn(Arc::clone(&job), self.sources.clone(), limits, from)?;
-        let computed = spawn_encoder(Arc::clone(&job), windows, self.args.on_error)?;
+        let on_error = self.args.on_error;
+        let computed = spawn_encoder(Arc::clone(&job), windows, on_error)?;
         let num_bytes = self.sources.iter().map(|source| source.bytes_to_read()).sum();
         let bytes_before = bytes_read(&self.sources, &position);
         let is_terminal = io::stderr().is_terminal();
         let progress = Progress::new(surroundings.quiet, is_terminal, num_bytes, &tally, bytes_before);
-        let on_error = self.args.on_error;
         let mut writer = Writer { job, sources: &self.sources, on_error, files, tally, position, progress };
         let outcome = writer.write_all(&computed);
         writer.progress.clear();
         let Writer { files, tally, position, .. } = writer;
-        let resumable = files.is_resumable() && tally.rows_in > 0;
         match outcome {
-            Err(error) => {
-                let stopped = files.stop(&tally);
-                if !resumable {
-                    return Err(error.context(stopped));
-                }
-                let hint = if error.is::<BadRow>() {
-                    "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
-                } else {
-                    "`--resume` goes on from there"
-                };
-                return Err(error.context(Failure { message: stopped, hint: hint.into() }));
-            }
-            Ok(End::Interrupted) => {
-                complain(format_args!("interrupted: {}", files.stop(&tally)));
-                if resumable {
-                    complain(format_args!("\nhint: to go on: {}", environment::command_to_resume()));
-                }
-                return Ok(Exit::Interrupted);
-            }
+            Err(error) => return Err(stopped(error, files, &tally)),
+            Ok(End::Interrupted) => return Ok(interrupted(files, &tally)),
             Ok(End::Complete) => {}
         }
         let seconds = files.seconds();
@@ -282,6 +263,31 @@ impl Prepared<'_> {
         let identity = Identity::new(settings, &self.sources).context("cannot read the input")?;
         RunFiles::with_journal(Disk, paths, self.earlier, identity, &self.sources)
     }
+}
+
+/// What a run that failed leaves behind, added to why it failed, and the next step.
+fn stopped(error: anyhow::Error, files: RunFiles<Disk>, tally: &Tally) -> anyhow::Error {
+    let is_resumable = files.is_resumable() && tally.rows_in > 0;
+    let message = files.stop(tally);
+    if !is_resumable {
+        return error.context(message);
+    }
+    let hint = if error.is::<BadRow>() {
+        "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
+    } else {
+        "`--resume` goes on from there"
+    };
+    error.context(Failure { message, hint: hint.into() })
+}
+
+/// Says what a run leaves behind that Ctrl-C ended, and the command to go on.
+fn interrupted(files: RunFiles<Disk>, tally: &Tally) -> Exit {
+    let is_resumable = files.is_resumable() && tally.rows_in > 0;
+    complain(format_args!("interrupted: {}", files.stop(tally)));
+    if is_resumable {
+        complain(format_args!("\nhint: to go on: {}", environment::command_to_resume()));
+    }
+    Exit::Interrupted
 }
 
 /// Bytes of input before `position`.
