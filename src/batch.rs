@@ -32,14 +32,19 @@ impl PackedBatch {
         batch
     }
 
-    /// N, the number of texts.
-    pub fn num_texts(&self) -> usize {
-        self.offsets.len() - 1
+    /// T, the number of tokens of all texts.
+    pub fn num_tokens(&self) -> usize {
+        self.ids.len()
     }
 
-    /// The token ids of text `index`, counted from 0.
-    pub fn text(&self, index: usize) -> &[u32] {
-        &self.ids[self.offsets[index]..self.offsets[index + 1]]
+    /// Which tokens are each text's, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.offsets.windows(2).map(|ends| ends[0]..ends[1])
+    }
+
+    /// The token ids of each text, in order.
+    pub fn texts(&self) -> impl Iterator<Item = &[u32]> {
+        self.ranges().map(|tokens| &self.ids[tokens])
     }
 }
 
@@ -71,11 +76,10 @@ mod tests {
     fn texts_come_back_as_they_went_in() {
         let texts: [&[u32]; 3] = [&[1, 2, 3], &[4], &[5, 6]];
         let batch = PackedBatch::pack(texts);
-        assert_eq!(batch.num_texts(), 3);
-        for (index, text) in texts.iter().enumerate() {
-            assert_eq!(batch.text(index), *text);
-        }
-        assert_eq!(PackedBatch::pack([]).num_texts(), 0);
+        assert_eq!(batch.num_tokens(), 6);
+        assert_eq!(batch.texts().collect::<Vec<_>>(), texts);
+        assert_eq!(batch.ranges().collect::<Vec<_>>(), [0..3, 3..4, 4..6]);
+        assert_eq!(PackedBatch::pack([]).texts().count(), 0);
     }
 
     #[test]

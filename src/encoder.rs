@@ -11,15 +11,21 @@ use rayon::ThreadPool;
 use crate::batch::{runs_within, PackedBatch};
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+use crate::kernel::{Kernel, Rows};
 use crate::known;
+use crate::model::cpu::Sharing;
 use crate::model::{DecoderReading, DeviceName, MaskedLm, ModelConfig};
 use crate::pooling::{Activation, PooledRow, SpladePooling};
 use crate::query::QueryTable;
 use crate::sparse::SparseVector;
 use crate::tokenizer::{TokenIds, Tokenizer};
 
-/// Tokens that are packed into one batch by default: enough texts to keep every thread busy.
-const BATCH_TOKENS: usize = 8192;
+/// The most tokens that a thread packs into one batch: enough to read the weights seldom, few enough to hold what is
+/// computed of them.
+const BATCH_TOKENS: usize = 512;
+
+/// A smaller batch costs more for reading the weights than it gains by keeping every thread busy.
+const MIN_BATCH_TOKENS: usize = 64;
 
 /// Which side of a search a text stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +43,12 @@ pub struct EncoderOptions {
     pub max_length: Option<usize>,
     /// Threads to encode with; as many as there are processors when `None`.
     pub num_threads: Option<usize>,
-    /// Tokens that are packed into one batch, 8192 when `None`; the vectors do not depend on it.
+    /// The most tokens that a thread packs into one batch, 512 when `None`; the vectors do not depend on it.
     pub batch_tokens: Option<usize>,
     /// Where the forward pass runs.
     pub device: DeviceName,
+    /// What computes it on the CPU; the fastest that this processor has when `None`.
+    pub kernel: Option<Kernel>,
     /// What to make of a stored decoder that differs from the embeddings; as the model's authors did
     /// when `None` and the model is a known one.
     pub decoder: Option<DecoderReading>,
@@ -93,12 +101,8 @@ enum QueryEncoder {
 
 /// Encodes texts with one model.
 ///
-/// The same text gives the same vector, bit for bit, alone or among others, in
-/// any order and with any number of threads: every product has the rows of one
-/// text, and its columns are cut the same way always. One thing is left to the
-/// caller: the matrix products run on one thread each when the environment
-/// variable `RAYON_NUM_THREADS` is 1 (the program sets it at its start);
-/// otherwise they start threads of their own beside the encoder's.
+/// The same text gives the same vector, bit for bit, alone or among others, in any order and with any number of
+/// threads; on another kernel it gives the same weights to within 1e-5. On a GPU each text is computed by itself.
 pub struct SparseEncoder {
     tokenizer: Tokenizer,
     model: MaskedLm,
@@ -121,11 +125,12 @@ impl SparseEncoder {
         let mut decisions = config.decisions(files);
         let as_known = || known::find(files.name()).map(|known| known.decoder).unwrap_or_default();
         let reading = options.decoder.unwrap_or_else(as_known);
+        let kernel = options.kernel.unwrap_or_else(Kernel::best);
         let threads = start_threads(options.num_threads)?;
         let (tokenizer, model) = threads.install(|| {
             rayon::join(
                 || Tokenizer::load(files, config.max_positions, options.max_length),
-                || MaskedLm::load(files, config.clone(), options.device, reading),
+                || MaskedLm::load(files, config.clone(), options.device, reading, kernel),
             )
         });
         let ((tokenizer, tokenizer_decisions), (model, model_decisions)) = (tokenizer?, model?);
@@ -159,7 +164,10 @@ impl SparseEncoder {
             activation,
             zeroed_ids(&tokenizer, model.config().vocab_size),
         )?;
-        let batch_tokens = options.batch_tokens.unwrap_or(BATCH_TOKENS);
+        let batch_tokens = options.batch_tokens.unwrap_or(BATCH_TOKENS).min(BATCH_TOKENS);
+        if options.device == DeviceName::Cpu {
+            decisions.push(Decision::new("arithmetic", kernel.name(), "this processor"));
+        }
         Ok(SparseEncoder { tokenizer, model, pooling, activation, query, threads, batch_tokens, decisions })
     }
 
@@ -178,9 +186,9 @@ impl SparseEncoder {
         matches!(self.query, QueryEncoder::Table(_))
     }
 
-    /// Tokens that are packed into one batch.
-    pub fn batch_tokens(&self) -> usize {
-        self.batch_tokens
+    /// What computes the forward pass on the CPU.
+    pub fn kernel(&self) -> Kernel {
+        self.model.kernel()
     }
 
     /// How many threads encode.
@@ -278,11 +286,16 @@ impl SparseEncoder {
                 (vector, positions)
             }
             _ => {
-                let row = self.threads.install(|| self.forward(&ids, true))?;
-                let vector = SparseVector::from_dense(&row.weights);
-                let winner = |term: &u32| row.positions[*term as usize] as usize;
-                let positions = vector.indices().iter().map(winner).collect();
-                (vector, positions)
+                let explain = |row: PooledRow| {
+                    let vector = SparseVector::from_dense(&row.weights);
+                    let winner = |term: &u32| row.positions[*term as usize] as usize;
+                    let positions = vector.indices().iter().map(winner).collect();
+                    (vector, positions)
+                };
+                let batch = PackedBatch::pack([ids.as_slice()]);
+                let mut rows =
+                    self.threads.install(|| self.pooled(&batch, self.among_all(), true, explain))?;
+                rows.remove(0)
             }
         };
         let encoded = Encoded { vector, num_tokens: ids.len(), num_cut };
@@ -290,25 +303,19 @@ impl SparseEncoder {
         Ok(Explanation { encoded, positions, tokens })
     }
 
-    /// The vectors of tokenized texts, in their order: longest first, a batch at a time, each distinct text once.
-    ///
-    /// Texts of a batch are of nearly one length, so that no thread waits long for the last of them.
+    /// The vectors of tokenized texts, in their order: longest first, in batches, each distinct text once.
     fn forward_all(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
         let ids = |index: &usize| tokens[*index].ids.as_slice();
         let mut order: Vec<usize> = (0..tokens.len()).collect();
         order.sort_by(|a, b| ids(b).len().cmp(&ids(a).len()).then_with(|| ids(a).cmp(ids(b))));
-        let (mut distinct, mut places): (Vec<usize>, Vec<usize>) = Default::default();
+        let (mut distinct, mut places): (Vec<&[u32]>, Vec<usize>) = Default::default();
         for index in &order {
-            if distinct.last().is_none_or(|last| ids(last) != ids(index)) {
-                distinct.push(*index);
+            if distinct.last().is_none_or(|last| *last != ids(index)) {
+                distinct.push(ids(index));
             }
             places.push(distinct.len() - 1);
         }
-        let lengths: Vec<usize> = distinct.iter().map(|index| ids(index).len()).collect();
-        let mut computed = Vec::with_capacity(distinct.len());
-        for run in runs_within(&lengths, self.batch_tokens) {
-            computed.extend(self.encode_batch(&PackedBatch::pack(distinct[run].iter().map(ids)))?);
-        }
+        let computed = self.threads.install(|| self.forward_distinct(&distinct))?;
         let mut vectors = vec![SparseVector::default(); tokens.len()];
         for (index, place) in order.into_iter().zip(places) {
             vectors[index] = computed[place].clone();
@@ -316,17 +323,57 @@ impl SparseEncoder {
         Ok(vectors)
     }
 
-    /// One vector per text of a packed batch, the texts side by side on the encoder's threads.
-    fn encode_batch(&self, batch: &PackedBatch) -> Result<Vec<SparseVector>, Error> {
-        let encode = |index| {
-            let row = self.forward(batch.text(index), false)?;
-            Ok(SparseVector::from_dense(&row.weights))
+    /// The vectors of texts: a batch for each thread at a time, or, where there are too few batches to keep them all
+    /// busy, one batch among them all.
+    fn forward_distinct(&self, texts: &[&[u32]]) -> Result<Vec<SparseVector>, Error> {
+        let num_threads = self.num_threads();
+        let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
+        let fair = lengths.iter().sum::<usize>() / (8 * num_threads);
+        let batch_tokens = fair.max(MIN_BATCH_TOKENS).min(self.batch_tokens);
+        let vectors = |texts: Range<usize>, sharing: Sharing, batch: &[&[u32]]| {
+            let batch = PackedBatch::pack(batch[texts].iter().copied());
+            self.pooled(&batch, sharing, false, |row| SparseVector::from_dense(&row.weights))
         };
-        self.threads.install(|| (0..batch.num_texts()).into_par_iter().map(encode).collect())
+        let batches = runs_within(&lengths, batch_tokens);
+        let computed: Vec<Vec<SparseVector>> = if num_threads == 1 || batches.len() >= 4 * num_threads {
+            batches
+                .into_par_iter()
+                .map(|run| vectors(run, Sharing::Alone, texts))
+                .collect::<Result<_, _>>()?
+        } else {
+            let batches = runs_within(&lengths, self.batch_tokens).into_iter();
+            batches.map(|run| vectors(run, self.among_all(), texts)).collect::<Result<_, _>>()?
+        };
+        Ok(computed.into_iter().flatten().collect())
     }
 
-    fn forward(&self, ids: &[u32], with_positions: bool) -> Result<PooledRow, Error> {
-        self.pooling.pool(&self.model.hidden_states(ids)?, with_positions)
+    fn among_all(&self) -> Sharing {
+        match self.num_threads() {
+            1 => Sharing::Alone,
+            threads => Sharing::Among(threads),
+        }
+    }
+
+    /// What `finish` makes of each pooled text of a batch. To be called on the encoder's threads.
+    fn pooled<T: Send>(
+        &self,
+        batch: &PackedBatch,
+        sharing: Sharing,
+        with_positions: bool,
+        finish: impl Fn(PooledRow) -> T + Sync,
+    ) -> Result<Vec<T>, Error> {
+        let Some(forward) = self.model.on_cpu(sharing) else {
+            let pool = |ids| Ok(finish(self.pooling.pool(&self.model.hidden_states(ids)?, with_positions)?));
+            return batch.texts().map(pool).collect();
+        };
+        let hidden = forward.hidden_states(batch);
+        let hidden = Rows::new(&hidden, self.model.config().hidden_size);
+        let pool = |tokens| {
+            let row =
+                self.pooling.pool_on_cpu(forward.kernel, hidden.rows(tokens), sharing, with_positions)?;
+            Ok(finish(row))
+        };
+        batch.ranges().map(pool).collect()
     }
 
     pub(crate) fn model(&self) -> &MaskedLm {
@@ -347,23 +394,6 @@ fn start_threads(num_threads: Option<usize>) -> Result<ThreadPool, Error> {
     let processors = || std::thread::available_parallelism().map_or(1, |count| count.get());
     let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("encoder-{index}"));
     Ok(threads.num_threads(num_threads.unwrap_or_else(processors)).build()?)
-}
-
-/// The instructions of this processor that decide how a vector is computed, and so its last bits.
-///
-/// The same text gives the same bits on every machine with the same instructions; on others it gives the same weights
-/// to within the tolerance.
-pub fn processor() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512f") {
-            return "x86-64 with AVX-512";
-        }
-        if std::arch::is_x86_feature_detected!("fma") {
-            return "x86-64 with AVX2 and FMA";
-        }
-    }
-    std::env::consts::ARCH
 }
 
 /// Ids that never carry a weight: special tokens, and rows of the decoder that no token names.

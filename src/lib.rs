@@ -36,6 +36,8 @@ mod error;
 mod files;
 pub mod hub;
 pub mod jsonl;
+#[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
+mod kernel;
 pub mod known;
 mod model;
 mod pooling;
@@ -45,9 +47,10 @@ mod tiny;
 mod tokenizer;
 pub mod verify;
 
-pub use encoder::{processor, Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
+pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::Error;
 pub use files::{sha256, Decision, ModelFiles};
+pub use kernel::Kernel;
 pub use model::{DecoderReading, DeviceName};
 pub use pooling::Activation;
 pub use sparse::{Prune, SparseVector};

@@ -1,8 +1,7 @@
 //! SpladePooling: hidden states of one text to one weight per vocabulary entry.
 //!
-//! The (T, V) logits are never built. A tile of the vocabulary is projected,
-//! folded into the running maximum, and forgotten: the extra memory is
-//! T × [`TILE`] floats per thread, whatever V is.
+//! The (T, V) logits are never built: products are folded into the running
+//! maximum as they are computed.
 
 use candle_core::{Storage, Tensor, D};
 use rayon::prelude::*;
@@ -10,10 +9,11 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+use crate::kernel::{self, Kernel, Rows};
 use crate::known;
+use crate::model::cpu::{values, Sharing};
 
-/// Vocabulary entries projected at once. A fixed number, so that the products, and with them
-/// the bits, do not depend on the number of threads.
+/// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
 
 /// What is applied to the maximum of the logits. Named as in sentence-transformers' pooling config.
@@ -98,8 +98,8 @@ pub(crate) struct PooledRow {
 ///
 /// Source: SPLADE v2 (arXiv:2109.10086); the second logarithm arXiv:2504.14839.
 pub(crate) struct SpladePooling {
-    /// The rows of the decoder in tiles: (at most `TILE`, H) each, V rows together.
-    tiles: Vec<Tensor>,
+    /// (V, H)
+    decoder: Tensor,
     bias: Vec<f32>,
     activation: Activation,
     /// Entries whose weight is always 0: the special tokens.
@@ -116,15 +116,43 @@ impl SpladePooling {
         activation: Activation,
         zeroed: Vec<u32>,
     ) -> Result<Self, Error> {
-        let num_terms = decoder.dim(0)?;
-        let tiles = (0..num_terms)
-            .step_by(TILE)
-            .map(|start| decoder.narrow(0, start, TILE.min(num_terms - start)))
-            .collect::<Result<_, _>>()?;
-        Ok(SpladePooling { tiles, bias: bias.to_vec1()?, activation, zeroed })
+        Ok(SpladePooling { decoder: decoder.clone(), bias: bias.to_vec1()?, activation, zeroed })
     }
 
-    /// Pools one text.
+    /// Pools one text over the kernels. The (T, V) logits are never written.
+    ///
+    /// * `hidden`: (T, H), T at least 1.
+    /// * `with_positions`: whether to remember which token won each term.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] when a logit is NaN or infinite.
+    pub fn pool_on_cpu(
+        &self,
+        kernel: Kernel,
+        hidden: Rows,
+        sharing: Sharing,
+        with_positions: bool,
+    ) -> Result<PooledRow, Error> {
+        let decoder = values(&self.decoder);
+        let decoder = Rows::new(&decoder, hidden.num_columns());
+        let num_terms = decoder.num_rows();
+        let mut maxima = vec![0.0; num_terms];
+        let mut positions = vec![0; if with_positions { num_terms } else { 0 }];
+        let width = sharing.share(num_terms);
+        let tiles = maxima.chunks_mut(width).zip(optional_chunks(&mut positions, width)).enumerate();
+        let pool = |(index, (maxima, positions)): (usize, (&mut [f32], Option<&mut [u32]>))| {
+            let rows = index * width..index * width + maxima.len();
+            kernel::maximum(kernel, hidden, decoder.rows(rows), maxima, positions);
+        };
+        match sharing {
+            Sharing::Alone => tiles.for_each(pool),
+            Sharing::Among(_) => tiles.collect::<Vec<_>>().into_par_iter().for_each(pool),
+        }
+        self.finish(maxima, positions)
+    }
+
+    /// Pools one text in candle tensors, on any device: the twin of [`SpladePooling::pool_on_cpu`].
     ///
     /// * `hidden`: (T, H), f32, T at least 1.
     /// * `with_positions`: whether to remember which token won each term.
@@ -133,16 +161,20 @@ impl SpladePooling {
     ///
     /// [`Error::NotFinite`] when a logit is NaN or infinite.
     pub fn pool(&self, hidden: &Tensor, with_positions: bool) -> Result<PooledRow, Error> {
-        let tiles: Vec<(Vec<f32>, Vec<u32>)> = self
-            .tiles
-            .par_iter()
-            .map(|tile| tile_maximum(hidden, tile, with_positions))
-            .collect::<Result<_, _>>()?;
-        let mut row = PooledRow { weights: Vec::with_capacity(self.bias.len()), positions: Vec::new() };
-        for (maxima, positions) in tiles {
-            row.weights.extend(maxima);
-            row.positions.extend(positions);
+        let num_terms = self.bias.len();
+        let (mut maxima, mut positions) = (Vec::with_capacity(num_terms), Vec::new());
+        for start in (0..num_terms).step_by(TILE) {
+            let tile = self.decoder.narrow(0, start, TILE.min(num_terms - start))?;
+            let (tile_maxima, tile_positions) = tile_maximum(hidden, &tile, with_positions)?;
+            maxima.extend(tile_maxima);
+            positions.extend(tile_positions);
         }
+        self.finish(maxima, positions)
+    }
+
+    /// The weights of a text from its largest logits, the bias not yet added.
+    fn finish(&self, maxima: Vec<f32>, positions: Vec<u32>) -> Result<PooledRow, Error> {
+        let mut row = PooledRow { weights: maxima, positions };
         for (weight, bias) in row.weights.iter_mut().zip(&self.bias) {
             let logit = *weight + bias;
             if !logit.is_finite() {
@@ -155,6 +187,12 @@ impl SpladePooling {
         }
         Ok(row)
     }
+}
+
+/// Pieces of `width`, or as many `None` as anybody asks for where there is nothing to cut.
+fn optional_chunks(positions: &mut [u32], width: usize) -> impl Iterator<Item = Option<&mut [u32]>> {
+    let nothing = if positions.is_empty() { usize::MAX } else { 0 };
+    positions.chunks_mut(width).map(Some).chain((0..nothing).map(|_| None))
 }
 
 /// The largest product of any token with each row of `tile`, and which token gave it.

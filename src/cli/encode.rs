@@ -97,16 +97,16 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     let quiet = args.model.hub.quiet;
     let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
-    let batch_tokens = args.rows.batch_tokens.get();
-    let options = EncoderOptions { batch_tokens: Some(batch_tokens), ..args.model.options() };
+    let options =
+        EncoderOptions { batch_tokens: Some(args.rows.batch_tokens.get()), ..args.model.options()? };
     let encoder = SparseEncoder::load(&model_files, &options)?;
     let side = args.model.known_side(&encoder)?;
-    let max_length = encoder.tokenizer().max_length();
-    let mut settings = args.model.settings(side, max_length);
+    let (max_length, num_threads) = (encoder.tokenizer().max_length(), encoder.num_threads());
+    let mut settings = args.model.settings(&encoder, side);
     settings.extend(args.rows.settings());
     settings.extend(args.shape.settings());
     let model = &args.model.model;
-    let around = Surroundings { model, model_files: &model_files, settings, batch_tokens, max_length, quiet };
+    let around = Surroundings { model, model_files: &model_files, settings, num_threads, max_length, quiet };
     run.run(args.rows.job(encoder, side, args.shape.clone(), parser), around)
 }
 

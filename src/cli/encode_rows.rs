@@ -42,8 +42,8 @@ pub(super) struct RowArgs {
     /// With `--on-long chunk`, one row a window, numbered from 0 in the field `chunk`, instead of their maximum
     #[arg(long, requires = "files", conflicts_with = "texts")]
     chunk_rows: bool,
-    /// Tokens that are packed into one batch; the vectors do not depend on it
-    #[arg(long, value_name = "NUM", default_value = "8192", requires = "files", conflicts_with = "texts")]
+    /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
+    #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
     pub batch_tokens: NonZeroUsize,
 }
 

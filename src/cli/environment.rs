@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use neural_sparse::hub::{HubOptions, DEFAULT_ENDPOINT};
+use neural_sparse::Kernel;
 
-use super::failure::Exit;
+use super::failure::{Exit, UsageError};
 
 /// The options of Python's huggingface_hub, from the variables that it reads.
 pub(super) fn hub_options(offline: bool, quiet: bool) -> HubOptions {
@@ -40,6 +41,17 @@ fn token(home: &std::path::Path) -> Option<String> {
             .filter(|token| !token.is_empty())
     };
     text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN")).or_else(stored)
+}
+
+/// The kernel that `NEURAL_SPARSE_KERNEL` forces, if any.
+pub(super) fn kernel() -> Result<Option<Kernel>, UsageError> {
+    let Some(name) = text("NEURAL_SPARSE_KERNEL") else { return Ok(None) };
+    if let Some(kernel) = Kernel::named(&name) {
+        return Ok(Some(kernel));
+    }
+    let names: Vec<&str> = Kernel::available().into_iter().map(Kernel::name).collect();
+    let message = format!("NEURAL_SPARSE_KERNEL: this processor has no kernel `{name}`");
+    Err(UsageError::with_hint(message, format!("it has {}", names.join(", "))))
 }
 
 fn path(name: &str) -> Option<PathBuf> {

@@ -112,15 +112,15 @@ fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let quiet = args.model.hub.quiet;
     let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
-    let encoder = SparseEncoder::load(&model_files, &args.model.options())?;
+    let encoder = SparseEncoder::load(&model_files, &args.model.options()?)?;
     let side = args.model.known_side(&encoder)?;
     let max_length = encoder.tokenizer().max_length();
-    let mut settings = args.model.settings(side, max_length);
+    let mut settings = args.model.settings(&encoder, side);
     settings.extend(args.fields.settings());
     settings.insert("the command".into(), "explain".into());
     let model = &args.model.model;
-    let batch_tokens = encoder.batch_tokens();
-    let around = Surroundings { model, model_files: &model_files, settings, batch_tokens, max_length, quiet };
+    let num_threads = encoder.num_threads();
+    let around = Surroundings { model, model_files: &model_files, settings, num_threads, max_length, quiet };
     let fields = Fields {
         text: args.fields.text_field.clone(),
         id: args.fields.id_field.clone(),

@@ -109,29 +109,34 @@ impl ModelArgs {
     }
 
     fn load(&self) -> anyhow::Result<SparseEncoder> {
-        Ok(SparseEncoder::load(&self.files()?, &self.options())?)
+        Ok(SparseEncoder::load(&self.files()?, &self.options()?)?)
     }
 
     /// What decides a vector, by the names that messages give it.
-    fn settings(&self, side: Side, max_length: usize) -> BTreeMap<String, Value> {
+    fn settings(&self, encoder: &SparseEncoder, side: Side) -> BTreeMap<String, Value> {
         let side = if side == Side::Query { "query" } else { "document" };
         let device = format!("{:?}", self.device).to_lowercase();
-        let settings: [(&str, Value); 3] =
-            [("--as", side.into()), ("--max-length", max_length.into()), ("--device", device.into())];
+        let settings: [(&str, Value); 4] = [
+            ("--as", side.into()),
+            ("--max-length", encoder.tokenizer().max_length().into()),
+            ("--device", device.into()),
+            ("the kernel", encoder.kernel().name().into()),
+        ];
         settings.map(|(name, value)| (name.to_string(), value)).into()
     }
 
-    fn options(&self) -> EncoderOptions {
-        EncoderOptions {
+    fn options(&self) -> Result<EncoderOptions, UsageError> {
+        Ok(EncoderOptions {
             max_length: self.max_length.map(NonZeroUsize::get),
             num_threads: self.threads.map(NonZeroUsize::get),
+            kernel: environment::kernel()?,
             device: match self.device {
                 Device::Cpu => DeviceName::Cpu,
                 Device::Cuda => DeviceName::Cuda,
                 Device::Metal => DeviceName::Metal,
             },
             ..EncoderOptions::default()
-        }
+        })
     }
 
     fn side(&self) -> Option<Side> {

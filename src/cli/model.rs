@@ -53,7 +53,7 @@ impl NamedModelArgs {
     }
 
     fn load(&self, decoder: Option<DecoderReading>) -> anyhow::Result<SparseEncoder> {
-        let options = EncoderOptions { decoder, ..self.model.options() };
+        let options = EncoderOptions { decoder, ..self.model.options()? };
         Ok(SparseEncoder::load(&self.model.hub.resolve(self.name())?, &options)?)
     }
 }

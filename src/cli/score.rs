@@ -66,17 +66,17 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let quiet = args.model.hub.quiet;
     let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
-    let options = args.model.options();
+    let options = args.model.options()?;
     let scorer = Scorer::new(SparseEncoder::load(&model_files, &options)?, args.model.side());
     let max_length = scorer.encoder.tokenizer().max_length();
-    let mut settings = args.model.settings(scorer.document_side, max_length);
+    let mut settings = args.model.settings(&scorer.encoder, scorer.document_side);
     settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
     settings.insert("the command".into(), Value::from("score"));
     let around = Surroundings {
         model: &args.model.model,
         model_files: &model_files,
         settings,
-        batch_tokens: scorer.encoder.batch_tokens(),
+        num_threads: scorer.encoder.num_threads(),
         max_length,
         quiet,
     };

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+pub use crate::kernel::Activation as HiddenActivation;
 
 /// The `model_type`s of config.json that this program runs.
 pub(crate) const SUPPORTED_MODEL_TYPES: [&str; 2] = ["bert", "distilbert"];
@@ -18,21 +19,6 @@ pub enum Architecture {
     Bert,
     /// `DistilBertForMaskedLM`: no token types, head under `vocab_*`.
     DistilBert,
-}
-
-/// The activation inside the feed-forward blocks and the masked-LM head.
-///
-/// Source: `ACT2FN` of transformers, `activations.py`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HiddenActivation {
-    /// x·Φ(x) through the error function: what Hugging Face calls `gelu`.
-    GeluErf,
-    /// The tanh approximation: `gelu_new`, `gelu_pytorch_tanh`, `gelu_fast`.
-    GeluTanh,
-    /// max(0, x)
-    Relu,
-    /// x·σ(x): `silu`, `swish`.
-    Silu,
 }
 
 /// The shape of a masked language model, from its config.json.
@@ -56,7 +42,7 @@ pub struct ModelConfig {
     pub max_positions: usize,
     /// Rows of the token-type embedding; 0 where the architecture has none.
     pub num_token_types: usize,
-    /// Activation of the feed-forward blocks and of the head.
+    /// HiddenActivation of the feed-forward blocks and of the head.
     pub activation: HiddenActivation,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,

@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+pub(crate) mod cpu;
 mod mmap;
 mod reference;
 pub(crate) mod stock;
@@ -14,7 +15,9 @@ pub use reference::DeviceName;
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+use crate::kernel::Kernel;
 use checkpoint::Parameters;
+use cpu::{CpuForward, Sharing};
 use reference::{open_device, ReferenceForward};
 
 /// A masked language model up to its head, ready to run.
@@ -22,6 +25,8 @@ pub(crate) struct MaskedLm {
     config: ModelConfig,
     parameters: Parameters,
     device: Device,
+    /// What computes the forward pass on the CPU; on other devices, the reference does.
+    kernel: Kernel,
 }
 
 impl MaskedLm {
@@ -31,6 +36,7 @@ impl MaskedLm {
         config: ModelConfig,
         device: DeviceName,
         reading: DecoderReading,
+        kernel: Kernel,
     ) -> Result<(Self, Vec<Decision>), Error> {
         let (parameters, decisions) = Parameters::load(files, &config, reading)?;
         let device = match open_device(device) {
@@ -42,7 +48,7 @@ impl MaskedLm {
             }
         };
         let parameters = if device.is_cpu() { parameters } else { parameters.to_device(&device)? };
-        Ok((MaskedLm { config, parameters, device }, decisions))
+        Ok((MaskedLm { config, parameters, device, kernel }, decisions))
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -53,11 +59,21 @@ impl MaskedLm {
         &self.parameters
     }
 
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// The hidden states of one text, (T, H) in f32.
+    /// The forward pass over the kernels; `None` on another device than the CPU.
+    pub fn on_cpu(&self, sharing: Sharing) -> Option<CpuForward<'_>> {
+        let MaskedLm { config, parameters, device, kernel } = self;
+        device.is_cpu().then_some(CpuForward { config, parameters, kernel: *kernel, sharing })
+    }
+
+    /// The hidden states of one text by the reference, (T, H) in f32, on any device.
     ///
     /// `ids`: T token ids, at least one, at most the model's positions, each below V.
     pub fn hidden_states(&self, ids: &[u32]) -> Result<Tensor, Error> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use neural_sparse::{DecoderReading, EncoderOptions, ModelFiles, Side, SparseEncoder};
+use neural_sparse::{DecoderReading, EncoderOptions, Kernel, ModelFiles, Side, SparseEncoder};
 
 use crate::program::{copied, fixture, json_lines};
 
@@ -13,7 +13,11 @@ const TOLERANCE: f64 = 1e-4;
 const PRESENCE_TOLERANCE: f64 = 2e-4;
 
 fn encoder(folder: &str, decoder: Option<DecoderReading>) -> SparseEncoder {
-    let options = EncoderOptions { decoder, ..EncoderOptions::default() };
+    encoder_on(None, folder, decoder)
+}
+
+fn encoder_on(kernel: Option<Kernel>, folder: &str, decoder: Option<DecoderReading>) -> SparseEncoder {
+    let options = EncoderOptions { decoder, kernel, ..EncoderOptions::default() };
     let files =
         if folder == "tiny" { ModelFiles::tiny() } else { ModelFiles::folder(folder, fixture(folder)) };
     SparseEncoder::load(&files, &options).unwrap()
@@ -55,7 +59,11 @@ fn assert_equals_golden(encoder: &SparseEncoder, side: Side, golden_file: &str) 
 
 #[track_caller]
 fn assert_documents_equal_golden(folder: &str) {
-    assert_equals_golden(&encoder(folder, None), Side::Document, &format!("{folder}/reference.jsonl"));
+    for kernel in Kernel::available() {
+        let encoder = encoder_on(Some(kernel), folder, None);
+        assert_eq!(encoder.kernel(), kernel);
+        assert_equals_golden(&encoder, Side::Document, &format!("{folder}/reference.jsonl"));
+    }
 }
 
 #[test]

@@ -42,8 +42,8 @@ pub(super) use tally::Tally;
 /// How long the writer waits for rows before it looks at progress and interrupts.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Bytes of text that a window holds for each token of a batch: about four batches, which keep every thread busy.
-const WINDOW_BYTES_PER_TOKEN: usize = 16;
+/// Bytes of text that a window holds for each thread: some thirty batches, so that none waits long for the others.
+const WINDOW_BYTES_PER_THREAD: usize = 1 << 16;
 
 /// What a command makes of the rows of its input.
 pub(super) trait Job: Send + Sync + 'static {
@@ -124,8 +124,8 @@ pub(super) struct Surroundings<'a> {
     pub model_files: &'a ModelFiles,
     /// Each option of the command that changes its output, by the name that messages give it.
     pub settings: BTreeMap<String, Value>,
-    /// Tokens of a batch, which decide how many rows are worth reading at once.
-    pub batch_tokens: usize,
+    /// Threads that encode, which decide how many rows are worth reading at once.
+    pub num_threads: usize,
     /// The limit to which texts are cut.
     pub max_length: usize,
     pub quiet: bool,
@@ -209,7 +209,7 @@ impl Prepared<'_> {
             complain(format_args!("note: going on after {}", counted(tally.rows_in, "row")));
         }
         let job = Arc::new(job);
-        let window_bytes = surroundings.batch_tokens.saturating_mul(WINDOW_BYTES_PER_TOKEN);
+        let window_bytes = surroundings.num_threads.saturating_mul(WINDOW_BYTES_PER_THREAD);
         let limits = Limits {
             line_bytes: self.args.max_line_bytes.get(),
             window_bytes: window_bytes.clamp(1 << 16, 1 << 22),
@@ -256,7 +256,6 @@ impl Prepared<'_> {
         };
         let mut settings = std::mem::take(&mut surroundings.settings);
         settings.insert("neural-sparse".into(), env!("CARGO_PKG_VERSION").into());
-        settings.insert("the processor".into(), neural_sparse::processor().into());
         settings.insert("--max-line-bytes".into(), self.args.max_line_bytes.get().into());
         let shard = self.args.shard.map(|(index, count)| format!("{index}/{count}"));
         settings.insert("--shard".into(), shard.into());

@@ -1,0 +1,252 @@
+//! x·Wᵀ + b, and what follows it in a layer while the block is still in cache.
+
+use std::ops::Range;
+
+use super::elementwise::{self, Activation};
+use super::products::{Panel, Tiled, BLOCK, CHUNK};
+use super::{Kernel, Operation, Rows, RowsMut};
+
+/// What is done to a product before it is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Epilogue<'a> {
+    /// x·Wᵀ + b; `bias`: (N).
+    Bias(&'a [f32]),
+    /// f(x·Wᵀ + b); `bias`: (N).
+    Activation(&'a [f32], Activation),
+    /// (x·Wᵀ + b) + r; `bias`: (N), `residual`: (M, N).
+    Residual(&'a [f32], Rows<'a>),
+}
+
+impl Epilogue<'_> {
+    /// The part for some of the rows and columns, to go with a block of the output.
+    pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
+        match *self {
+            Epilogue::Bias(bias) => Epilogue::Bias(&bias[columns]),
+            Epilogue::Activation(bias, activation) => Epilogue::Activation(&bias[columns], activation),
+            Epilogue::Residual(bias, residual) => {
+                Epilogue::Residual(&bias[columns.clone()], residual.rows(rows).columns(columns))
+            }
+        }
+    }
+
+    /// Panics unless the shapes are those of an (M, N) output.
+    fn check(&self, rows: usize, columns: usize) {
+        let bias = match self {
+            Epilogue::Bias(bias) | Epilogue::Activation(bias, _) => bias,
+            Epilogue::Residual(bias, residual) => {
+                assert_eq!(
+                    (residual.num_rows(), residual.num_columns()),
+                    (rows, columns),
+                    "the residual's shape"
+                );
+                bias
+            }
+        };
+        assert_eq!(bias.len(), columns, "the length of the bias");
+    }
+}
+
+/// The product of every row of `x` with every row of `weight`, and its epilogue.
+///
+/// * `x`: (M, K), one token a row.
+/// * `weight`: (N, K), as a checkpoint has it.
+/// * `out`: (M, N), overwritten.
+///
+/// An element's bits depend on its row of `x`, its row of `weight`, its bias and residual, K and the kernel.
+/// A caller with several threads gives each a block of rows or of columns: `x.rows(..)`, `weight.rows(..)`,
+/// [`Epilogue::block`] and a block of [`RowsMut`]. Rows suit many tokens; columns suit a short text, whose
+/// cost is reading the weights.
+///
+/// # Panics
+///
+/// When shapes do not fit, or the processor lacks the kernel.
+pub fn linear(kernel: Kernel, x: Rows, weight: Rows, epilogue: Epilogue, out: RowsMut) {
+    assert_eq!(x.num_columns(), weight.num_columns(), "the length of the dot product");
+    assert_eq!(
+        (out.num_rows(), out.num_columns()),
+        (x.num_rows(), weight.num_rows()),
+        "the shape of the output"
+    );
+    epilogue.check(x.num_rows(), weight.num_rows());
+    kernel.run(Linear { x, weight, epilogue, out });
+}
+
+struct Linear<'a> {
+    x: Rows<'a>,
+    weight: Rows<'a>,
+    epilogue: Epilogue<'a>,
+    out: RowsMut<'a>,
+}
+
+impl Operation for Linear<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Tiled>(mut self) {
+        let (x, weight) = (self.x, self.weight);
+        let k = x.num_columns();
+        for column in (0..weight.num_rows()).step_by(BLOCK) {
+            let columns = BLOCK.min(weight.num_rows() - column);
+            for at in (0..k).step_by(CHUNK) {
+                let next = if at + CHUNK < k { (column, at + CHUNK) } else { (column + BLOCK, 0) };
+                for row in (0..x.num_rows()).step_by(L::TILE_ROWS) {
+                    let rows = L::TILE_ROWS.min(x.num_rows() - row);
+                    let panel = Panel {
+                        x: x.as_ptr().wrapping_add(row * x.stride() + at),
+                        x_stride: x.stride(),
+                        rows,
+                        weight: weight.as_ptr().wrapping_add(column * weight.stride() + at),
+                        weight_stride: weight.stride(),
+                        columns,
+                        k: CHUNK.min(k - at),
+                        out: self.out.as_mut_ptr().wrapping_add(row * self.out.stride() + column),
+                        out_stride: self.out.stride(),
+                        next: weight.as_ptr().wrapping_add(next.0 * weight.stride() + next.1),
+                        part: (row / L::TILE_ROWS, x.num_rows().div_ceil(L::TILE_ROWS)),
+                        add: at > 0,
+                    };
+                    // SAFETY: rows, columns and terms are inside the matrices, whose shapes were compared.
+                    unsafe { L::panel(panel) };
+                    if at + CHUNK >= k {
+                        for row in row..row + rows {
+                            let out = &mut self.out.row_mut(row)[column..column + columns];
+                            // SAFETY: the instruction set is available: the caller's obligation.
+                            unsafe { finish::<L>(&self.epilogue, row, column, out) };
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The epilogue of `out`, a piece of row `row` from `column` on.
+///
+/// # Safety
+///
+/// The instruction set of `L` is available.
+#[inline(always)]
+unsafe fn finish<L: Tiled>(epilogue: &Epilogue, row: usize, column: usize, out: &mut [f32]) {
+    let columns = column..column + out.len();
+    match *epilogue {
+        Epilogue::Bias(bias) => add(out, &bias[columns]),
+        Epilogue::Activation(bias, activation) => {
+            add(out, &bias[columns]);
+            // SAFETY: the caller's obligation.
+            unsafe { elementwise::activate_lanes::<L>(activation, out) }
+        }
+        Epilogue::Residual(bias, residual) => {
+            add(out, &bias[columns.clone()]);
+            add(out, &residual.row(row)[columns]);
+        }
+    }
+}
+
+#[inline(always)]
+fn add(out: &mut [f32], other: &[f32]) {
+    for (out, other) in out.iter_mut().zip(other) {
+        *out += other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::naive::{self, assert_close, numbers};
+
+    const ROWS: [usize; 7] = [1, 2, 3, 5, 7, 13, 511];
+    const TERMS: [usize; 9] = [1, 7, 8, 16, 31, 64, 128, 768, 3072];
+
+    /// Numbers of weight rows: odd, and on both sides of a block's border; few where the sums are long.
+    fn columns(rows: usize, k: usize) -> &'static [usize] {
+        if rows * k > 100_000 {
+            &[5]
+        } else {
+            &[1, 5, 97]
+        }
+    }
+
+    fn product(kernel: Kernel, x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f32> {
+        let mut out = vec![f32::NAN; x.num_rows() * weight.num_rows()];
+        linear(kernel, x, weight, epilogue, RowsMut::new(&mut out, weight.num_rows()));
+        out
+    }
+
+    #[test]
+    fn products_equal_the_naive_ones() {
+        for kernel in Kernel::available() {
+            for (m, k) in ROWS.into_iter().flat_map(|m| TERMS.map(|k| (m, k))) {
+                for &n in columns(m, k) {
+                    let (x, weight) = (numbers(m * k, 1), numbers(n * k, 2));
+                    let (bias, residual) = (numbers(n, 3), numbers(m * n, 4));
+                    let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
+                    for epilogue in [
+                        Epilogue::Bias(&bias),
+                        Epilogue::Activation(&bias, Activation::GeluErf),
+                        Epilogue::Residual(&bias, Rows::new(&residual, n)),
+                    ] {
+                        let out = product(kernel, x, weight, epilogue);
+                        // Terms are below 1: the sum of their rounding errors grows with the root of K.
+                        let tolerance = 6e-7 * (k as f64).sqrt();
+                        assert_close(&out, &naive::linear(x, weight, epilogue), tolerance, kernel, (m, n, k));
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_same_bits_alone_and_in_any_block() {
+        for kernel in Kernel::available() {
+            for k in TERMS {
+                let (m, n) = (13, 11);
+                let (x, weight, bias) = (numbers(m * k, 1), numbers(n * k, 2), numbers(n, 3));
+                let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
+                for activation in Activation::ALL {
+                    let epilogue = Epilogue::Activation(&bias, activation);
+                    let whole = product(kernel, x, weight, epilogue);
+                    for first in 0..m {
+                        for last in first + 1..=m {
+                            let part = product(kernel, x.rows(first..last), weight, epilogue);
+                            assert_eq!(
+                                bits(&part),
+                                bits(&whole[first * n..last * n]),
+                                "{kernel:?} {first} {last}"
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_columns_has_the_bits_of_the_whole() {
+        for kernel in Kernel::available() {
+            for k in [31, 768, 1600, 3072] {
+                let (m, n) = (7, BLOCK + 31);
+                let (x, weight, bias) = (numbers(m * k, 1), numbers(n * k, 2), numbers(n, 3));
+                let residual = numbers(m * n, 4);
+                let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
+                for epilogue in [
+                    Epilogue::Residual(&bias, Rows::new(&residual, n)),
+                    Epilogue::Activation(&bias, Activation::GeluErf),
+                ] {
+                    let whole = product(kernel, x, weight, epilogue);
+                    for width in [1, 2, 5, 17, 96, 100] {
+                        let mut out = vec![f32::NAN; m * n];
+                        for (i, out) in RowsMut::new(&mut out, n).column_blocks(width).into_iter().enumerate()
+                        {
+                            let columns = i * width..i * width + out.num_columns();
+                            let epilogue = epilogue.block(0..m, columns.clone());
+                            linear(kernel, x, weight.rows(columns), epilogue, out);
+                        }
+                        assert_eq!(bits(&out), bits(&whole), "{kernel:?} in blocks of {width}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+}

@@ -1,0 +1,244 @@
+//! The forward pass over the CPU kernels, on packed batches, read top to bottom like its twin in `reference.rs`.
+//!
+//! Nothing is padded, and no sum runs over texts: a token's bits depend on its text alone.
+
+use std::ops::{Deref, Range};
+
+use candle_core::{Storage, Tensor};
+use rayon::prelude::*;
+
+use super::checkpoint::{Affine, LayerParameters, Parameters};
+use super::config::ModelConfig;
+use crate::batch::PackedBatch;
+use crate::kernel::{self, AttentionScratch, Epilogue, Kernel, Rows, RowsMut};
+
+/// A BERT-shaped encoder with its masked-LM transform, over the kernels.
+pub(crate) struct CpuForward<'a> {
+    pub config: &'a ModelConfig,
+    pub parameters: &'a Parameters,
+    pub kernel: Kernel,
+    pub sharing: Sharing,
+}
+
+/// Who works on one batch. The bits do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// The thread that calls; the others have batches of their own.
+    Alone,
+    /// All of so many threads: each computes some columns of every product.
+    Among(usize),
+}
+
+impl Sharing {
+    /// How many of `count` columns (or the like) each thread takes at a time.
+    pub fn share(self, count: usize) -> usize {
+        match self {
+            Sharing::Alone => count,
+            Sharing::Among(threads) => count.div_ceil(threads),
+        }
+    }
+}
+
+/// What follows a product while it is still in cache.
+enum After<'a> {
+    Bias,
+    Activation,
+    /// Adds what went around the product, (T, out).
+    Residual(&'a [f32]),
+}
+
+impl CpuForward<'_> {
+    /// The head's hidden states of every token of a batch: what the vocabulary projection is applied to.
+    ///
+    /// * `batch`: T tokens, special tokens included, each id below V; no text longer than the model's positions.
+    /// * returns: (T, H), texts back to back.
+    ///
+    /// Source: `BertForMaskedLM` and `DistilBertForMaskedLM` of transformers; post-norm, absolute positions.
+    pub fn hidden_states(&self, batch: &PackedBatch) -> Vec<f32> {
+        let parameters = self.parameters;
+        let mut hidden = self.embeddings(batch);
+        self.norm(&mut hidden, &parameters.embedding_norm);
+        for layer in &parameters.layers {
+            let context = self.attention(batch, &hidden, layer);
+            let mut attended = self.dense(&context, &layer.attention_output, After::Residual(&hidden));
+            self.norm(&mut attended, &layer.attention_norm);
+            let expanded = self.dense(&attended, &layer.up, After::Activation);
+            hidden = self.dense(&expanded, &layer.down, After::Residual(&attended));
+            self.norm(&mut hidden, &layer.output_norm);
+        }
+        let mut transformed = self.dense(&hidden, &parameters.transform, After::Activation);
+        self.norm(&mut transformed, &parameters.transform_norm);
+        transformed
+    }
+
+    /// Word, token type and position embeddings, added in transformers' order: (T, H).
+    fn embeddings(&self, batch: &PackedBatch) -> Vec<f32> {
+        let parameters = self.parameters;
+        let h = self.config.hidden_size;
+        let (words, positions) =
+            (values(&parameters.word_embeddings), values(&parameters.position_embeddings));
+        let token_type = parameters.token_type_embedding.as_ref().map(values);
+        let mut embeddings = Vec::with_capacity(batch.num_tokens() * h);
+        for text in batch.texts() {
+            for (&id, position) in text.iter().zip(positions.chunks_exact(h)) {
+                let word = &words[id as usize * h..][..h];
+                match &token_type {
+                    Some(kind) => embeddings.extend(
+                        word.iter()
+                            .zip(kind.iter())
+                            .zip(position)
+                            .map(|((word, kind), place)| word + kind + place),
+                    ),
+                    None => embeddings.extend(word.iter().zip(position).map(|(word, place)| word + place)),
+                }
+            }
+        }
+        embeddings
+    }
+
+    /// softmax(Q·Kᵀ / √D)·V for each text and each of the A heads, heads side by side: (T, H).
+    fn attention(&self, batch: &PackedBatch, hidden: &[f32], layer: &LayerParameters) -> Vec<f32> {
+        let (h, d) = (self.config.hidden_size, self.config.head_size());
+        let project = |projection| self.dense(hidden, projection, After::Bias);
+        let (query, key, value) = (project(&layer.query), project(&layer.key), project(&layer.value));
+        let (query, key, value) = (Rows::new(&query, h), Rows::new(&key, h), Rows::new(&value, h));
+        let mut context = vec![0.0; hidden.len()];
+        let mut heads = Vec::new();
+        let mut rest = RowsMut::new(&mut context, h);
+        for tokens in batch.ranges() {
+            let (text, below) = rest.split_rows(tokens.len());
+            rest = below;
+            let [query, key, value] = [query, key, value].map(|rows| rows.rows(tokens.clone()));
+            for (head, out) in text.column_blocks(d).into_iter().enumerate() {
+                let [query, key, value] =
+                    [query, key, value].map(|rows| rows.columns(head * d..(head + 1) * d));
+                heads.push((query, key, value, out));
+            }
+        }
+        let attend = |scratch: &mut AttentionScratch,
+                      (query, key, value, out): (Rows, Rows, Rows, RowsMut)| {
+            kernel::attention(self.kernel, query, key, value, out, scratch);
+        };
+        let scratch = AttentionScratch::default;
+        match self.sharing {
+            Sharing::Alone => {
+                let mut scratch = scratch();
+                heads.into_iter().for_each(|head| attend(&mut scratch, head));
+            }
+            Sharing::Among(_) => heads.into_par_iter().for_each_init(scratch, attend),
+        }
+        context
+    }
+
+    /// x·Wᵀ + b and what follows: (T, in) → (T, out).
+    fn dense(&self, x: &[f32], layer: &Affine, after: After) -> Vec<f32> {
+        let (weight, bias) = (values(&layer.weight), values(&layer.bias));
+        let (n, k) = (bias.len(), weight.len() / bias.len());
+        let (x, weight) = (Rows::new(x, k), Rows::new(&weight, k));
+        let epilogue = match after {
+            After::Bias => Epilogue::Bias(&bias),
+            After::Activation => Epilogue::Activation(&bias, self.config.activation),
+            After::Residual(residual) => Epilogue::Residual(&bias, Rows::new(residual, n)),
+        };
+        let mut out = vec![0.0; x.num_rows() * n];
+        let width = self.sharing.share(n);
+        let block = |(index, out): (usize, RowsMut)| {
+            let columns = index * width..index * width + out.num_columns();
+            let epilogue = epilogue.block(0..x.num_rows(), columns.clone());
+            kernel::linear(self.kernel, x, weight.rows(columns), epilogue, out);
+        };
+        let blocks = RowsMut::new(&mut out, n).column_blocks(width);
+        match self.sharing {
+            Sharing::Alone => blocks.into_iter().enumerate().for_each(block),
+            Sharing::Among(_) => blocks.into_par_iter().enumerate().for_each(block),
+        }
+        out
+    }
+
+    /// LayerNorm of every row, in place.
+    fn norm(&self, x: &mut [f32], norm: &Affine) {
+        let (weight, bias) = (values(&norm.weight), values(&norm.bias));
+        let epsilon = self.config.layer_norm_eps as f32;
+        kernel::layer_norm(self.kernel, x, &weight, &bias, epsilon);
+    }
+}
+
+/// The values of a contiguous f32 tensor on the CPU, in row-major order.
+pub(crate) fn values(tensor: &Tensor) -> impl Deref<Target = [f32]> + '_ {
+    let (storage, layout) = tensor.storage_and_layout();
+    let (start, end) =
+        layout.contiguous_offsets().expect("parameters are contiguous, anything else is a bug");
+    Values { storage, range: start..end }
+}
+
+/// Part of a storage that is kept from changing.
+struct Values<G> {
+    storage: G,
+    range: Range<usize>,
+}
+
+impl<G: Deref<Target = Storage>> Deref for Values<G> {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &*self.storage {
+            Storage::Cpu(storage) => {
+                let values = storage.as_slice::<f32>().expect("parameters are f32, anything else is a bug");
+                &values[self.range.clone()]
+            }
+            _ => unreachable!("the kernels are given parameters on the CPU only"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+    use crate::files::ModelFiles;
+    use crate::model::{DecoderReading, DeviceName, MaskedLm};
+
+    /// The reference's hidden states of each text, back to back.
+    fn reference(model: &MaskedLm, batch: &PackedBatch) -> Vec<f32> {
+        let hidden = |ids| model.hidden_states(ids).and_then(|rows| Ok(rows.flatten_all()?.to_vec1()?));
+        batch.texts().flat_map(|ids| hidden(ids).expect("computes")).collect()
+    }
+
+    #[test]
+    fn every_kernel_gives_what_the_reference_gives() {
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let folder = |name: &str| ModelFiles::folder(name, fixtures.join(name));
+        // BERT and DistilBERT, every activation that a fixture has, and the built-in model.
+        let models =
+            ["bert-tied", "bert-untied-sharded", "distilbert-f16", "bert-log1p-relu"].map(folder).to_vec();
+        for files in models.into_iter().chain([ModelFiles::tiny()]) {
+            let config = ModelConfig::load(&files).expect("a fixture");
+            let texts: Vec<Vec<u32>> = [1usize, 2, 7, 40]
+                .map(|length| (0..length).map(|place| (place * 37 % config.vocab_size) as u32).collect())
+                .to_vec();
+            let batch = PackedBatch::pack(texts.iter().map(Vec::as_slice));
+            for kernel in Kernel::available() {
+                let load =
+                    MaskedLm::load(&files, config.clone(), DeviceName::Cpu, DecoderReading::Stored, kernel);
+                let (model, _) = load.expect("a fixture");
+                assert!(matches!(model.device(), Device::Cpu));
+                let on_cpu = |sharing| model.on_cpu(sharing).expect("on the CPU").hidden_states(&batch);
+                let alone = on_cpu(Sharing::Alone);
+                let expected = reference(&model, &batch);
+                assert_eq!(alone.len(), expected.len());
+                let largest = expected.iter().fold(1.0, |largest: f32, x| largest.max(x.abs()));
+                let worst = alone.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 3e-6 * largest, "{} on {}: {worst}", files.name(), kernel.name());
+                for threads in [2, 3] {
+                    assert!(
+                        on_cpu(Sharing::Among(threads)) == alone,
+                        "{} threads on {}",
+                        threads,
+                        kernel.name()
+                    );
+                }
+            }
+        }
+    }
+}
