@@ -3,6 +3,7 @@
 //! Tokenizer, model and pooling in one, on threads of its own. What it asks of
 //! a model is packed token ids in, one pooled row per text out.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -23,6 +24,9 @@ use crate::tokenizer::{TokenIds, Tokenizer};
 /// The most tokens that a thread packs into one batch: enough to read the weights seldom, few enough to hold what is
 /// computed of them.
 const BATCH_TOKENS: usize = 512;
+
+/// Texts that are pooled at once: each has V floats until its vector is made of them.
+const POOLED_TEXTS: usize = 32;
 
 /// A smaller batch costs more for reading the weights than it gains by keeping every thread busy.
 const MIN_BATCH_TOKENS: usize = 64;
@@ -256,7 +260,8 @@ impl SparseEncoder {
         }
     }
 
-    /// Explains texts of one side, as [`SparseEncoder::explain`] does each; one result per text, in their order.
+    /// Explains texts of one side, as [`SparseEncoder::explain`] does each; one result per text, in their order. Each
+    /// distinct text is encoded once.
     ///
     /// # Errors
     ///
@@ -266,7 +271,16 @@ impl SparseEncoder {
         texts: &[S],
         side: Side,
     ) -> Result<Vec<Explanation>, Error> {
-        self.on_threads(texts, |text| self.explain(text, side))
+        let mut places = HashMap::new();
+        let mut distinct = Vec::new();
+        for text in texts {
+            places.entry(text.as_ref()).or_insert_with(|| {
+                distinct.push(text.as_ref());
+                distinct.len() - 1
+            });
+        }
+        let explained = self.on_threads(&distinct, |text| self.explain(text, side))?;
+        Ok(texts.iter().map(|text| explained[places[text.as_ref()]].clone()).collect())
     }
 
     /// Encodes one text and keeps which token won each term. Queries of a table have no forward pass:
@@ -330,19 +344,16 @@ impl SparseEncoder {
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
         let fair = lengths.iter().sum::<usize>() / (8 * num_threads);
         let batch_tokens = fair.max(MIN_BATCH_TOKENS).min(self.batch_tokens);
-        let vectors = |texts: Range<usize>, sharing: Sharing, batch: &[&[u32]]| {
-            let batch = PackedBatch::pack(batch[texts].iter().copied());
+        let vectors = |batch: Range<usize>, sharing: Sharing| {
+            let batch = PackedBatch::pack(texts[batch].iter().copied());
             self.pooled(&batch, sharing, false, |row| SparseVector::from_dense(&row.weights))
         };
         let batches = runs_within(&lengths, batch_tokens);
         let computed: Vec<Vec<SparseVector>> = if num_threads == 1 || batches.len() >= 4 * num_threads {
-            batches
-                .into_par_iter()
-                .map(|run| vectors(run, Sharing::Alone, texts))
-                .collect::<Result<_, _>>()?
+            batches.into_par_iter().map(|batch| vectors(batch, Sharing::Alone)).collect::<Result<_, _>>()?
         } else {
             let batches = runs_within(&lengths, self.batch_tokens).into_iter();
-            batches.map(|run| vectors(run, self.among_all(), texts)).collect::<Result<_, _>>()?
+            batches.map(|batch| vectors(batch, self.among_all())).collect::<Result<_, _>>()?
         };
         Ok(computed.into_iter().flatten().collect())
     }
@@ -368,12 +379,13 @@ impl SparseEncoder {
         };
         let hidden = forward.hidden_states(batch);
         let hidden = Rows::new(&hidden, self.model.config().hidden_size);
-        let pool = |tokens| {
-            let row =
-                self.pooling.pool_on_cpu(forward.kernel, hidden.rows(tokens), sharing, with_positions)?;
-            Ok(finish(row))
-        };
-        batch.ranges().map(pool).collect()
+        let texts: Vec<Range<usize>> = batch.ranges().collect();
+        let mut finished = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(POOLED_TEXTS) {
+            let rows = self.pooling.pool_on_cpu(forward.kernel, hidden, texts, sharing, with_positions)?;
+            finished.extend(rows.into_iter().map(&finish));
+        }
+        Ok(finished)
     }
 
     pub(crate) fn model(&self) -> &MaskedLm {

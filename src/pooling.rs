@@ -3,6 +3,8 @@
 //! The (T, V) logits are never built: products are folded into the running
 //! maximum as they are computed.
 
+use std::ops::Range;
+
 use candle_core::{Storage, Tensor, D};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -12,6 +14,9 @@ use crate::files::{Decision, ModelFiles};
 use crate::kernel::{self, Kernel, Rows};
 use crate::known;
 use crate::model::cpu::{values, Sharing};
+
+/// Vocabulary entries whose rows stay in the second-level cache while texts pass over them.
+const CACHED_TILE: usize = 192;
 
 /// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
@@ -119,9 +124,10 @@ impl SpladePooling {
         Ok(SpladePooling { decoder: decoder.clone(), bias: bias.to_vec1()?, activation, zeroed })
     }
 
-    /// Pools one text over the kernels. The (T, V) logits are never written.
+    /// Pools texts over the kernels. Their logits are never written, and the decoder is read once for all of them.
     ///
-    /// * `hidden`: (T, H), T at least 1.
+    /// * `hidden`: (T, H).
+    /// * `texts`: which rows are each text's, at least one row each.
     /// * `with_positions`: whether to remember which token won each term.
     ///
     /// # Errors
@@ -131,25 +137,37 @@ impl SpladePooling {
         &self,
         kernel: Kernel,
         hidden: Rows,
+        texts: &[Range<usize>],
         sharing: Sharing,
         with_positions: bool,
-    ) -> Result<PooledRow, Error> {
+    ) -> Result<Vec<PooledRow>, Error> {
         let decoder = values(&self.decoder);
         let decoder = Rows::new(&decoder, hidden.num_columns());
         let num_terms = decoder.num_rows();
-        let mut maxima = vec![0.0; num_terms];
-        let mut positions = vec![0; if with_positions { num_terms } else { 0 }];
+        let empty = || PooledRow {
+            weights: vec![0.0; num_terms],
+            positions: vec![0; if with_positions { num_terms } else { 0 }],
+        };
+        let mut rows: Vec<PooledRow> = texts.iter().map(|_| empty()).collect();
         let width = sharing.share(num_terms);
-        let tiles = maxima.chunks_mut(width).zip(optional_chunks(&mut positions, width)).enumerate();
-        let pool = |(index, (maxima, positions)): (usize, (&mut [f32], Option<&mut [u32]>))| {
-            let rows = index * width..index * width + maxima.len();
-            kernel::maximum(kernel, hidden, decoder.rows(rows), maxima, positions);
+        let mut shares: Vec<Vec<Part>> = Vec::new();
+        shares.resize_with(num_terms.div_ceil(width), Vec::new);
+        for (tokens, row) in texts.iter().zip(&mut rows) {
+            let positions = optional_chunks(&mut row.positions, width);
+            let parts = row.weights.chunks_mut(width).zip(positions);
+            for (share, (maxima, positions)) in shares.iter_mut().zip(parts) {
+                share.push(Part { hidden: hidden.rows(tokens.clone()), maxima, positions });
+            }
+        }
+        let pool = |(index, parts): (usize, Vec<Part>)| {
+            let first = index * width;
+            pool_parts(kernel, parts, decoder.rows(first..num_terms.min(first + width)));
         };
         match sharing {
-            Sharing::Alone => tiles.for_each(pool),
-            Sharing::Among(_) => tiles.collect::<Vec<_>>().into_par_iter().for_each(pool),
+            Sharing::Alone => shares.into_iter().enumerate().for_each(pool),
+            Sharing::Among(_) => shares.into_par_iter().enumerate().for_each(pool),
         }
-        self.finish(maxima, positions)
+        rows.into_iter().map(|row| self.finish(row.weights, row.positions)).collect()
     }
 
     /// Pools one text in candle tensors, on any device: the twin of [`SpladePooling::pool_on_cpu`].
@@ -186,6 +204,31 @@ impl SpladePooling {
             row.weights[special as usize] = 0.0;
         }
         Ok(row)
+    }
+}
+
+/// One text and some of its terms.
+struct Part<'a> {
+    hidden: Rows<'a>,
+    maxima: &'a mut [f32],
+    positions: Option<&'a mut [u32]>,
+}
+
+/// The maxima of the terms that `decoder` has the rows of, for several texts: each tile of the decoder is read from
+/// memory once and meets all texts while it is in cache.
+fn pool_parts(kernel: Kernel, mut parts: Vec<Part>, decoder: Rows) {
+    for start in (0..decoder.num_rows()).step_by(CACHED_TILE) {
+        let tile = start..decoder.num_rows().min(start + CACHED_TILE);
+        for part in &mut parts {
+            let positions = part.positions.as_deref_mut().map(|positions| &mut positions[tile.clone()]);
+            kernel::maximum(
+                kernel,
+                part.hidden,
+                decoder.rows(tile.clone()),
+                &mut part.maxima[tile.clone()],
+                positions,
+            );
+        }
     }
 }
 
@@ -286,6 +329,24 @@ mod tests {
                 let row =
                     pooling(&decoder, &bias, activation, &[]).pool(&tensor(&hidden), true).expect("pools");
                 let naive = pool_naive(&hidden, &decoder, &bias, activation);
+                for (kernel, sharing) in Kernel::available().into_iter().zip([
+                    Sharing::Alone,
+                    Sharing::Among(3),
+                    Sharing::Among(2),
+                ]) {
+                    // The same text twice, with another before it.
+                    let rows = [numbers(4, 16, 9).concat(), hidden.concat(), hidden.concat()].concat();
+                    let texts = [0..4, 4..4 + tokens, 4 + tokens..4 + 2 * tokens];
+                    let pooled = pooling(&decoder, &bias, activation, &[])
+                        .pool_on_cpu(kernel, Rows::new(&rows, 16), &texts, sharing, true)
+                        .expect("pools");
+                    for twice in &pooled[1..] {
+                        assert_eq!(twice.positions, row.positions);
+                        for (ours, reference) in twice.weights.iter().zip(&row.weights) {
+                            assert!((ours - reference).abs() < 1e-6, "{kernel:?}: {ours} {reference}");
+                        }
+                    }
+                }
                 for (term, (fused, naive)) in row.weights.iter().zip(&naive).enumerate() {
                     assert!(
                         (fused - naive).abs() < 1e-6,

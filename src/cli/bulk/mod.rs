@@ -222,7 +222,9 @@ impl Prepared<'_> {
         let num_bytes = self.sources.iter().map(|source| source.bytes_to_read()).sum();
         let bytes_before = bytes_read(&self.sources, &position);
         let is_terminal = io::stderr().is_terminal();
-        let progress = Progress::new(surroundings.quiet, is_terminal, num_bytes, &tally, bytes_before);
+        // Rows that go by on a terminal are progress enough, and would be torn by a bar.
+        let is_quiet = surroundings.quiet || (self.output.is_none() && io::stdout().is_terminal());
+        let progress = Progress::new(is_quiet, is_terminal, num_bytes, &tally, bytes_before);
         let mut writer = Writer { job, sources: &self.sources, on_error, files, tally, position, progress };
         let outcome = writer.write_all(&computed);
         writer.progress.clear();
