@@ -173,7 +173,8 @@ pub fn invariance(encoder: &mut SparseEncoder) -> Result<Check, Error> {
     } else {
         (broken.join("; "), Outcome::Fail)
     };
-    Ok(Check { what: "alone, batched, reordered".into(), found, outcome })
+    let what = format!("alone, batched, reordered, on the kernel {}", encoder.kernel().name());
+    Ok(Check { what, found, outcome })
 }
 
 fn same_bits(a: &Encoded, b: &Encoded) -> bool {

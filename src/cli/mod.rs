@@ -79,7 +79,7 @@ struct HubArgs {
     /// Never touch the network: use folders and the hub's cache only
     #[arg(long)]
     offline: bool,
-    /// No notes and no progress bar on standard error, only errors
+    /// Nothing on standard error but errors: no notes, no progress, no figures at the end
     #[arg(long)]
     quiet: bool,
 }

@@ -274,9 +274,7 @@ fn an_interrupt_ends_with_130() {
     writeln!(stdin, "text").unwrap();
     let mut answer = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut answer).unwrap();
-    let interrupt =
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
+    crate::program::interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 

@@ -87,6 +87,13 @@ impl Finished {
     }
 }
 
+/// Sends a program what Ctrl-C sends. By the shell's own `kill`: the program of that name is not on every machine.
+#[cfg(unix)]
+pub fn interrupt(child: &std::process::Child) {
+    let command = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").args(["-c", &command]).status().expect("a shell").success());
+}
+
 /// A file or folder under tests/fixtures.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)

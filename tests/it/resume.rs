@@ -165,14 +165,16 @@ fn what_cannot_be_read_twice_cannot_be_gone_on_with() {
 #[cfg(unix)]
 #[test]
 fn an_interrupted_run_says_how_to_go_on() {
-    use std::process::{Command, Stdio};
+    use std::process::Stdio;
     use std::time::{Duration, Instant};
+
+    use crate::program::interrupt;
 
     let place = folder();
     let path = |name: &str| place.path().join(name).to_str().unwrap().to_string();
     let text = "the old house by the river was cold in winter and warm in summer ".repeat(8);
     let rows: String =
-        (0..300).map(|number| format!("{{\"id\":{number},\"text\":\"{number} {text}\"}}\n")).collect();
+        (0..500).map(|number| format!("{{\"id\":{number},\"text\":\"{number} {text}\"}}\n")).collect();
     fs::write(path("docs.jsonl"), rows).unwrap();
     let args = |output: &str| {
         ["encode", "--model", "tiny", "--input", &path("docs.jsonl"), "--output", &path(output)]
@@ -189,8 +191,7 @@ fn an_interrupted_run_says_how_to_go_on() {
         assert!(started.elapsed() < Duration::from_secs(300), "no row was written");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(killed.success());
+    interrupt(&child);
     let mut stderr = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut stderr).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{stderr}");
@@ -200,7 +201,7 @@ fn an_interrupted_run_says_how_to_go_on() {
 
     let resumed = neural_sparse(&[&args("out.jsonl")[..], &["--resume".into()]].concat()).run();
     assert!(resumed.stderr.starts_with("note: going on after "), "{}", resumed.stderr);
-    assert!(resumed.stderr.contains("300 rows in, 300 out, "), "{}", resumed.stderr);
+    assert!(resumed.stderr.contains("500 rows in, 500 out, "), "{}", resumed.stderr);
     neural_sparse(&args("whole.jsonl")).run();
     assert!(fs::read(path("out.jsonl")).unwrap() == fs::read(path("whole.jsonl")).unwrap());
 }
