@@ -164,10 +164,11 @@ impl SparseEncoder {
         };
         let pooling = SpladePooling::new(
             &model.parameters().decoder,
+            model.decoder_on_device(),
             &model.parameters().decoder_bias,
             activation,
             zeroed_ids(&tokenizer, model.config().vocab_size),
-        )?;
+        );
         let batch_tokens = options.batch_tokens.unwrap_or(BATCH_TOKENS).min(BATCH_TOKENS);
         if options.device == DeviceName::Cpu {
             decisions.push(Decision::new("arithmetic", kernel.name(), "this processor"));
@@ -373,10 +374,11 @@ impl SparseEncoder {
         with_positions: bool,
         finish: impl Fn(PooledRow) -> T + Sync,
     ) -> Result<Vec<T>, Error> {
-        let Some(forward) = self.model.on_cpu(sharing) else {
-            let pool = |ids| Ok(finish(self.pooling.pool(&self.model.hidden_states(ids)?, with_positions)?));
+        if let Some(reference) = self.model.on_device() {
+            let pool = |ids| Ok(finish(self.pooling.pool(&reference.hidden_states(ids)?, with_positions)?));
             return batch.texts().map(pool).collect();
-        };
+        }
+        let forward = self.model.on_cpu(sharing);
         let hidden = forward.hidden_states(batch);
         let hidden = Rows::new(&hidden, self.model.config().hidden_size);
         let texts: Vec<Range<usize>> = batch.ranges().collect();

@@ -13,7 +13,8 @@ use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 use crate::kernel::{self, Kernel, Rows};
 use crate::known;
-use crate::model::cpu::{values, Sharing};
+use crate::model::cpu::Sharing;
+use crate::model::weights::Weights;
 
 /// Vocabulary entries whose rows stay in the second-level cache while texts pass over them.
 const CACHED_TILE: usize = 192;
@@ -104,24 +105,29 @@ pub(crate) struct PooledRow {
 /// Source: SPLADE v2 (arXiv:2109.10086); the second logarithm arXiv:2504.14839.
 pub(crate) struct SpladePooling {
     /// (V, H)
-    decoder: Tensor,
-    bias: Vec<f32>,
+    decoder: Weights,
+    on_device: Option<Tensor>,
+    /// (V)
+    bias: Weights,
     activation: Activation,
     /// Entries whose weight is always 0: the special tokens.
     zeroed: Vec<u32>,
 }
 
 impl SpladePooling {
-    /// * `decoder`: (V, H), f32.
-    /// * `bias`: (V), f32.
+    /// * `decoder`: (V, H).
+    /// * `on_device`: the same, on the device that hidden states will be on; `None` where that is the CPU.
+    /// * `bias`: (V).
     /// * `zeroed`: vocabulary ids below V.
     pub fn new(
-        decoder: &Tensor,
-        bias: &Tensor,
+        decoder: &Weights,
+        on_device: Option<&Tensor>,
+        bias: &Weights,
         activation: Activation,
         zeroed: Vec<u32>,
-    ) -> Result<Self, Error> {
-        Ok(SpladePooling { decoder: decoder.clone(), bias: bias.to_vec1()?, activation, zeroed })
+    ) -> Self {
+        let (decoder, on_device, bias) = (decoder.clone(), on_device.cloned(), bias.clone());
+        SpladePooling { decoder, on_device, bias, activation, zeroed }
     }
 
     /// Pools texts over the kernels. Their logits are never written, and the decoder is read once for all of them.
@@ -141,8 +147,7 @@ impl SpladePooling {
         sharing: Sharing,
         with_positions: bool,
     ) -> Result<Vec<PooledRow>, Error> {
-        let decoder = values(&self.decoder);
-        let decoder = Rows::new(&decoder, hidden.num_columns());
+        let decoder = Rows::new(self.decoder.values(), hidden.num_columns());
         let num_terms = decoder.num_rows();
         let empty = || PooledRow {
             weights: vec![0.0; num_terms],
@@ -179,10 +184,14 @@ impl SpladePooling {
     ///
     /// [`Error::NotFinite`] when a logit is NaN or infinite.
     pub fn pool(&self, hidden: &Tensor, with_positions: bool) -> Result<PooledRow, Error> {
-        let num_terms = self.bias.len();
+        let decoder = match &self.on_device {
+            Some(decoder) => decoder.clone(),
+            None => self.decoder.tensor(hidden.device())?,
+        };
+        let num_terms = decoder.dim(0)?;
         let (mut maxima, mut positions) = (Vec::with_capacity(num_terms), Vec::new());
         for start in (0..num_terms).step_by(TILE) {
-            let tile = self.decoder.narrow(0, start, TILE.min(num_terms - start))?;
+            let tile = decoder.narrow(0, start, TILE.min(num_terms - start))?;
             let (tile_maxima, tile_positions) = tile_maximum(hidden, &tile, with_positions)?;
             maxima.extend(tile_maxima);
             positions.extend(tile_positions);
@@ -193,7 +202,7 @@ impl SpladePooling {
     /// The weights of a text from its largest logits, the bias not yet added.
     fn finish(&self, maxima: Vec<f32>, positions: Vec<u32>) -> Result<PooledRow, Error> {
         let mut row = PooledRow { weights: maxima, positions };
-        for (weight, bias) in row.weights.iter_mut().zip(&self.bias) {
+        for (weight, bias) in row.weights.iter_mut().zip(self.bias.values()) {
             let logit = *weight + bias;
             if !logit.is_finite() {
                 return Err(Error::NotFinite("a logit"));
@@ -316,8 +325,9 @@ mod tests {
     }
 
     fn pooling(decoder: &[Vec<f32>], bias: &[f32], activation: Activation, zeroed: &[u32]) -> SpladePooling {
-        let bias = Tensor::new(bias, &Device::Cpu).expect("a vector");
-        SpladePooling::new(&tensor(decoder), &bias, activation, zeroed.to_vec()).expect("shapes fit")
+        let bias = Weights::owned(bias.to_vec(), &[bias.len()]);
+        let decoder = Weights::owned(decoder.concat(), &[decoder.len(), decoder[0].len()]);
+        SpladePooling::new(&decoder, None, &bias, activation, zeroed.to_vec())
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use candle_core::pickle::PthTensors;
 use candle_core::safetensors::{Load, MmapedSafetensors, SliceSafetensors};
@@ -16,48 +16,49 @@ use serde_json::Value;
 
 use super::config::{Architecture, ModelConfig};
 use super::mmap::map_safetensors;
+use super::weights::Weights;
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 
-/// The parameters of a masked language model: f32, contiguous, on one device.
-pub(crate) struct Parameters {
+/// The parameters of a masked language model in f32: as they were read, or as tensors on a device.
+pub(crate) struct Parameters<T = Weights> {
     /// (V, H)
-    pub word_embeddings: Tensor,
+    pub word_embeddings: T,
     /// (positions, H)
-    pub position_embeddings: Tensor,
+    pub position_embeddings: T,
     /// (H): the row of type 0, which every token of a single text has; `None` for DistilBERT.
-    pub token_type_embedding: Option<Tensor>,
-    pub embedding_norm: Affine,
+    pub token_type_embedding: Option<T>,
+    pub embedding_norm: Affine<T>,
     /// L of them
-    pub layers: Vec<LayerParameters>,
+    pub layers: Vec<LayerParameters<T>>,
     /// Of the masked-LM head: (H, H)
-    pub transform: Affine,
-    pub transform_norm: Affine,
+    pub transform: Affine<T>,
+    pub transform_norm: Affine<T>,
     /// (V, H); shares the embeddings' storage where the decoder is tied
-    pub decoder: Tensor,
+    pub decoder: T,
     /// (V)
-    pub decoder_bias: Tensor,
+    pub decoder_bias: T,
 }
 
 /// One transformer layer.
-pub(crate) struct LayerParameters {
+pub(crate) struct LayerParameters<T = Weights> {
     /// (H, H) each
-    pub query: Affine,
-    pub key: Affine,
-    pub value: Affine,
-    pub attention_output: Affine,
-    pub attention_norm: Affine,
+    pub query: Affine<T>,
+    pub key: Affine<T>,
+    pub value: Affine<T>,
+    pub attention_output: Affine<T>,
+    pub attention_norm: Affine<T>,
     /// (F, H)
-    pub up: Affine,
+    pub up: Affine<T>,
     /// (H, F)
-    pub down: Affine,
-    pub output_norm: Affine,
+    pub down: Affine<T>,
+    pub output_norm: Affine<T>,
 }
 
 /// A weight and its bias: of a dense layer, (out, in) and (out); of a LayerNorm, (H) and (H).
-pub(crate) struct Affine {
-    pub weight: Tensor,
-    pub bias: Tensor,
+pub(crate) struct Affine<T = Weights> {
+    pub weight: T,
+    pub bias: T,
 }
 
 /// Which matrix projects on the vocabulary when a checkpoint stores one that differs from its embeddings.
@@ -138,7 +139,7 @@ impl Parameters {
         let mut reader = Reader::open(files, config)?;
         let h = config.hidden_size;
         let names = reader.names;
-        // Copying the tensors is most of a start: the embeddings and each layer on whichever thread is free.
+        // Where tensors are converted, that is most of a start: the embeddings and each layer on whichever thread is free.
         let (embeddings, layers) = rayon::join(
             || reader.embeddings(config),
             || {
@@ -169,12 +170,12 @@ impl Parameters {
         Ok((parameters, reader.finish()))
     }
 
-    /// The same parameters on `device`.
-    pub fn to_device(&self, device: &Device) -> candle_core::Result<Self> {
+    /// The same parameters as tensors on `device`.
+    pub fn tensors(&self, device: &Device) -> candle_core::Result<Parameters<Tensor>> {
         let affine = |it: &Affine| {
             Ok::<_, candle_core::Error>(Affine {
-                weight: it.weight.to_device(device)?,
-                bias: it.bias.to_device(device)?,
+                weight: it.weight.tensor(device)?,
+                bias: it.bias.tensor(device)?,
             })
         };
         let layer = |it: &LayerParameters| {
@@ -190,19 +191,19 @@ impl Parameters {
             })
         };
         Ok(Parameters {
-            word_embeddings: self.word_embeddings.to_device(device)?,
-            position_embeddings: self.position_embeddings.to_device(device)?,
+            word_embeddings: self.word_embeddings.tensor(device)?,
+            position_embeddings: self.position_embeddings.tensor(device)?,
             token_type_embedding: self
                 .token_type_embedding
                 .as_ref()
-                .map(|row| row.to_device(device))
+                .map(|row| row.tensor(device))
                 .transpose()?,
             embedding_norm: affine(&self.embedding_norm)?,
             layers: self.layers.iter().map(layer).collect::<Result<_, _>>()?,
             transform: affine(&self.transform)?,
             transform_norm: affine(&self.transform_norm)?,
-            decoder: self.decoder.to_device(device)?,
-            decoder_bias: self.decoder_bias.to_device(device)?,
+            decoder: self.decoder.tensor(device)?,
+            decoder_bias: self.decoder_bias.tensor(device)?,
         })
     }
 }
@@ -215,8 +216,8 @@ fn load_decoder(
     reader: &mut Reader,
     config: &ModelConfig,
     reading: DecoderReading,
-    embeddings: &Tensor,
-) -> Result<(Tensor, Tensor), Error> {
+    embeddings: &Weights,
+) -> Result<(Weights, Weights), Error> {
     let (v, h) = (config.vocab_size, config.hidden_size);
     let untied = config.tie_word_embeddings == Some(false);
     let name = reader.names.decoder;
@@ -291,7 +292,7 @@ impl Reader {
     }
 
     /// Words (V, H), positions (positions, H), and type 0 (H) where the architecture has types.
-    fn embeddings(&self, config: &ModelConfig) -> Result<(Tensor, Tensor, Option<Tensor>), Error> {
+    fn embeddings(&self, config: &ModelConfig) -> Result<(Weights, Weights, Option<Weights>), Error> {
         let (h, prefix) = (config.hidden_size, self.prefix);
         let words = self.tensor(&self.word_embeddings_name(), &[config.vocab_size, h])?;
         let positions = self
@@ -301,7 +302,7 @@ impl Reader {
             types => {
                 let all =
                     self.tensor(&format!("{prefix}embeddings.token_type_embeddings.weight"), &[types, h])?;
-                Some(all.get(0)?)
+                Some(all.first_row())
             }
         };
         Ok((words, positions, token_type))
@@ -335,7 +336,7 @@ impl Reader {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, Error> {
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Weights, Error> {
         if !self.has(name) {
             return Err(self.tensors.fault(name, "is missing"));
         }
@@ -365,7 +366,7 @@ impl Reader {
 
     /// (V). Where two are stored and differ, transformers 5 takes the one named after the decoder,
     /// whichever matrix is in use; transformers 4 overwrote it with the other.
-    fn decoder_bias(&mut self, size: usize, reading: DecoderReading) -> Result<Tensor, Error> {
+    fn decoder_bias(&mut self, size: usize, reading: DecoderReading) -> Result<Weights, Error> {
         let names = self.names.decoder_biases;
         let mut present: Vec<&str> = names.iter().copied().filter(|name| self.has(name)).collect();
         if reading == DecoderReading::Tied {
@@ -416,7 +417,7 @@ struct Tensors {
 }
 
 enum Format {
-    Mapped(MmapedSafetensors),
+    Mapped(Arc<MmapedSafetensors>),
     BuiltIn(SliceSafetensors<'static>),
     PyTorch(PthTensors),
 }
@@ -452,7 +453,7 @@ impl Tensors {
 
     fn open_safetensors(file: String, paths: &[PathBuf]) -> Result<Self, Error> {
         let tensors = map_safetensors(paths).map_err(|error| not_safetensors(&file, &error))?;
-        Ok(Tensors { file, format: Format::Mapped(tensors) })
+        Ok(Tensors { file, format: Format::Mapped(Arc::new(tensors)) })
     }
 
     fn open_built_in(files: &ModelFiles) -> Result<Self, Error> {
@@ -483,8 +484,15 @@ impl Tensors {
         Ok(one.dims() == other.dims() && values(&one)? == values(&other)?)
     }
 
-    /// The tensor `name` in f32 on the CPU, and the dtype that it is stored in: f16 and bf16 widen exactly.
-    fn load(&self, name: &str, shape: &[usize]) -> Result<(Tensor, DType), Error> {
+    /// The tensor `name` in f32, in place where its file is mapped, and the dtype that it is stored in: f16 and bf16
+    /// widen exactly.
+    fn load(&self, name: &str, shape: &[usize]) -> Result<(Weights, DType), Error> {
+        if let Format::Mapped(tensors) = &self.format {
+            let has_shape = tensors.get(name).is_ok_and(|view| view.shape() == shape);
+            if let Some(weights) = has_shape.then(|| Weights::mapped(tensors, name, shape)).flatten() {
+                return Ok((weights, DType::F32));
+            }
+        }
         let tensor = self.stored(name)?;
         let dtype = tensor.dtype();
         if tensor.dims() != shape {
@@ -496,7 +504,8 @@ impl Tensors {
                 self.fault(name, format!("is stored as {}; f32, f16 and bf16 are read", dtype.as_str()))
             );
         }
-        Ok((tensor.to_dtype(DType::F32)?.contiguous()?, dtype))
+        let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        Ok((Weights::owned(values, shape), dtype))
     }
 
     fn stored(&self, name: &str) -> Result<Tensor, Error> {

@@ -2,13 +2,11 @@
 //!
 //! Nothing is padded, and no sum runs over texts: a token's bits depend on its text alone.
 
-use std::ops::{Deref, Range};
-
-use candle_core::{Storage, Tensor};
 use rayon::prelude::*;
 
 use super::checkpoint::{Affine, LayerParameters, Parameters};
 use super::config::ModelConfig;
+use super::weights::Weights;
 use crate::batch::PackedBatch;
 use crate::kernel::{self, AttentionScratch, Epilogue, Kernel, Rows, RowsMut};
 
@@ -76,13 +74,13 @@ impl CpuForward<'_> {
         let parameters = self.parameters;
         let h = self.config.hidden_size;
         let (words, positions) =
-            (values(&parameters.word_embeddings), values(&parameters.position_embeddings));
-        let token_type = parameters.token_type_embedding.as_ref().map(values);
+            (parameters.word_embeddings.values(), parameters.position_embeddings.values());
+        let token_type = parameters.token_type_embedding.as_ref().map(Weights::values);
         let mut embeddings = Vec::with_capacity(batch.num_tokens() * h);
         for text in batch.texts() {
             for (&id, position) in text.iter().zip(positions.chunks_exact(h)) {
                 let word = &words[id as usize * h..][..h];
-                match &token_type {
+                match token_type {
                     Some(kind) => embeddings.extend(
                         word.iter()
                             .zip(kind.iter())
@@ -132,13 +130,13 @@ impl CpuForward<'_> {
 
     /// x·Wᵀ + b and what follows: (T, in) → (T, out).
     fn dense(&self, x: &[f32], layer: &Affine, after: After) -> Vec<f32> {
-        let (weight, bias) = (values(&layer.weight), values(&layer.bias));
+        let (weight, bias) = (layer.weight.values(), layer.bias.values());
         let (n, k) = (bias.len(), weight.len() / bias.len());
-        let (x, weight) = (Rows::new(x, k), Rows::new(&weight, k));
+        let (x, weight) = (Rows::new(x, k), Rows::new(weight, k));
         let epilogue = match after {
-            After::Bias => Epilogue::Bias(&bias),
-            After::Activation => Epilogue::Activation(&bias, self.config.activation),
-            After::Residual(residual) => Epilogue::Residual(&bias, Rows::new(residual, n)),
+            After::Bias => Epilogue::Bias(bias),
+            After::Activation => Epilogue::Activation(bias, self.config.activation),
+            After::Residual(residual) => Epilogue::Residual(bias, Rows::new(residual, n)),
         };
         let mut out = vec![0.0; x.num_rows() * n];
         let width = self.sharing.share(n);
@@ -157,37 +155,9 @@ impl CpuForward<'_> {
 
     /// LayerNorm of every row, in place.
     fn norm(&self, x: &mut [f32], norm: &Affine) {
-        let (weight, bias) = (values(&norm.weight), values(&norm.bias));
+        let (weight, bias) = (norm.weight.values(), norm.bias.values());
         let epsilon = self.config.layer_norm_eps as f32;
-        kernel::layer_norm(self.kernel, x, &weight, &bias, epsilon);
-    }
-}
-
-/// The values of a contiguous f32 tensor on the CPU, in row-major order.
-pub(crate) fn values(tensor: &Tensor) -> impl Deref<Target = [f32]> + '_ {
-    let (storage, layout) = tensor.storage_and_layout();
-    let (start, end) =
-        layout.contiguous_offsets().expect("parameters are contiguous, anything else is a bug");
-    Values { storage, range: start..end }
-}
-
-/// Part of a storage that is kept from changing.
-struct Values<G> {
-    storage: G,
-    range: Range<usize>,
-}
-
-impl<G: Deref<Target = Storage>> Deref for Values<G> {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        match &*self.storage {
-            Storage::Cpu(storage) => {
-                let values = storage.as_slice::<f32>().expect("parameters are f32, anything else is a bug");
-                &values[self.range.clone()]
-            }
-            _ => unreachable!("the kernels are given parameters on the CPU only"),
-        }
+        kernel::layer_norm(self.kernel, x, weight, bias, epsilon);
     }
 }
 
@@ -197,11 +167,14 @@ mod tests {
 
     use super::*;
     use crate::files::ModelFiles;
+    use crate::model::reference::ReferenceForward;
     use crate::model::{DecoderReading, DeviceName, MaskedLm};
 
     /// The reference's hidden states of each text, back to back.
     fn reference(model: &MaskedLm, batch: &PackedBatch) -> Vec<f32> {
-        let hidden = |ids| model.hidden_states(ids).and_then(|rows| Ok(rows.flatten_all()?.to_vec1()?));
+        let parameters = &model.parameters().tensors(&Device::Cpu).expect("memory");
+        let forward = ReferenceForward { config: model.config(), parameters };
+        let hidden = |ids| forward.hidden_states(ids).and_then(|rows| rows.flatten_all()?.to_vec1());
         batch.texts().flat_map(|ids| hidden(ids).expect("computes")).collect()
     }
 
@@ -222,8 +195,7 @@ mod tests {
                 let load =
                     MaskedLm::load(&files, config.clone(), DeviceName::Cpu, DecoderReading::Stored, kernel);
                 let (model, _) = load.expect("a fixture");
-                assert!(matches!(model.device(), Device::Cpu));
-                let on_cpu = |sharing| model.on_cpu(sharing).expect("on the CPU").hidden_states(&batch);
+                let on_cpu = |sharing| model.on_cpu(sharing).hidden_states(&batch);
                 let alone = on_cpu(Sharing::Alone);
                 let expected = reference(&model, &batch);
                 assert_eq!(alone.len(), expected.len());

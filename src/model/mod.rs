@@ -6,6 +6,7 @@ pub(crate) mod cpu;
 mod mmap;
 mod reference;
 pub(crate) mod stock;
+pub(crate) mod weights;
 
 use candle_core::{Device, Tensor};
 
@@ -25,7 +26,9 @@ pub(crate) struct MaskedLm {
     config: ModelConfig,
     parameters: Parameters,
     device: Device,
-    /// What computes the forward pass on the CPU; on other devices, the reference does.
+    /// The same on another device than the CPU, where the reference computes the forward pass.
+    on_device: Option<Parameters<Tensor>>,
+    /// What computes it on the CPU.
     kernel: Kernel,
 }
 
@@ -47,8 +50,8 @@ impl MaskedLm {
                 return Err(Error::Device { device, reason });
             }
         };
-        let parameters = if device.is_cpu() { parameters } else { parameters.to_device(&device)? };
-        Ok((MaskedLm { config, parameters, device, kernel }, decisions))
+        let on_device = if device.is_cpu() { None } else { Some(parameters.tensors(&device)?) };
+        Ok((MaskedLm { config, parameters, device, on_device, kernel }, decisions))
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -67,17 +70,18 @@ impl MaskedLm {
         &self.device
     }
 
-    /// The forward pass over the kernels; `None` on another device than the CPU.
-    pub fn on_cpu(&self, sharing: Sharing) -> Option<CpuForward<'_>> {
-        let MaskedLm { config, parameters, device, kernel } = self;
-        device.is_cpu().then_some(CpuForward { config, parameters, kernel: *kernel, sharing })
+    /// The forward pass over the kernels.
+    pub fn on_cpu(&self, sharing: Sharing) -> CpuForward<'_> {
+        CpuForward { config: &self.config, parameters: &self.parameters, kernel: self.kernel, sharing }
     }
 
-    /// The hidden states of one text by the reference, (T, H) in f32, on any device.
-    ///
-    /// `ids`: T token ids, at least one, at most the model's positions, each below V.
-    pub fn hidden_states(&self, ids: &[u32]) -> Result<Tensor, Error> {
-        let forward = ReferenceForward { config: &self.config, parameters: &self.parameters };
-        Ok(forward.hidden_states(ids)?)
+    /// The decoder where the reference is to multiply with it.
+    pub fn decoder_on_device(&self) -> Option<&Tensor> {
+        self.on_device.as_ref().map(|parameters| &parameters.decoder)
+    }
+
+    /// The forward pass in candle tensors; `None` on the CPU.
+    pub fn on_device(&self) -> Option<ReferenceForward<'_>> {
+        self.on_device.as_ref().map(|parameters| ReferenceForward { config: &self.config, parameters })
     }
 }

@@ -13,7 +13,7 @@ use super::config::{HiddenActivation, ModelConfig};
 /// A BERT-shaped encoder with its masked-LM transform, in candle tensors.
 pub(crate) struct ReferenceForward<'a> {
     pub config: &'a ModelConfig,
-    pub parameters: &'a Parameters,
+    pub parameters: &'a Parameters<Tensor>,
 }
 
 impl ReferenceForward<'_> {
@@ -48,7 +48,7 @@ impl ReferenceForward<'_> {
     }
 
     /// softmax(Q·Kᵀ / √D)·V for each of the A heads, heads side by side again: (T, H).
-    fn attention(&self, hidden: &Tensor, layer: &LayerParameters) -> Result<Tensor> {
+    fn attention(&self, hidden: &Tensor, layer: &LayerParameters<Tensor>) -> Result<Tensor> {
         let (heads, head_size) = (self.config.num_heads, self.config.head_size());
         let tokens = hidden.dim(0)?;
         // (T, H) → (A, T, D)
@@ -65,7 +65,7 @@ impl ReferenceForward<'_> {
     /// (x − mean) / √(variance + ε) · weight + bias over the last dimension, the variance from centred values.
     ///
     /// candle-nn's fused LayerNorm takes the variance as E\[x²\] − E\[x\]², which loses digits where the mean is large.
-    fn norm(&self, x: &Tensor, norm: &Affine) -> Result<Tensor> {
+    fn norm(&self, x: &Tensor, norm: &Affine<Tensor>) -> Result<Tensor> {
         let centred = x.broadcast_sub(&x.mean_keepdim(1)?)?;
         let variance = centred.sqr()?.mean_keepdim(1)?;
         let scale = (variance + self.config.layer_norm_eps)?.sqrt()?;
@@ -83,7 +83,7 @@ impl ReferenceForward<'_> {
 }
 
 /// x·Wᵀ + b: (T, in) → (T, out).
-fn dense(x: &Tensor, layer: &Affine) -> Result<Tensor> {
+fn dense(x: &Tensor, layer: &Affine<Tensor>) -> Result<Tensor> {
     x.matmul(&layer.weight.t()?)?.broadcast_add(&layer.bias)
 }
 

@@ -47,7 +47,8 @@ impl StockBert {
             position_embedding_type: PositionEmbeddingType::Absolute,
             ..Config::default()
         };
-        let tensors = VarBuilder::from_tensors(named(lm.parameters())?, DType::F32, lm.device());
+        let tensors =
+            VarBuilder::from_tensors(named(&lm.parameters().tensors(lm.device())?)?, DType::F32, lm.device());
         Ok(Some(StockBert { model: BertForMaskedLM::load(tensors, &config)? }))
     }
 
@@ -64,7 +65,7 @@ impl StockBert {
 }
 
 /// The parameters under the names that candle-transformers asks for.
-fn named(parameters: &Parameters) -> Result<HashMap<String, Tensor>, Error> {
+fn named(parameters: &Parameters<Tensor>) -> Result<HashMap<String, Tensor>, Error> {
     let mut tensors = HashMap::new();
     let word_embeddings = &parameters.word_embeddings;
     let token_type = match &parameters.token_type_embedding {
@@ -77,7 +78,7 @@ fn named(parameters: &Parameters) -> Result<HashMap<String, Tensor>, Error> {
     tensors.insert("bert.embeddings.token_type_embeddings.weight".into(), token_type);
     tensors.insert("cls.predictions.decoder.weight".into(), parameters.decoder.clone());
     tensors.insert("cls.predictions.decoder.bias".into(), parameters.decoder_bias.clone());
-    let mut affine = |name: String, it: &Affine| {
+    let mut affine = |name: String, it: &Affine<Tensor>| {
         tensors.insert(format!("{name}.weight"), it.weight.clone());
         tensors.insert(format!("{name}.bias"), it.bias.clone());
     };
