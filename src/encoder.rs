@@ -47,7 +47,7 @@ pub struct EncoderOptions {
     pub max_length: Option<usize>,
     /// Threads to encode with; as many as there are processors when `None`.
     pub num_threads: Option<usize>,
-    /// The most tokens that a thread packs into one batch, 512 when `None`; the vectors do not depend on it.
+    /// The most tokens that a thread packs into one batch, 512 when `None` or more; the vectors do not depend on it.
     pub batch_tokens: Option<usize>,
     /// Where the forward pass runs.
     pub device: DeviceName,

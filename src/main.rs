@@ -5,9 +5,10 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // candle asks this variable, at each product, how many threads it may start. The
-    // encoder runs texts side by side on threads of its own, so one is right; set
-    // before any thread exists.
+    // candle asks this variable, at each product, how many threads it may start. Only
+    // the second opinion of `model verify` multiplies with it on the CPU, where one is
+    // enough and its figures do not depend on the number of processors; set before any
+    // thread exists.
     std::env::set_var("RAYON_NUM_THREADS", "1");
     cli::run()
 }

@@ -158,7 +158,8 @@ impl SpladePooling {
         let mut shares: Vec<Vec<Part>> = Vec::new();
         shares.resize_with(num_terms.div_ceil(width), Vec::new);
         for (tokens, row) in texts.iter().zip(&mut rows) {
-            let positions = optional_chunks(&mut row.positions, width);
+            // No positions, where nobody asked for them.
+            let positions = row.positions.chunks_mut(width).map(Some).chain(std::iter::repeat_with(|| None));
             let parts = row.weights.chunks_mut(width).zip(positions);
             for (share, (maxima, positions)) in shares.iter_mut().zip(parts) {
                 share.push(Part { hidden: hidden.rows(tokens.clone()), maxima, positions });
@@ -239,12 +240,6 @@ fn pool_parts(kernel: Kernel, mut parts: Vec<Part>, decoder: Rows) {
             );
         }
     }
-}
-
-/// Pieces of `width`, or as many `None` as anybody asks for where there is nothing to cut.
-fn optional_chunks(positions: &mut [u32], width: usize) -> impl Iterator<Item = Option<&mut [u32]>> {
-    let nothing = if positions.is_empty() { usize::MAX } else { 0 };
-    positions.chunks_mut(width).map(Some).chain((0..nothing).map(|_| None))
 }
 
 /// The largest product of any token with each row of `tile`, and which token gave it.

@@ -237,8 +237,8 @@ fn pieces(text: &str, piece_bytes: usize) -> impl Iterator<Item = &str> {
 
 /// Whether a text has the tokens of its pieces, wherever it is split before a space.
 ///
-/// True of BERT's own steps: its normalizer looks at a character at a time, its pre-tokenizer ends a word at each space, line end and tab,
-/// and WordPiece sees words. Tokens that are found before them must then hold no space.
+/// True of BERT's own steps: its normalizer looks at a character at a time, its pre-tokenizer ends a word at each
+/// space, line end and tab, and WordPiece sees words. Tokens that are found before them must then hold no space.
 fn splits_at_spaces(tokenizer: &tokenizers::Tokenizer) -> bool {
     matches!(tokenizer.get_normalizer(), None | Some(NormalizerWrapper::BertNormalizer(_)))
         && matches!(tokenizer.get_pre_tokenizer(), Some(PreTokenizerWrapper::BertPreTokenizer(_)))

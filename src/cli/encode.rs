@@ -9,7 +9,7 @@ use neural_sparse::jsonl;
 use neural_sparse::{EncoderOptions, Prune, SparseEncoder, SparseVector};
 use serde_json::Value;
 
-use super::bulk::{InputArgs, Surroundings, Tally};
+use super::bulk::{InputArgs, Tally};
 use super::encode_rows::RowArgs;
 use super::failure::{complain, Exit};
 use super::output::{Existing, Output};
@@ -94,19 +94,17 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
         return encode_unnamed(args);
     }
     let parser = args.rows.fields.parser(args.rows.fields()?);
-    let quiet = args.model.hub.quiet;
-    let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
+    let run = args.input.prepare(args.output.as_deref(), args.model.hub.quiet)?;
+    let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let options =
         EncoderOptions { batch_tokens: Some(args.rows.batch_tokens.get()), ..args.model.options()? };
     let encoder = SparseEncoder::load(&model_files, &options)?;
     let side = args.model.known_side(&encoder)?;
-    let (max_length, num_threads) = (encoder.tokenizer().max_length(), encoder.num_threads());
     let mut settings = args.model.settings(&encoder, side);
     settings.extend(args.rows.settings());
     settings.extend(args.shape.settings());
-    let model = &args.model.model;
-    let around = Surroundings { model, model_files: &model_files, settings, num_threads, max_length, quiet };
+    let around = args.model.surroundings(&model_files, &encoder, settings);
     run.run(args.rows.job(encoder, side, args.shape.clone(), parser), around)
 }
 

@@ -176,29 +176,25 @@ impl Job for EncodeRows {
         out: &mut Vec<u8>,
         tally: &mut Tally,
     ) -> io::Result<()> {
-        let id = match row.id {
-            Some(id) => id,
-            None => line.number()?.to_string(),
-        };
+        let id = line.id(row.id)?;
         for part in &row.parts {
             tally.count_text(part.num_tokens, part.num_cut);
         }
-        let mut write = |chunk: &str, vector: SparseVector| {
+        let mut write = |between: &str, vector: SparseVector| {
             let vector = self.shape.apply(vector);
             tally.rows_out += 1;
             tally.count_vector(&vector);
-            let between = format!("{chunk}{}", row.kept);
-            jsonl::write_row(out, &id, &between, &self.vector_field, &vector, self.encoder.tokenizer())
+            jsonl::write_row(out, &id, between, &self.vector_field, &vector, self.encoder.tokenizer())
         };
         let vectors = row.parts.into_iter().map(|part| part.vector);
         if self.chunk_rows {
             for (chunk, vector) in vectors.enumerate() {
-                write(&format!("\"chunk\":{chunk},"), vector)?;
+                write(&format!("\"chunk\":{chunk},{}", row.kept), vector)?;
             }
             return Ok(());
         }
         let whole = vectors.reduce(|whole, window| whole.maximum(&window)).unwrap_or_default();
-        write("", whole)
+        write(&row.kept, whole)
     }
 }
 

@@ -9,7 +9,7 @@ use neural_sparse::{Explanation, Side, SparseEncoder};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::bulk::{InputArgs, InputLine, Job, Surroundings, Tally};
+use super::bulk::{InputArgs, InputLine, Job, Tally};
 use super::failure::Exit;
 use super::fields::{FieldArgs, LineParser};
 use super::output::{Existing, Output};
@@ -109,18 +109,15 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
 }
 
 fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let quiet = args.model.hub.quiet;
-    let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
+    let run = args.input.prepare(args.output.as_deref(), args.model.hub.quiet)?;
+    let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let encoder = SparseEncoder::load(&model_files, &args.model.options()?)?;
     let side = args.model.known_side(&encoder)?;
-    let max_length = encoder.tokenizer().max_length();
     let mut settings = args.model.settings(&encoder, side);
     settings.extend(args.fields.settings());
     settings.insert("the command".into(), "explain".into());
-    let model = &args.model.model;
-    let num_threads = encoder.num_threads();
-    let around = Surroundings { model, model_files: &model_files, settings, num_threads, max_length, quiet };
+    let around = args.model.surroundings(&model_files, &encoder, settings);
     let fields = Fields {
         text: args.fields.text_field.clone(),
         id: args.fields.id_field.clone(),
@@ -162,11 +159,7 @@ impl Job for Explainer {
         out: &mut Vec<u8>,
         tally: &mut Tally,
     ) -> io::Result<()> {
-        let id = match row.id {
-            Some(id) => id,
-            None => line.number()?.to_string(),
-        };
-        let id = RawValue::from_string(id)?;
+        let id = RawValue::from_string(line.id(row.id)?)?;
         let encoded = &explanation.encoded;
         tally.count_text(encoded.num_tokens, encoded.num_cut);
         tally.count_vector(&encoded.vector);

@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use neural_sparse::{hub, known, DeviceName, EncoderOptions, ModelFiles, Side, SparseEncoder};
 use serde_json::Value;
 
+use bulk::Surroundings;
 use failure::UsageError;
 
 /// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
@@ -123,6 +124,23 @@ impl ModelArgs {
             ("the kernel", encoder.kernel().name().into()),
         ];
         settings.map(|(name, value)| (name.to_string(), value)).into()
+    }
+
+    /// What a bulk run with this model is told.
+    fn surroundings<'a>(
+        &'a self,
+        model_files: &'a ModelFiles,
+        encoder: &SparseEncoder,
+        settings: BTreeMap<String, Value>,
+    ) -> Surroundings<'a> {
+        Surroundings {
+            model: &self.model,
+            model_files,
+            settings,
+            num_threads: encoder.num_threads(),
+            max_length: encoder.tokenizer().max_length(),
+            quiet: self.hub.quiet,
+        }
     }
 
     fn options(&self) -> Result<EncoderOptions, UsageError> {

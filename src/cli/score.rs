@@ -9,7 +9,7 @@ use neural_sparse::{Encoded, Side, SparseEncoder, SparseVector};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::bulk::{InputArgs, InputLine, Job, Surroundings, Tally};
+use super::bulk::{InputArgs, InputLine, Job, Tally};
 use super::failure::{Exit, UsageError};
 use super::output::{Existing, Output};
 use super::ModelArgs;
@@ -63,23 +63,15 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     if args.input.files.is_empty() {
         return score_texts(args);
     }
-    let quiet = args.model.hub.quiet;
-    let Some(run) = args.input.prepare(args.output.as_deref(), quiet)? else { return Ok(Exit::Done) };
+    let run = args.input.prepare(args.output.as_deref(), args.model.hub.quiet)?;
+    let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let options = args.model.options()?;
     let scorer = Scorer::new(SparseEncoder::load(&model_files, &options)?, args.model.side());
-    let max_length = scorer.encoder.tokenizer().max_length();
     let mut settings = args.model.settings(&scorer.encoder, scorer.document_side);
     settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
     settings.insert("the command".into(), Value::from("score"));
-    let around = Surroundings {
-        model: &args.model.model,
-        model_files: &model_files,
-        settings,
-        num_threads: scorer.encoder.num_threads(),
-        max_length,
-        quiet,
-    };
+    let around = args.model.surroundings(&model_files, &scorer.encoder, settings);
     run.run(scorer, around)
 }
 

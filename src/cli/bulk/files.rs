@@ -3,9 +3,10 @@
 //! A point of the journal is recorded after what it counts is written for good, and names appear after the last point.
 //! Whatever happens, the files hold at least what the last point counts; going on cuts off the rest.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{io, io::Write};
 
 use anyhow::Context;
 
@@ -26,6 +27,16 @@ pub(super) enum Earlier {
     Resume,
     /// The run starts at the beginning.
     Force,
+}
+
+impl Earlier {
+    /// What happens to files of that name.
+    pub fn existing(self) -> Existing {
+        match self {
+            Earlier::Refuse => Existing::Refuse,
+            Earlier::Resume | Earlier::Force => Existing::Replace,
+        }
+    }
 }
 
 /// Files by name.
@@ -105,9 +116,9 @@ pub(super) struct RunFiles<S: Storage> {
     rows: Output<S>,
     rejects: Option<PartialFile<S>>,
     rejects_path: Option<PathBuf>,
-    /// None where a run cannot go on: its output is a stream, or its input is.
+    /// `None` where a run cannot go on: its output is a stream, or its input is.
     journal: Option<Journal<S>>,
-    sources: Vec<std::sync::Arc<Source>>,
+    sources: Vec<Arc<Source>>,
     /// The last place after which everything written is whole.
     reached: Option<Point>,
     recorded: Instant,
@@ -144,11 +155,10 @@ impl<S: Storage> RunFiles<S> {
         paths: &Paths,
         earlier: Earlier,
         identity: Identity,
-        sources: &[std::sync::Arc<Source>],
+        sources: &[Arc<Source>],
     ) -> anyhow::Result<(Self, Option<Point>)> {
-        let existing = if earlier == Earlier::Refuse { Existing::Refuse } else { Existing::Replace };
-        let mut rows = PartialFile::new(storage.clone(), &paths.output, existing)?;
-        let open = |path: &PathBuf| PartialFile::new(storage.clone(), path, existing);
+        let mut rows = PartialFile::new(storage.clone(), &paths.output, earlier.existing())?;
+        let open = |path: &PathBuf| PartialFile::new(storage.clone(), path, earlier.existing());
         let mut rejects = paths.rejects.as_ref().map(open).transpose()?;
         let past = match earlier {
             Earlier::Resume => paths.past(&storage)?,
@@ -304,6 +314,10 @@ impl<S: Storage> RunFiles<S> {
         else {
             return Ok(());
         };
+        if !journal.has_begun() {
+            // Rows were rejected and nothing was written: there is nothing that could be lost.
+            return Ok(());
+        }
         let mut point = Point {
             rejects_path: self.rejects_path.clone(),
             seconds: self.seconds_before + self.started.elapsed().as_secs_f64(),
@@ -331,7 +345,7 @@ fn changes<S: Storage>(
     point: &Point,
     journal: &Journal<S>,
     paths: &Paths,
-    sources: &[std::sync::Arc<Source>],
+    sources: &[Arc<Source>],
 ) -> anyhow::Result<Vec<String>> {
     let mut changes = journal.identity().changes_since(&past.identity);
     if point.tally.rejected > 0 && point.rejects_path != paths.rejects {

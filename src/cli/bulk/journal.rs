@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use neural_sparse::sha256;
 use serde::de::DeserializeOwned;
@@ -60,8 +61,8 @@ pub(super) struct Point {
 
 impl Identity {
     /// Knows the files that are read.
-    pub fn new(settings: BTreeMap<String, Value>, sources: &[std::sync::Arc<Source>]) -> io::Result<Self> {
-        let input = |source: &std::sync::Arc<Source>| {
+    pub fn new(settings: BTreeMap<String, Value>, sources: &[Arc<Source>]) -> io::Result<Self> {
+        let input = |source: &Arc<Source>| {
             Ok(InputIdentity {
                 name: source.path.display().to_string(),
                 size: source.size.unwrap_or_default(),
@@ -197,7 +198,7 @@ impl<S: Storage> Journal<S> {
     }
 
     fn append(&mut self, json: &[u8]) -> io::Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
+        let file = self.file.as_mut().expect("the journal has begun, anything else is a bug");
         let mut line = check(json)?.into_bytes();
         line.extend_from_slice(json);
         line.push(b'\n');

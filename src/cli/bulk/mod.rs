@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use neural_sparse::ModelFiles;
 use serde_json::Value;
 
 use super::failure::{complain, Exit, Failure, UsageError};
-use super::output::{is_device, Existing, Output, PartialFile};
+use super::output::{is_device, Output, PartialFile};
 use super::storage::Disk;
 use super::{counted, environment};
 use files::{Earlier, Paths, RunFiles};
@@ -251,7 +251,7 @@ impl Prepared<'_> {
         surroundings: &mut Surroundings,
     ) -> anyhow::Result<(RunFiles<Disk>, Option<journal::Point>)> {
         let Some(paths) = &self.journaled else {
-            let existing = if self.earlier == Earlier::Refuse { Existing::Refuse } else { Existing::Replace };
+            let existing = self.earlier.existing();
             let rejects = self.args.rejects.as_ref().map(|path| PartialFile::new(Disk, path, existing));
             let rows = Output::open(self.output, existing)?;
             return Ok((RunFiles::without_journal(rows, rejects.transpose()?), None));
@@ -318,7 +318,7 @@ fn spawn_encoder<J: Job>(
                 num_blank: 0,
                 end: Some(Err(error)),
             });
-            if SyncSender::send(&sender, computed).is_err() {
+            if sender.send(computed).is_err() {
                 return;
             }
         }

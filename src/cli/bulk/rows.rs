@@ -38,6 +38,14 @@ impl InputLine {
         Ok(self.source.lines_before()? + self.end.line)
     }
 
+    /// The id of its row as JSON: its own, else the line's number.
+    pub fn id(&self, own: Option<String>) -> io::Result<String> {
+        match own {
+            Some(id) => Ok(id),
+            None => Ok(self.number()?.to_string()),
+        }
+    }
+
     /// The error that stops a run at this line.
     pub(super) fn fault(&self, error: &RowError) -> BadRow {
         let file = self.source.name();
@@ -209,8 +217,10 @@ impl<J: Job> Reader<J> {
                 line.repeats_id = self.repeats_id(row, &line)?;
             }
             let held = bytes.len();
-            bytes.truncate(MAX_RAW_BYTES);
-            bytes.shrink_to_fit();
+            if held > MAX_RAW_BYTES {
+                bytes.truncate(MAX_RAW_BYTES);
+                bytes.shrink_to_fit();
+            }
             line.start = bytes;
             return Ok(Some(((line, row), held)));
         }

@@ -157,7 +157,7 @@ impl Storage for FaultyDisk {
 /// A run over 23 lines, of which every fifth is rejected, on an input file that is really there.
 struct Run {
     paths: Paths,
-    sources: Vec<std::sync::Arc<Source>>,
+    sources: Vec<Arc<Source>>,
     _input: tempfile::NamedTempFile,
 }
 
