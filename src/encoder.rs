@@ -12,7 +12,7 @@ use rayon::ThreadPool;
 use crate::batch::{runs_within, PackedBatch};
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
-use crate::kernel::{Kernel, Rows};
+use crate::kernel::Kernel;
 use crate::known;
 use crate::model::cpu::Sharing;
 use crate::model::{DecoderReading, DeviceName, MaskedLm, ModelConfig};
@@ -380,11 +380,11 @@ impl SparseEncoder {
         }
         let forward = self.model.on_cpu(sharing);
         let hidden = forward.hidden_states(batch);
-        let hidden = Rows::new(&hidden, self.model.config().hidden_size);
         let texts: Vec<Range<usize>> = batch.ranges().collect();
         let mut finished = Vec::with_capacity(texts.len());
         for texts in texts.chunks(POOLED_TEXTS) {
-            let rows = self.pooling.pool_on_cpu(forward.kernel, hidden, texts, sharing, with_positions)?;
+            let rows =
+                self.pooling.pool_on_cpu(forward.kernel, hidden.rows(), texts, sharing, with_positions)?;
             finished.extend(rows.into_iter().map(&finish));
         }
         Ok(finished)

@@ -11,13 +11,10 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
-use crate::kernel::{self, Kernel, Rows};
+use crate::kernel::{self, Kernel, Rows, TextMaxima};
 use crate::known;
 use crate::model::cpu::Sharing;
 use crate::model::weights::Weights;
-
-/// Vocabulary entries whose rows stay in the second-level cache while texts pass over them.
-const CACHED_TILE: usize = 192;
 
 /// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
@@ -155,19 +152,19 @@ impl SpladePooling {
         };
         let mut rows: Vec<PooledRow> = texts.iter().map(|_| empty()).collect();
         let width = sharing.share(num_terms);
-        let mut shares: Vec<Vec<Part>> = Vec::new();
+        let mut shares: Vec<Vec<TextMaxima>> = Vec::new();
         shares.resize_with(num_terms.div_ceil(width), Vec::new);
         for (tokens, row) in texts.iter().zip(&mut rows) {
             // No positions, where nobody asked for them.
             let positions = row.positions.chunks_mut(width).map(Some).chain(std::iter::repeat_with(|| None));
             let parts = row.weights.chunks_mut(width).zip(positions);
             for (share, (maxima, positions)) in shares.iter_mut().zip(parts) {
-                share.push(Part { hidden: hidden.rows(tokens.clone()), maxima, positions });
+                share.push(TextMaxima { tokens: tokens.clone(), maxima, positions });
             }
         }
-        let pool = |(index, parts): (usize, Vec<Part>)| {
-            let first = index * width;
-            pool_parts(kernel, parts, decoder.rows(first..num_terms.min(first + width)));
+        let pool = |(index, mut texts): (usize, Vec<TextMaxima>)| {
+            let terms = index * width..num_terms.min((index + 1) * width);
+            kernel::maximum(kernel, hidden, decoder.rows(terms), &mut texts);
         };
         match sharing {
             Sharing::Alone => shares.into_iter().enumerate().for_each(pool),
@@ -214,31 +211,6 @@ impl SpladePooling {
             row.weights[special as usize] = 0.0;
         }
         Ok(row)
-    }
-}
-
-/// One text and some of its terms.
-struct Part<'a> {
-    hidden: Rows<'a>,
-    maxima: &'a mut [f32],
-    positions: Option<&'a mut [u32]>,
-}
-
-/// The maxima of the terms that `decoder` has the rows of, for several texts: each tile of the decoder is read from
-/// memory once and meets all texts while it is in cache.
-fn pool_parts(kernel: Kernel, mut parts: Vec<Part>, decoder: Rows) {
-    for start in (0..decoder.num_rows()).step_by(CACHED_TILE) {
-        let tile = start..decoder.num_rows().min(start + CACHED_TILE);
-        for part in &mut parts {
-            let positions = part.positions.as_deref_mut().map(|positions| &mut positions[tile.clone()]);
-            kernel::maximum(
-                kernel,
-                part.hidden,
-                decoder.rows(tile.clone()),
-                &mut part.maxima[tile.clone()],
-                positions,
-            );
-        }
     }
 }
 

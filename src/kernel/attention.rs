@@ -1,14 +1,10 @@
 //! softmax(Q·Kᵀ / √D)·V for one head of one text.
 //!
-//! Both products are sums of rows: each of a few query rows keeps its sums in registers, and a number of its
-//! own is broadcast against vectors of keys, or of values. So K is transposed first, and a score is summed
-//! over d in order, one rounding after the other; an output element is summed over the tokens in order, in chunks
-//! of [`TOKENS`] whose sums are added in order. Scores exist for a block of [`QUERIES`] query rows at a time,
-//! never (T, T).
+//! Both products are sums over packed panels: a score is summed over d in order, so K is transposed; an output element
+//! over the tokens in order, in chunks of [`TOKENS`]. Scores exist for a block of [`QUERIES`] query rows at a time, never (T, T).
 
 use super::elementwise::exp_of_centred;
-use super::lanes::Lanes;
-use super::products::Tiled;
+use super::products::{self, Tile, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{Kernel, Operation, Rows, RowsMut};
 
 /// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A
@@ -18,9 +14,6 @@ const QUERIES: usize = 24;
 /// Tokens whose values are summed at one go: their rows stay in the second-level cache while a block of
 /// query rows passes over them.
 const TOKENS: usize = 256;
-
-/// Vectors side by side in a tile, and in a panel of the copies of K and V.
-const VECTORS: usize = 2;
 
 /// Memory for [`attention`], kept between calls by whoever makes many.
 #[derive(Debug, Default)]
@@ -43,7 +36,7 @@ pub struct AttentionScratch {
 /// * `key`, `value`: (T, D), all tokens of the text; T at least 1.
 /// * `out`: (M, D), overwritten.
 ///
-/// A row's bits depend on its query row, the keys and values, T, D and the kernel. Extra memory: 2·T·D + 24·T
+/// A row's bits depend on its query row, the keys and values, T and the kernel. Extra memory: 2·T·D + 24·T
 /// floats, rounded up.
 ///
 /// # Panics
@@ -86,8 +79,9 @@ impl Operation for Attention<'_> {
         // Rows a power of two apart would share the same few cache lines: one line more keeps them apart.
         let stride = tokens.next_multiple_of(width) + 16;
         let AttentionScratch { query, key, value, scores, sums } = self.scratch;
-        pack_transposed(self.key, width, key);
-        pack(self.value, width, value);
+        // SAFETY: the instruction set is available: the caller's obligation.
+        unsafe { pack_keys::<L>(self.key, key) };
+        pack_values(self.value, width, value);
         query.resize(QUERIES * size, 0.0);
         scores.resize(QUERIES * stride, 0.0);
         sums.resize(QUERIES * padded_size, 0.0);
@@ -128,37 +122,44 @@ impl Operation for Attention<'_> {
     }
 }
 
-/// Copies the columns of `matrix` (T, D) into panels of (T, width).
+/// Copies the columns of `values` (T, D) into panels of (T, width).
 #[inline(always)]
-fn pack(matrix: Rows, width: usize, panels: &mut Vec<f32>) {
-    let (rows, columns) = (matrix.num_rows(), matrix.num_columns());
+fn pack_values(values: Rows, width: usize, panels: &mut Vec<f32>) {
+    let (rows, columns) = (values.num_rows(), values.num_columns());
     panels.clear();
     panels.resize(rows * columns.next_multiple_of(width), 0.0);
     for row in 0..rows {
-        for (panel, values) in matrix.row(row).chunks(width).enumerate() {
+        for (panel, values) in values.row(row).chunks(width).enumerate() {
             panels[(panel * rows + row) * width..][..values.len()].copy_from_slice(values);
         }
     }
 }
 
-/// Copies the rows of `matrix` (T, D) into panels of (D, width), `width` of them in each.
+/// Transposes the rows of `keys` (T, D) into panels of (D, W), W of them in each.
+///
+/// # Safety
+///
+/// The instruction set of `L` is available.
 #[inline(always)]
-fn pack_transposed(matrix: Rows, width: usize, panels: &mut Vec<f32>) {
-    let (rows, columns) = (matrix.num_rows(), matrix.num_columns());
-    panels.clear();
-    panels.resize(rows.next_multiple_of(width) * columns, 0.0);
-    for row in 0..rows {
-        let panel = &mut panels[row / width * width * columns..][..width * columns];
-        for (to, value) in panel.iter_mut().skip(row % width).step_by(width).zip(matrix.row(row)) {
-            *to = *value;
+unsafe fn pack_keys<L: Tiled>(keys: Rows, panels: &mut Vec<f32>) {
+    let width = VECTORS * L::WIDTH;
+    let (num_rows, size) = (keys.num_rows(), keys.num_columns());
+    panels.resize(num_rows.next_multiple_of(width) * size, 0.0);
+    let mut rows = [std::ptr::null(); PANEL_COLUMNS];
+    for (first, panel) in (0..num_rows).step_by(width).zip(panels.chunks_exact_mut(width * size)) {
+        let count = width.min(num_rows - first);
+        for (pointer, row) in rows.iter_mut().zip(first..first + count) {
+            *pointer = keys.row(row).as_ptr();
         }
+        // SAFETY: the caller's obligation; rows of so many floats.
+        unsafe { products::pack::<L>(&rows[..count], 0, size, panel) };
     }
 }
 
-/// `out[row][..W] = Σ_i factors[row][i] · panel[i][..W]`, or `+=`, over the rows of a panel in order.
+/// `out[row][..W] = Σ_i factors[row][i] · panel[i][..W]`, or added to `out`, over the lines of a panel in order.
 ///
 /// * `factors`: rows `factors_stride` apart; as many as the last tile has, of which `rows` matter.
-/// * `panel`: (I, W), W the width of [`VECTORS`] vectors.
+/// * `panel`: (I, W).
 /// * `out`: rows `out_stride` apart, as many as of `factors`.
 ///
 /// # Safety
@@ -172,70 +173,29 @@ unsafe fn sums_of_rows<L: Tiled>(
     panel: &[f32],
     out: &mut [f32],
     out_stride: usize,
-    add: bool,
+    adds: bool,
 ) {
-    let count = panel.len() / (VECTORS * L::WIDTH);
-    let tile_rows = L::BROADCAST_ROWS;
-    for row in (0..rows).step_by(tile_rows) {
-        let factors = &factors[row * factors_stride..][..(tile_rows - 1) * factors_stride + count];
-        let out = &mut out[row * out_stride..][..(tile_rows - 1) * out_stride + VECTORS * L::WIDTH];
+    let width = VECTORS * L::WIDTH;
+    let k = panel.len() / width;
+    for row in (0..rows).step_by(L::TILE_ROWS) {
+        let factors = &factors[row * factors_stride..][..(L::TILE_ROWS - 1) * factors_stride + k];
+        let out = &mut out[row * out_stride..][..(L::TILE_ROWS - 1) * out_stride + width];
         // SAFETY: the instruction set is the caller's obligation; the slices were just cut to the tile.
         unsafe {
-            L::sum_rows(
-                factors.as_ptr(),
-                factors_stride,
-                panel.as_ptr(),
-                count,
-                out.as_mut_ptr(),
+            L::tile(Tile {
+                x: factors.as_ptr(),
+                x_stride: factors_stride,
+                rows: L::TILE_ROWS,
+                panel: panel.as_ptr(),
+                k,
+                out: out.as_mut_ptr(),
                 out_stride,
-                add,
-            );
-        }
-    }
-}
-
-/// The tile of [`sums_of_rows`]: R rows of factors.
-///
-/// # Safety
-///
-/// The instruction set of `L` is available; `factors` is valid for R rows of `count` floats, `panel` for
-/// `count` rows of [`VECTORS`] vectors without a gap, `out` for R rows of as many.
-#[allow(clippy::needless_range_loop)]
-#[inline(always)]
-pub(super) unsafe fn sum_rows<L: Lanes, const R: usize>(
-    factors: *const f32,
-    factors_stride: usize,
-    panel: *const f32,
-    count: usize,
-    out: *mut f32,
-    out_stride: usize,
-    add: bool,
-) {
-    // SAFETY: the caller's obligation.
-    unsafe {
-        // Plain indices: an iterator's closure could be left standing alone, and the sums with it in memory.
-        let mut sums = [[L::splat(0.0); VECTORS]; R];
-        for i in 0..count {
-            let mut vectors = sums[0];
-            for v in 0..VECTORS {
-                vectors[v] = L::load(panel.add((i * VECTORS + v) * L::WIDTH));
-            }
-            for r in 0..R {
-                let factor = L::splat(*factors.add(r * factors_stride + i));
-                for v in 0..VECTORS {
-                    sums[r][v] = factor.mul_add(vectors[v], sums[r][v]);
-                }
-            }
-        }
-        for r in 0..R {
-            for v in 0..VECTORS {
-                let to = out.add(r * out_stride + v * L::WIDTH);
-                if add {
-                    L::load(to).add(sums[r][v]).store(to);
-                } else {
-                    sums[r][v].store(to);
-                }
-            }
+                columns: width,
+                adds,
+                // Everything is in cache already.
+                next: panel.as_ptr(),
+                next_stride: 0,
+            });
         }
     }
 }

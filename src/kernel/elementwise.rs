@@ -13,7 +13,7 @@
 
 use super::lanes::Lanes;
 use super::products::Tiled;
-use super::{Kernel, Operation};
+use super::{Kernel, Operation, RowsMut};
 
 /// A hidden activation of a BERT-shaped model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,8 @@ impl Activation {
 /// # Panics
 ///
 /// When shapes do not fit.
-pub fn layer_norm(kernel: Kernel, x: &mut [f32], weight: &[f32], bias: &[f32], epsilon: f32) {
-    assert!(
-        !weight.is_empty() && weight.len() == bias.len() && x.len().is_multiple_of(weight.len()),
-        "the shapes"
-    );
+pub fn layer_norm(kernel: Kernel, x: RowsMut, weight: &[f32], bias: &[f32], epsilon: f32) {
+    assert_eq!((weight.len(), bias.len()), (x.num_columns(), x.num_columns()), "the shapes");
     kernel.run(LayerNorm { x, weight, bias, epsilon });
 }
 
@@ -75,7 +72,7 @@ macro_rules! for_each_vector {
 }
 
 struct LayerNorm<'a> {
-    x: &'a mut [f32],
+    x: RowsMut<'a>,
     weight: &'a [f32],
     bias: &'a [f32],
     epsilon: f32,
@@ -83,9 +80,10 @@ struct LayerNorm<'a> {
 
 impl Operation for LayerNorm<'_> {
     #[inline(always)]
-    unsafe fn run<L: Tiled>(self) {
+    unsafe fn run<L: Tiled>(mut self) {
         let size = self.weight.len();
-        for row in self.x.chunks_exact_mut(size) {
+        for row in 0..self.x.num_rows() {
+            let row = self.x.row_mut(row);
             // SAFETY: the caller's obligation.
             let mean = unsafe { sum_of::<L, false>(row) } / size as f32;
             for x in row.iter_mut() {
@@ -421,7 +419,7 @@ mod tests {
                 for offset in [0.0, 100.0] {
                     let x: Vec<f32> = numbers(3 * size, 3).into_iter().map(|x| x + offset).collect();
                     let mut whole = x.clone();
-                    layer_norm(kernel, &mut whole, &weight, &bias, 1e-12);
+                    layer_norm(kernel, RowsMut::new(&mut whole, size), &weight, &bias, 1e-12);
                     // A mean of 100 is itself rounded to 8e-6.
                     let tolerance = 2e-6 + 3e-7 * f64::from(offset);
                     for (x, y) in x.chunks_exact(size).zip(whole.chunks_exact(size)) {
@@ -430,7 +428,7 @@ mod tests {
                             assert_close(y, &naive, tolerance, kernel, (size, offset));
                         }
                         let mut alone = x.to_vec();
-                        layer_norm(kernel, &mut alone, &weight, &bias, 1e-12);
+                        layer_norm(kernel, RowsMut::new(&mut alone, size), &weight, &bias, 1e-12);
                         assert!(alone.iter().zip(y).all(|(a, b)| a.to_bits() == b.to_bits()));
                     }
                 }

@@ -61,11 +61,16 @@ pub(super) trait Lanes: Copy {
     /// gradually.
     fn scale(self, exponent: Self) -> Self;
 
-    /// The sum of the lanes of each of four vectors. A vector's sum does not depend on its place among the
-    /// four nor on the other three.
+    /// Writes the transpose of a square: lane i of vector j is element j of row i.
     ///
-    /// Four at once because a transposing tree then adds them for less than the price of two.
-    fn sums(four: [Self; 4]) -> [f32; 4];
+    /// * `rows`: the first `WIDTH` are read.
+    /// * `to`: vectors `stride` floats apart.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is available, each of the rows is valid for reads of `WIDTH` floats, and `to` for
+    /// writes of `WIDTH` vectors.
+    unsafe fn transpose(rows: &[*const f32; MAX_WIDTH], to: *mut f32, stride: usize);
 
     /// Asks for the cache line of an address, valid or not, in the second-level cache.
     #[inline(always)]
@@ -78,10 +83,20 @@ pub(super) trait Lanes: Copy {
         unsafe { Self::splat(value) }
     }
 
-    /// The sum of the lanes, in the order of [`Lanes::sums`].
+    /// The sum of the lanes: the upper half added to the lower, until one is left.
     #[inline(always)]
     fn sum(self) -> f32 {
-        Self::sums([self; 4])[0]
+        let mut lanes = [0.0; MAX_WIDTH];
+        // SAFETY: there is room for the widest vector.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        let mut width = Self::WIDTH;
+        while width > 1 {
+            width /= 2;
+            for lane in 0..width {
+                lanes[lane] += lanes[lane + width];
+            }
+        }
+        lanes[0]
     }
 
     /// The largest lane; NaN lanes may go unseen.
@@ -201,16 +216,12 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
-    fn sums(four: [Self; 4]) -> [f32; 4] {
-        // Passed through memory: LLVM then keeps the lanes of a sum in one register on the way here, which it
-        // does not where it sees each lane added on its own. That makes `linear` 2.6 times as fast.
-        let [a, b, c, d] = std::hint::black_box(four);
-        // Written out, as a loop over the four is not unrolled early enough to keep them in registers.
-        [
-            (a.0[0] + a.0[2]) + (a.0[1] + a.0[3]),
-            (b.0[0] + b.0[2]) + (b.0[1] + b.0[3]),
-            (c.0[0] + c.0[2]) + (c.0[1] + c.0[3]),
-            (d.0[0] + d.0[2]) + (d.0[1] + d.0[3]),
-        ]
+    unsafe fn transpose(rows: &[*const f32; MAX_WIDTH], to: *mut f32, stride: usize) {
+        for (lane, row) in rows.iter().enumerate().take(PORTABLE) {
+            for vector in 0..PORTABLE {
+                // SAFETY: the caller's obligation.
+                unsafe { to.add(vector * stride + lane).write(row.add(vector).read()) }
+            }
+        }
     }
 }

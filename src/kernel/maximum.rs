@@ -1,89 +1,94 @@
 //! The vocabulary projection, folded into its maximum over the tokens of a text as it is computed.
 
-use super::products::{Panel, Tiled, BLOCK, CHUNK, MAX_TILE_ROWS};
+use std::cell::Cell;
+use std::ops::Range;
+
+use super::products::{self, PanelRows, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{Kernel, Operation, Rows};
 
-/// The largest product of any token with each row of `weight`: `maxima[v] = max_t hidden[t] · weight[v]`.
+/// One text, and the maxima of its terms.
+#[derive(Debug)]
+pub struct TextMaxima<'a> {
+    /// Which rows of the hidden states are its tokens.
+    pub tokens: Range<usize>,
+    /// (N): `max_t hidden[t] · weight[v]`.
+    pub maxima: &'a mut [f32],
+    /// (N) where wanted: the place in the text of the first token that has the largest product.
+    pub positions: Option<&'a mut [u32]>,
+}
+
+/// The largest product of any token of each text with each row of `weight`.
 ///
-/// * `hidden`: (T, K), the tokens of one text.
+/// * `hidden`: (T, K), the tokens of all texts.
 /// * `weight`: (N, K), the vocabulary or a range of it.
-/// * `maxima`: (N), overwritten; −∞ where T is 0.
-/// * `positions`: (N) if given, the first token that has the largest product.
+/// * `texts`: their maxima are overwritten, with −∞ where a text has no token.
 ///
 /// A NaN product makes the maximum NaN, whatever the others are. The (T, N) products are never written; each
-/// has the bits that [`linear`](super::linear()) without a bias gives it. Threads share a text by ranges of
+/// has the bits that [`linear`](super::linear()) without a bias gives it. Threads share texts by ranges of
 /// `weight`.
 ///
 /// # Panics
 ///
 /// When shapes do not fit, or the processor lacks the kernel.
-pub fn maximum(
-    kernel: Kernel,
-    hidden: Rows,
-    weight: Rows,
-    maxima: &mut [f32],
-    positions: Option<&mut [u32]>,
-) {
+pub fn maximum(kernel: Kernel, hidden: Rows, weight: Rows, texts: &mut [TextMaxima]) {
     assert_eq!(hidden.num_columns(), weight.num_columns(), "the length of the dot product");
-    assert_eq!(maxima.len(), weight.num_rows(), "the number of maxima");
-    if let Some(positions) = &positions {
-        assert_eq!(positions.len(), weight.num_rows(), "the number of positions");
+    for text in texts.iter() {
+        assert!(text.tokens.end <= hidden.num_rows(), "tokens {:?} of {}", text.tokens, hidden.num_rows());
+        assert_eq!(text.maxima.len(), weight.num_rows(), "the number of maxima");
+        assert!(text.positions.as_ref().is_none_or(|positions| positions.len() == weight.num_rows()));
     }
-    kernel.run(Maximum { hidden, weight, maxima, positions });
+    kernel.run(Maximum { hidden, weight, texts });
 }
 
-struct Maximum<'a> {
+struct Maximum<'a, 'b> {
     hidden: Rows<'a>,
     weight: Rows<'a>,
-    maxima: &'a mut [f32],
-    positions: Option<&'a mut [u32]>,
+    texts: &'a mut [TextMaxima<'b>],
 }
 
-impl Operation for Maximum<'_> {
+thread_local! {
+    /// The products of all tokens with the terms of one panel.
+    static PRODUCTS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+impl Operation for Maximum<'_, '_> {
     #[inline(always)]
-    unsafe fn run<L: Tiled>(mut self) {
+    unsafe fn run<L: Tiled>(self) {
         let (hidden, weight) = (self.hidden, self.weight);
-        let k = hidden.num_columns();
-        self.maxima.fill(f32::NEG_INFINITY);
-        if let Some(positions) = &mut self.positions {
-            positions.fill(0);
-        }
-        let mut products = [0.0; MAX_TILE_ROWS * BLOCK];
-        for column in (0..weight.num_rows()).step_by(BLOCK) {
-            let columns = BLOCK.min(weight.num_rows() - column);
-            for row in (0..hidden.num_rows()).step_by(L::TILE_ROWS) {
-                let rows = L::TILE_ROWS.min(hidden.num_rows() - row);
-                for at in (0..k).step_by(CHUNK) {
-                    let panel = Panel {
-                        x: hidden.as_ptr().wrapping_add(row * hidden.stride() + at),
-                        x_stride: hidden.stride(),
-                        rows,
-                        weight: weight.as_ptr().wrapping_add(column * weight.stride() + at),
-                        weight_stride: weight.stride(),
-                        columns,
-                        k: CHUNK.min(k - at),
-                        out: products.as_mut_ptr(),
-                        out_stride: BLOCK,
-                        next: weight.as_ptr().wrapping_add((column + BLOCK) * weight.stride() + at),
-                        part: (row / L::TILE_ROWS, hidden.num_rows().div_ceil(L::TILE_ROWS)),
-                        add: at > 0,
-                    };
-                    // SAFETY: rows, columns and terms are inside the matrices, as compared; the
-                    // buffer has room for the largest tile.
-                    unsafe { L::panel(panel) };
-                }
-                let maxima = &mut self.maxima[column..column + columns];
-                for (i, products) in products.chunks_exact(BLOCK).take(rows).enumerate() {
-                    match &mut self.positions {
-                        None => fold(products, maxima),
-                        Some(positions) => {
-                            let positions = &mut positions[column..column + columns];
-                            fold_with_positions(products, (row + i) as u32, maxima, positions);
+        let width = VECTORS * L::WIDTH;
+        let mut memory = PRODUCTS.take();
+        let products = products::aligned(&mut memory, hidden.num_rows() * width);
+        let mut rows = [std::ptr::null(); PANEL_COLUMNS];
+        for column in (0..weight.num_rows()).step_by(width) {
+            let columns = column..weight.num_rows().min(column + width);
+            for (pointer, row) in rows.iter_mut().zip(columns.clone()) {
+                *pointer = weight.row(row).as_ptr();
+            }
+            let panel = PanelRows {
+                rows: &rows[..columns.len()],
+                next: weight.as_ptr().wrapping_add((column + width) * weight.stride()),
+                next_stride: weight.stride(),
+            };
+            // SAFETY: the instruction set is the caller's obligation; there is room for the products of each row.
+            unsafe { products::product::<L>(hidden, panel, products.as_mut_ptr(), width) };
+            for text in self.texts.iter_mut() {
+                let maxima = &mut text.maxima[columns.clone()];
+                maxima.fill(f32::NEG_INFINITY);
+                let products =
+                    products[text.tokens.start * width..text.tokens.end * width].chunks_exact(width);
+                match &mut text.positions {
+                    None => products.for_each(|products| fold(products, maxima)),
+                    Some(positions) => {
+                        let positions = &mut positions[columns.clone()];
+                        positions.fill(0);
+                        for (position, products) in (0..).zip(products) {
+                            fold_with_positions(products, position, maxima, positions);
                         }
                     }
                 }
             }
         }
+        PRODUCTS.set(memory);
     }
 }
 
@@ -107,15 +112,25 @@ fn fold_with_positions(products: &[f32], position: u32, maxima: &mut [f32], posi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::naive::{assert_close, numbers};
-    use crate::kernel::{linear, naive, Epilogue, RowsMut};
+    use crate::kernel::naive::{self, assert_close, numbers};
+    use crate::kernel::{linear, Epilogue, RowsMut};
 
+    /// The maxima and positions of a text that stands between two others.
     fn maxima(kernel: Kernel, hidden: Rows, weight: Rows) -> (Vec<f32>, Vec<u32>) {
-        let mut maxima = vec![0.0; weight.num_rows()];
-        let mut positions = vec![9; weight.num_rows()];
-        maximum(kernel, hidden, weight, &mut maxima, Some(&mut positions));
-        let mut alone = vec![0.0; weight.num_rows()];
-        maximum(kernel, hidden, weight, &mut alone, None);
+        let (n, k) = (weight.num_rows(), weight.num_columns());
+        let mut all = numbers(3 * k, 77);
+        (0..hidden.num_rows()).for_each(|row| all.extend_from_slice(hidden.row(row)));
+        all.extend(numbers(k, 78));
+        let all = Rows::new(&all, k);
+        let tokens = 3..3 + hidden.num_rows();
+        let (mut maxima, mut alone, mut before) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+        let mut positions = vec![9; n];
+        let mut texts = [
+            TextMaxima { tokens: 0..3, maxima: &mut before, positions: None },
+            TextMaxima { tokens: tokens.clone(), maxima: &mut maxima, positions: Some(&mut positions) },
+            TextMaxima { tokens, maxima: &mut alone, positions: None },
+        ];
+        maximum(kernel, all, weight, &mut texts);
         assert!(
             maxima.iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits()),
             "positions change nothing"
@@ -132,7 +147,8 @@ mod tests {
                 let (hidden, weight) = (numbers(tokens * k, 1), numbers(n * k, 2));
                 let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
                 let (maxima, positions) = maxima(kernel, hidden, weight);
-                assert_close(&maxima, &naive::maximum(hidden, weight), 1e-5, kernel, (tokens, n, k));
+                let tolerance = 6e-7 + 5e-8 * k as f64;
+                assert_close(&maxima, &naive::maximum(hidden, weight), tolerance, kernel, (tokens, n, k));
                 let mut products = vec![0.0; tokens * n];
                 let nothing = vec![0.0; n];
                 linear(kernel, hidden, weight, Epilogue::Bias(&nothing), RowsMut::new(&mut products, n));
@@ -149,7 +165,7 @@ mod tests {
     #[test]
     fn a_range_of_the_vocabulary_has_the_bits_of_the_whole() {
         for kernel in Kernel::available() {
-            let (tokens, k, n) = (9, 100, 2 * BLOCK + 3);
+            let (tokens, k, n) = (9, 100, 195);
             let (hidden, weight) = (numbers(tokens * k, 1), numbers(n * k, 2));
             let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
             let whole = maxima(kernel, hidden, weight);

@@ -1,8 +1,8 @@
 //! The arithmetic of a forward pass on the CPU, in f32: products, attention, norms, activations.
 //!
 //! Every output element has one summation order, which depends on the length of the sum and on the
-//! instruction set alone: never on how many rows there are, where a row stands, or which thread computes it.
-//! The same row gives the same bits in a batch of 1 and of 10,000.
+//! instruction set alone: never on how many rows there are, where a row stands, or which thread computes it. The same
+//! row gives the same bits in a batch of 1 and of 10,000.
 //!
 //! Nothing here starts a thread. An operation works on the rows and columns it is given, and
 //! [`RowsMut`] cuts a matrix into blocks that different threads may fill.
@@ -25,8 +25,9 @@ mod x86;
 pub use attention::{attention, AttentionScratch};
 pub use elementwise::{layer_norm, Activation};
 pub use linear::{linear, Epilogue};
-pub use maximum::maximum;
-pub use rows::{Rows, RowsMut};
+pub use maximum::{maximum, TextMaxima};
+pub use products::PANEL_COLUMNS;
+pub use rows::{Matrix, Rows, RowsMut};
 
 use products::Tiled;
 

@@ -1,278 +1,247 @@
-//! Dot products of token rows with weight rows, both as they lie in memory: the core of [`linear`] and
-//! [`maximum`].
+//! Sums of products of rows with packed panels: the core of [`linear`], [`maximum`] and [`attention`].
 //!
-//! A product is cut along K into chunks of [`CHUNK`]. Within a chunk each lane sums every `WIDTH`-th term, in
-//! order; the lanes are then added by the tree of [`Lanes::sums`]; the chunks are added in order. Nothing
-//! else decides the order, so tiles may be cut wherever it is fast.
+//! ```text
+//! out[row][column] = Σ_i x[row][i] · panel[i][column]
+//! ```
 //!
-//! Weights are not repacked: they stay the memory-mapped rows of the checkpoint, and a dot product reads both
-//! of its rows in order as they are.
+//! A sum is cut into chunks of [`CHUNK`] terms. Within a chunk the terms are added in the order of i, each by one
+//! multiply-add; the chunks are added in order. Nothing else decides the order, so tiles may be cut wherever it is fast.
+//!
+//! A tile's sums are vectors of columns, so a panel holds W = [`VECTORS`] vectors of them side by side, for each i
+//! a line. Rows of a weight matrix, as a checkpoint has them, are transposed into a panel just before all token
+//! rows pass over it: a hundredth of the work of 512 tokens, and nothing is kept.
 //!
 //! [`linear`]: super::linear()
 //! [`maximum`]: super::maximum()
+//! [`attention`]: super::attention()
 
-use std::mem::MaybeUninit;
+use std::cell::Cell;
 
-use super::attention;
-use super::lanes::{Lanes, Portable};
+use super::lanes::{Lanes, Portable, MAX_WIDTH};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
+use super::Rows;
 
-/// Terms of a dot product that are summed at one go: a tile's token rows then stay in the first-level cache
-/// while a block of weight rows passes over them, also where K is 3072.
-pub(super) const CHUNK: usize = 768;
+/// Vectors side by side in a tile and in a panel.
+pub(super) const VECTORS: usize = 2;
 
-/// Weight rows that pass over all token rows before the next ones do: `BLOCK * CHUNK` floats stay in the
-/// second-level cache.
-pub(super) const BLOCK: usize = 96;
+/// W of the widest vectors: the others' divide it.
+pub const PANEL_COLUMNS: usize = VECTORS * MAX_WIDTH;
 
-/// The largest number of token rows in a tile of any kernel.
-pub(super) const MAX_TILE_ROWS: usize = 8;
+/// Terms of a product that are packed and summed at one go: the panel stays in the second-level cache while the rows of
+/// x pass over it. Of 64 to 768 the last was fastest on a Zen 4, by 1 to 7 %.
+const CHUNK: usize = 768;
 
-/// Floats between rows that fall into the same lines of a first-level cache: 4 KiB on all processors of note.
-const COLLIDING_STRIDE: usize = 1024;
+/// Floats in a cache line of every processor of note.
+const LINE: usize = 16;
 
-/// Floats between the copies of such rows; one cache line more than they need.
-const COPY_STRIDE: usize = CHUNK + 16;
-
-/// Up to a tile of token rows against a block of weight rows, over one chunk of K.
+/// Some rows of x against a panel, over some of the terms.
 #[derive(Clone, Copy)]
-pub(super) struct Panel {
+pub(super) struct Tile {
     pub x: *const f32,
     pub x_stride: usize,
-    /// Token rows; 1 to [`Tiled::TILE_ROWS`].
+    /// 1 to [`Tiled::TILE_ROWS`].
     pub rows: usize,
-    pub weight: *const f32,
-    pub weight_stride: usize,
-    /// Weight rows, at least 1.
-    pub columns: usize,
-    /// Terms to sum, at most [`CHUNK`].
+    /// (K, W), without gaps.
+    pub panel: *const f32,
+    /// K, the terms to sum.
     pub k: usize,
     pub out: *mut f32,
     pub out_stride: usize,
-    /// Where the weights continue that will be wanted after all token rows have passed over these, with the
-    /// same stride; never read, only asked for ahead of time.
+    /// Columns that `out` has; 1 to W.
+    pub columns: usize,
+    /// Whether the sums are added to `out`, rather than overwrite it.
+    pub adds: bool,
+    /// Where the rows are that will be packed next: asked for ahead of time, never read.
     pub next: *const f32,
-    /// Which of how many panels over these weights this is: they ask for one part of `next` each.
-    pub part: (usize, usize),
-    /// Whether to add to `out`, rather than to overwrite it.
-    pub add: bool,
+    pub next_stride: usize,
 }
 
-/// Lanes and the tiles that their registers hold.
+/// Lanes and the tile that their registers hold.
 pub(super) trait Tiled: Lanes {
-    /// Token rows of a tile.
+    /// Rows of the largest tile.
     const TILE_ROWS: usize;
 
-    /// `out[row][column] = x[row] · weight[column]`, or `+=`.
+    /// Sums a tile.
     ///
     /// # Safety
     ///
-    /// The instruction set is available, the pointers are valid for the panel's rows and columns, `rows` is
-    /// 1 to `TILE_ROWS`, and `columns` is at least 1.
-    unsafe fn panel(panel: Panel);
-
-    /// Rows of a tile of [`attention`](super::attention()), where one factor is broadcast.
-    const BROADCAST_ROWS: usize;
-
-    /// [`attention::sum_rows`] of `BROADCAST_ROWS` rows.
-    ///
-    /// # Safety
-    ///
-    /// That of the function.
-    unsafe fn sum_rows(
-        factors: *const f32,
-        factors_stride: usize,
-        panel: *const f32,
-        count: usize,
-        out: *mut f32,
-        out_stride: usize,
-        add: bool,
-    );
+    /// The instruction set is available; `x` is valid for `rows` rows of `k` floats, `panel` for `k` lines, `out` for
+    /// `rows` rows of `columns` floats; `rows` and `columns` are in their ranges.
+    unsafe fn tile(tile: Tile);
 }
 
-/// Tiles of so many token rows, fewer in the last, and so many weight rows; and of so many rows in attention.
-///
-/// The sums fill the registers but for the weights and one token: a tile any larger spills, and halves the
-/// speed. Of 6 × 4, 8 × 3 and 5 × 5 in AVX-512, the first was fastest on a Zen 4.
+/// Tiles of so many rows at most. Their sums fill the registers but for a line of the panel and one factor: a tile any
+/// larger spills, and halves the speed.
 macro_rules! tiled {
-    (
-        $lanes:ty, ($tile_rows:literal, else $($fewer:literal)*), $tile_columns:literal, $broadcast_rows:literal
-    ) => {
+    ($lanes:ty, $rows:literal, fewer: $($fewer:literal)*) => {
         impl Tiled for $lanes {
-            const TILE_ROWS: usize = $tile_rows;
+            const TILE_ROWS: usize = $rows;
 
             #[inline(always)]
-            unsafe fn panel(panel: Panel) {
-                const { assert!($tile_rows <= MAX_TILE_ROWS) };
+            unsafe fn tile(tile: Tile) {
                 // SAFETY: the caller's obligation.
                 unsafe {
-                    match panel.rows {
-                        $($fewer => columns::<Self, $fewer, $tile_columns>(panel),)*
-                        _ => columns::<Self, $tile_rows, $tile_columns>(panel),
+                    match tile.rows {
+                        $($fewer => tile_of::<Self, $fewer>(tile),)*
+                        _ => tile_of::<Self, $rows>(tile),
                     }
-                }
-            }
-
-            const BROADCAST_ROWS: usize = $broadcast_rows;
-
-            #[inline(always)]
-            unsafe fn sum_rows(
-                factors: *const f32,
-                factors_stride: usize,
-                panel: *const f32,
-                count: usize,
-                out: *mut f32,
-                out_stride: usize,
-                add: bool,
-            ) {
-                // SAFETY: the caller's obligation.
-                unsafe {
-                    attention::sum_rows::<Self, $broadcast_rows>(
-                        factors,
-                        factors_stride,
-                        panel,
-                        count,
-                        out,
-                        out_stride,
-                        add,
-                    )
                 }
             }
         }
     };
 }
 
-tiled!(Portable, (4, else 1 2 3), 3, 4);
+tiled!(Portable, 4, fewer: 1 2 3);
 #[cfg(target_arch = "x86_64")]
-tiled!(Avx2, (4, else 1 2 3), 3, 6);
+tiled!(Avx2, 6, fewer: 1 2 3 4 5);
 #[cfg(target_arch = "x86_64")]
-tiled!(Avx512, (6, else 1 2 3 4 5), 4, 8);
+tiled!(Avx512, 12, fewer: 1 2 3 4 5 6 7 8 9 10 11);
 
-/// A panel of R token rows, tile after tile of C weight rows.
-///
-/// # Safety
-///
-/// Those of [`Tiled::panel`], with R rows.
-#[inline(always)]
-unsafe fn columns<L: Lanes, const R: usize, const C: usize>(panel: Panel) {
-    debug_assert_eq!(panel.rows, R);
-    let mut copy = [const { MaybeUninit::<f32>::uninit() }; MAX_TILE_ROWS * COPY_STRIDE];
-    // Taken once: borrowing the copy anew would make the pointers into it stale.
-    let copy = copy.as_mut_ptr().cast::<f32>();
-    let mut x = [panel.x; R];
-    for (row, pointer) in x.iter_mut().enumerate() {
-        *pointer = panel.x.wrapping_add(row * panel.x_stride);
-        // Rows that start in the same set of cache lines push each other and the weights out of the first level.
-        if panel.x_stride.is_multiple_of(COLLIDING_STRIDE) && panel.columns > C {
-            // SAFETY: a row is valid for `k` floats, at most `CHUNK`, for which the copy has room.
-            unsafe {
-                let to = copy.add(row * COPY_STRIDE);
-                std::ptr::copy_nonoverlapping(*pointer, to, panel.k);
-                *pointer = to;
-            }
-        }
-    }
-    let (part, parts) = (panel.part.0, panel.part.1.min(C));
-    let asked = C.min(C * part / parts)..C.min(C * (part + 1) / parts);
-    let mut column = 0;
-    while column < panel.columns {
-        let live = C.min(panel.columns - column);
-        let mut weight = [panel.weight; C];
-        for (c, pointer) in weight.iter_mut().enumerate() {
-            // The last tile repeats its last row rather than have a kernel of its own.
-            *pointer = panel.weight.wrapping_add((column + c.min(live - 1)) * panel.weight_stride);
-        }
-        let ahead = panel.next.wrapping_add((column + asked.start) * panel.weight_stride);
-        let ahead = Ahead { first: ahead, rows: asked.len(), stride: panel.weight_stride };
-        // SAFETY: rows of the panel, each valid for `k` floats.
-        let sums = unsafe { tile::<L, R, C>(x, weight, panel.k, ahead) };
-        for (row, sums) in sums.iter().enumerate() {
-            for (c, &sum) in sums.iter().enumerate().take(live) {
-                // SAFETY: `column + c` is below the panel's columns.
-                unsafe {
-                    let to = panel.out.add(row * panel.out_stride + column + c);
-                    *to = if panel.add { *to + sum } else { sum };
-                }
-            }
-        }
-        column += C;
-    }
-}
-
-/// Weight rows to ask for while a tile is computed.
-#[derive(Clone, Copy)]
-struct Ahead {
-    first: *const f32,
-    rows: usize,
-    stride: usize,
-}
-
-/// The R × C dot products of length `k`.
+/// [`Tiled::tile`] of R rows.
 ///
 /// Plain indices throughout: an iterator's closure could be left standing alone, compiled without the
 /// instruction set, and the sums with it in memory.
 ///
 /// # Safety
 ///
-/// The instruction set of `L` is available, and every pointer of `x` and `weight` is valid for `k` floats.
+/// That of [`Tiled::tile`].
 #[allow(clippy::needless_range_loop)]
 #[inline(always)]
-unsafe fn tile<L: Lanes, const R: usize, const C: usize>(
-    x: [*const f32; R],
-    weight: [*const f32; C],
-    k: usize,
-    ahead: Ahead,
-) -> [[f32; C]; R] {
-    // SAFETY: the caller's obligation.
+unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
+    debug_assert_eq!(tile.rows, R);
+    // SAFETY: the caller's obligation; the lanes past the last column are neither read nor written.
     unsafe {
-        let mut lanes = [[L::splat(0.0); C]; R];
-        let mut at = 0;
-        while at + L::WIDTH <= k {
-            let mut w = [lanes[0][0]; C];
-            for c in 0..C {
-                w[c] = L::load(weight[c].add(at));
+        let mut sums = [[L::splat(0.0); VECTORS]; R];
+        for i in 0..tile.k {
+            let mut line = [sums[0][0]; VECTORS];
+            for v in 0..VECTORS {
+                line[v] = L::load(tile.panel.add((i * VECTORS + v) * L::WIDTH));
             }
             for r in 0..R {
-                let x = L::load(x[r].add(at));
-                for c in 0..C {
-                    lanes[r][c] = x.mul_add(w[c], lanes[r][c]);
+                let factor = L::splat(*tile.x.add(r * tile.x_stride + i));
+                for v in 0..VECTORS {
+                    sums[r][v] = factor.mul_add(line[v], sums[r][v]);
                 }
             }
-            for row in 0..ahead.rows {
-                L::prefetch(ahead.first.wrapping_add(row * ahead.stride + at));
+            // One line of each row to come in every so many steps: spread out, as only few can be on their way.
+            for v in 0..(VECTORS * L::WIDTH).div_ceil(LINE) {
+                let row = v * LINE + i % LINE;
+                L::prefetch(tile.next.wrapping_add(row * tile.next_stride + (i - i % LINE)));
             }
-            at += L::WIDTH;
         }
-        if at < k {
-            // Zeros in the lanes past the end add nothing: the order is that of a longer row.
-            let mut w = [lanes[0][0]; C];
-            for c in 0..C {
-                w[c] = L::load_part(weight[c].add(at), k - at);
-            }
-            for r in 0..R {
-                let x = L::load_part(x[r].add(at), k - at);
-                for c in 0..C {
-                    lanes[r][c] = x.mul_add(w[c], lanes[r][c]);
+        for r in 0..R {
+            for v in 0..VECTORS {
+                let to = tile.out.wrapping_add(r * tile.out_stride + v * L::WIDTH);
+                let live = tile.columns.saturating_sub(v * L::WIDTH).min(L::WIDTH);
+                if live == L::WIDTH {
+                    let sums = if tile.adds { L::load(to).add(sums[r][v]) } else { sums[r][v] };
+                    sums.store(to);
+                } else {
+                    let sums = if tile.adds { L::load_part(to, live).add(sums[r][v]) } else { sums[r][v] };
+                    sums.store_part(to, live);
                 }
             }
         }
-        let mut sums = [[0.0; C]; R];
-        let mut first = 0;
-        while first < R * C {
-            let mut four = [lanes[0][0]; 4];
-            for i in 0..4 {
-                let of = if first + i < R * C { first + i } else { R * C - 1 };
-                four[i] = lanes[of / C][of % C];
+    }
+}
+
+/// Up to W rows of a weight matrix, wherever they lie, and where the next W are.
+#[derive(Clone, Copy)]
+pub(super) struct PanelRows<'a> {
+    /// Each valid for reads of K floats; 1 to W of them.
+    pub rows: &'a [*const f32],
+    pub next: *const f32,
+    pub next_stride: usize,
+}
+
+/// `out[row][column] = x[row] · weight[column]`, for all rows of `x` and up to W rows of a weight matrix.
+///
+/// # Safety
+///
+/// The instruction set is available; the weight rows are as long as those of `x`, K; `out` is valid for as many rows
+/// as `x` has, of as many columns as there are weight rows.
+#[inline(always)]
+pub(super) unsafe fn product<L: Tiled>(x: Rows, weight: PanelRows, out: *mut f32, out_stride: usize) {
+    let k = x.num_columns();
+    let mut memory = PANEL.take();
+    let panel = aligned(&mut memory, CHUNK.min(k) * VECTORS * L::WIDTH);
+    // As even as can be: a tile of one row takes as long as one of four.
+    let num_tiles = x.num_rows().div_ceil(L::TILE_ROWS);
+    for at in (0..k).step_by(CHUNK) {
+        let terms = CHUNK.min(k - at);
+        let is_last = at + CHUNK >= k;
+        // SAFETY: the caller's obligation; the panel has room for so many lines, and every row of x and of out that
+        // a tile has exists.
+        unsafe {
+            pack::<L>(weight.rows, at, terms, panel);
+            for tile in 0..num_tiles {
+                let row = tile * x.num_rows() / num_tiles;
+                L::tile(Tile {
+                    x: x.as_ptr().wrapping_add(row * x.stride() + at),
+                    x_stride: x.stride(),
+                    rows: (tile + 1) * x.num_rows() / num_tiles - row,
+                    panel: panel.as_ptr(),
+                    k: terms,
+                    out: out.wrapping_add(row * out_stride),
+                    out_stride,
+                    columns: weight.rows.len(),
+                    adds: at > 0,
+                    next: if is_last { weight.next } else { weight.rows[0].wrapping_add(at + CHUNK) },
+                    next_stride: weight.next_stride,
+                });
             }
-            let four = L::sums(four);
-            for i in 0..4 {
-                if first + i < R * C {
-                    sums[(first + i) / C][(first + i) % C] = four[i];
+        }
+    }
+    PANEL.set(memory);
+}
+
+thread_local! {
+    /// The panel of the calling thread, kept from one product to the next.
+    static PANEL: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// Room for `count` floats from the start of a cache line on, so that no vector of a panel lies across two.
+pub(super) fn aligned(memory: &mut Vec<f32>, count: usize) -> &mut [f32] {
+    if memory.len() < count + LINE {
+        memory.resize(count + LINE, 0.0);
+    }
+    let start = memory.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+    &mut memory[start..start + count]
+}
+
+/// Transposes `terms` elements of up to W rows, from `at` on, into a panel of (terms, W); zeros where there is no row.
+///
+/// # Safety
+///
+/// The instruction set of `L` is available, and each row is valid for reads up to `at + terms`.
+#[inline(always)]
+pub(super) unsafe fn pack<L: Lanes>(rows: &[*const f32], at: usize, terms: usize, panel: &mut [f32]) {
+    let width = VECTORS * L::WIDTH;
+    assert!(panel.len() >= terms * width && rows.len() <= width, "the size of a panel");
+    let to = panel.as_mut_ptr();
+    for v in 0..VECTORS {
+        let first = (v * L::WIDTH).min(rows.len());
+        let group = &rows[first..(first + L::WIDTH).min(rows.len())];
+        let is_whole = group.len() == L::WIDTH;
+        let blocks = if is_whole { terms / L::WIDTH } else { 0 };
+        let mut pointers = [std::ptr::null(); MAX_WIDTH];
+        for block in 0..blocks {
+            let from = block * L::WIDTH;
+            for (pointer, row) in pointers.iter_mut().zip(group) {
+                *pointer = row.wrapping_add(at + from);
+            }
+            // SAFETY: a whole group of rows, each valid for a vector from here; the panel has so many lines.
+            unsafe { L::transpose(&pointers, to.add(from * width + v * L::WIDTH), width) };
+        }
+        for i in blocks * L::WIDTH..terms {
+            for lane in 0..L::WIDTH {
+                // SAFETY: a row is valid up to `at + terms`; the panel has so many lines of W.
+                unsafe {
+                    let value = if lane < group.len() { *group[lane].add(at + i) } else { 0.0 };
+                    *to.add(i * width + v * L::WIDTH + lane) = value;
                 }
             }
-            first += 4;
         }
-        sums
     }
 }

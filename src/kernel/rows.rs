@@ -76,6 +76,42 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// A row-major matrix of our own. Its rows lie a little further apart than they are long: an odd number of cache
+/// lines, so that the rows of a tile do not push each other out of a first-level cache.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    data: Vec<f32>,
+    rows: usize,
+    columns: usize,
+    stride: usize,
+}
+
+impl Matrix {
+    /// Zeros.
+    ///
+    /// # Panics
+    ///
+    /// When `columns` is 0.
+    pub fn new(rows: usize, columns: usize) -> Self {
+        assert!(columns > 0, "a row has elements");
+        /// Floats in a cache line.
+        const LINE: usize = 16;
+        let stride = (columns.div_ceil(LINE) | 1) * LINE;
+        Matrix { data: vec![0.0; rows * stride], rows, columns, stride }
+    }
+
+    /// All of it, to read.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows { data: &self.data, rows: self.rows, columns: self.columns, stride: self.stride }
+    }
+
+    /// All of it, to write.
+    pub fn rows_mut(&mut self) -> RowsMut<'_> {
+        let Matrix { rows, columns, stride, .. } = *self;
+        RowsMut { data: self.data.as_mut_ptr(), rows, columns, stride, borrowed: PhantomData }
+    }
+}
+
 /// A row-major matrix to write.
 ///
 /// It can be cut into blocks of rows and of columns that different threads fill at the same time.
@@ -100,6 +136,7 @@ impl<'a> RowsMut<'a> {
     /// # Panics
     ///
     /// When `columns` is 0 or `data` is not a whole number of rows.
+    #[cfg(test)]
     pub fn new(data: &'a mut [f32], columns: usize) -> Self {
         assert!(
             columns > 0 && data.len().is_multiple_of(columns),

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, MAX_WIDTH};
 
 /// 8 lanes, AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -109,20 +109,30 @@ impl Lanes for Avx2 {
         }
     }
 
-    /// Of each quarter of four lanes (l0 + l2) + (l1 + l3), then lower quarter + upper quarter.
+    /// Pairs of rows, pairs of pairs, then halves.
     #[inline(always)]
-    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
-        // SAFETY: the vectors show that the instruction set is available; the array has room for four.
+    unsafe fn transpose(rows: &[*const f32; MAX_WIDTH], to: *mut f32, stride: usize) {
+        // SAFETY: the caller's obligation.
         unsafe {
-            let ab = _mm256_add_ps(_mm256_unpacklo_ps(a.0, b.0), _mm256_unpackhi_ps(a.0, b.0));
-            let cd = _mm256_add_ps(_mm256_unpacklo_ps(c.0, d.0), _mm256_unpackhi_ps(c.0, d.0));
-            let low = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
-            let high = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
-            let quarters = _mm256_add_ps(low, high);
-            let sums = _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps::<1>(quarters));
-            let mut out = [0.0; 4];
-            _mm_storeu_ps(out.as_mut_ptr(), sums);
-            out
+            let mut pairs = [_mm256_setzero_ps(); 8];
+            for i in 0..4 {
+                let (a, b) = (_mm256_loadu_ps(rows[2 * i]), _mm256_loadu_ps(rows[2 * i + 1]));
+                pairs[2 * i] = _mm256_unpacklo_ps(a, b);
+                pairs[2 * i + 1] = _mm256_unpackhi_ps(a, b);
+            }
+            let mut fours = [_mm256_setzero_ps(); 8];
+            for i in [0, 4] {
+                for half in 0..2 {
+                    let (a, b) = (pairs[i + half], pairs[i + 2 + half]);
+                    fours[i + 2 * half] = _mm256_shuffle_ps::<0b01_00_01_00>(a, b);
+                    fours[i + 2 * half + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, b);
+                }
+            }
+            for i in 0..4 {
+                let (a, b) = (fours[i], fours[i + 4]);
+                _mm256_storeu_ps(to.add(i * stride), _mm256_permute2f128_ps::<0x20>(a, b));
+                _mm256_storeu_ps(to.add((i + 4) * stride), _mm256_permute2f128_ps::<0x31>(a, b));
+            }
         }
     }
 }
@@ -190,24 +200,42 @@ impl Lanes for Avx512 {
         Avx512(unsafe { _mm512_fmadd_ps(self.0, factor.0, addend.0) })
     }
 
-    /// Of each quarter of four lanes (l0 + l2) + (l1 + l3), then (q0 + q2) + (q1 + q3).
+    /// Pairs of rows, pairs of pairs, then quarters.
     #[inline(always)]
-    fn sums([a, b, c, d]: [Self; 4]) -> [f32; 4] {
-        // SAFETY: the vectors show that the instruction set is available; the array has room for four.
+    unsafe fn transpose(rows: &[*const f32; MAX_WIDTH], to: *mut f32, stride: usize) {
+        // SAFETY: the caller's obligation.
         unsafe {
-            let ab = _mm512_add_ps(_mm512_unpacklo_ps(a.0, b.0), _mm512_unpackhi_ps(a.0, b.0));
-            let cd = _mm512_add_ps(_mm512_unpacklo_ps(c.0, d.0), _mm512_unpackhi_ps(c.0, d.0));
-            let low = _mm512_shuffle_ps::<0b01_00_01_00>(ab, cd);
-            let high = _mm512_shuffle_ps::<0b11_10_11_10>(ab, cd);
-            let quarters = _mm512_add_ps(low, high);
-            let upper = _mm512_castpd_ps(_mm512_castpd256_pd512(_mm512_extractf64x4_pd::<1>(
-                _mm512_castps_pd(quarters),
-            )));
-            let halves = _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_castps512_ps256(upper));
-            let sums = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
-            let mut out = [0.0; 4];
-            _mm_storeu_ps(out.as_mut_ptr(), sums);
-            out
+            let mut pairs = [_mm512_setzero_ps(); 16];
+            for i in 0..8 {
+                let (a, b) = (_mm512_loadu_ps(rows[2 * i]), _mm512_loadu_ps(rows[2 * i + 1]));
+                pairs[2 * i] = _mm512_unpacklo_ps(a, b);
+                pairs[2 * i + 1] = _mm512_unpackhi_ps(a, b);
+            }
+            let mut fours = [_mm512_setzero_ps(); 16];
+            for i in [0, 4, 8, 12] {
+                for half in 0..2 {
+                    let (a, b) = (pairs[i + half], pairs[i + 2 + half]);
+                    fours[i + 2 * half] = _mm512_shuffle_ps::<0b01_00_01_00>(a, b);
+                    fours[i + 2 * half + 1] = _mm512_shuffle_ps::<0b11_10_11_10>(a, b);
+                }
+            }
+            // Quarter q of vector i of four rows is column 4q + i of them.
+            for i in 0..4 {
+                let [a, b, c, d] = [fours[i], fours[i + 4], fours[i + 8], fours[i + 12]];
+                let even_above = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
+                let odd_above = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b);
+                let even_below = _mm512_shuffle_f32x4::<0b10_00_10_00>(c, d);
+                let odd_below = _mm512_shuffle_f32x4::<0b11_01_11_01>(c, d);
+                let columns = [
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(even_above, even_below),
+                    _mm512_shuffle_f32x4::<0b10_00_10_00>(odd_above, odd_below),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(even_above, even_below),
+                    _mm512_shuffle_f32x4::<0b11_01_11_01>(odd_above, odd_below),
+                ];
+                for quarter in 0..4 {
+                    _mm512_storeu_ps(to.add((4 * quarter + i) * stride), columns[quarter]);
+                }
+            }
         }
     }
 }

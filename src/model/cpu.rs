@@ -4,11 +4,11 @@
 
 use rayon::prelude::*;
 
-use super::checkpoint::{Affine, LayerParameters, Parameters};
+use super::checkpoint::{Affine, Parameters};
 use super::config::ModelConfig;
 use super::weights::Weights;
 use crate::batch::PackedBatch;
-use crate::kernel::{self, AttentionScratch, Epilogue, Kernel, Rows, RowsMut};
+use crate::kernel::{self, AttentionScratch, Epilogue, Kernel, Matrix, Rows, RowsMut};
 
 /// A BERT-shaped encoder with its masked-LM transform, over the kernels.
 pub(crate) struct CpuForward<'a> {
@@ -28,11 +28,11 @@ pub(crate) enum Sharing {
 }
 
 impl Sharing {
-    /// How many of `count` columns (or the like) each thread takes at a time.
+    /// How many of `count` columns each thread takes at a time: whole panels of the kernels.
     pub fn share(self, count: usize) -> usize {
         match self {
             Sharing::Alone => count,
-            Sharing::Among(threads) => count.div_ceil(threads),
+            Sharing::Among(threads) => count.div_ceil(threads).next_multiple_of(kernel::PANEL_COLUMNS),
         }
     }
 }
@@ -42,7 +42,7 @@ enum After<'a> {
     Bias,
     Activation,
     /// Adds what went around the product, (T, out).
-    Residual(&'a [f32]),
+    Residual(&'a Matrix),
 }
 
 impl CpuForward<'_> {
@@ -52,64 +52,62 @@ impl CpuForward<'_> {
     /// * returns: (T, H), texts back to back.
     ///
     /// Source: `BertForMaskedLM` and `DistilBertForMaskedLM` of transformers; post-norm, absolute positions.
-    pub fn hidden_states(&self, batch: &PackedBatch) -> Vec<f32> {
+    pub fn hidden_states(&self, batch: &PackedBatch) -> Matrix {
         let parameters = self.parameters;
+        let (t, h) = (batch.num_tokens(), self.config.hidden_size);
         let mut hidden = self.embeddings(batch);
         self.norm(&mut hidden, &parameters.embedding_norm);
+        // Written anew by every layer; memory is asked for once.
+        let [mut query, mut key, mut value, mut context, mut attended] = [(); 5].map(|()| Matrix::new(t, h));
+        let mut expanded = Matrix::new(t, self.config.feed_forward_size);
         for layer in &parameters.layers {
-            let context = self.attention(batch, &hidden, layer);
-            let mut attended = self.dense(&context, &layer.attention_output, After::Residual(&hidden));
+            self.dense(&hidden, &layer.query, After::Bias, &mut query);
+            self.dense(&hidden, &layer.key, After::Bias, &mut key);
+            self.dense(&hidden, &layer.value, After::Bias, &mut value);
+            self.attention(batch, [&query, &key, &value], &mut context);
+            self.dense(&context, &layer.attention_output, After::Residual(&hidden), &mut attended);
             self.norm(&mut attended, &layer.attention_norm);
-            let expanded = self.dense(&attended, &layer.up, After::Activation);
-            hidden = self.dense(&expanded, &layer.down, After::Residual(&attended));
+            self.dense(&attended, &layer.up, After::Activation, &mut expanded);
+            self.dense(&expanded, &layer.down, After::Residual(&attended), &mut hidden);
             self.norm(&mut hidden, &layer.output_norm);
         }
-        let mut transformed = self.dense(&hidden, &parameters.transform, After::Activation);
+        let mut transformed = context;
+        self.dense(&hidden, &parameters.transform, After::Activation, &mut transformed);
         self.norm(&mut transformed, &parameters.transform_norm);
         transformed
     }
 
     /// Word, token type and position embeddings, added in transformers' order: (T, H).
-    fn embeddings(&self, batch: &PackedBatch) -> Vec<f32> {
+    fn embeddings(&self, batch: &PackedBatch) -> Matrix {
         let parameters = self.parameters;
         let h = self.config.hidden_size;
         let (words, positions) =
             (parameters.word_embeddings.values(), parameters.position_embeddings.values());
         let token_type = parameters.token_type_embedding.as_ref().map(Weights::values);
-        let mut embeddings = Vec::with_capacity(batch.num_tokens() * h);
-        for text in batch.texts() {
-            for (&id, position) in text.iter().zip(positions.chunks_exact(h)) {
-                let word = &words[id as usize * h..][..h];
-                match token_type {
-                    Some(kind) => embeddings.extend(
-                        word.iter()
-                            .zip(kind.iter())
-                            .zip(position)
-                            .map(|((word, kind), place)| word + kind + place),
-                    ),
-                    None => embeddings.extend(word.iter().zip(position).map(|(word, place)| word + place)),
-                }
+        let mut embeddings = Matrix::new(batch.num_tokens(), h);
+        let mut rows = embeddings.rows_mut();
+        let places = batch.texts().flat_map(|text| text.iter().zip(positions.chunks_exact(h)));
+        for (row, (&id, position)) in places.enumerate() {
+            let row = rows.row_mut(row);
+            row.copy_from_slice(&words[id as usize * h..][..h]);
+            for addend in token_type.into_iter().chain([position]) {
+                row.iter_mut().zip(addend).for_each(|(sum, addend)| *sum += addend);
             }
         }
         embeddings
     }
 
     /// softmax(Q·Kᵀ / √D)·V for each text and each of the A heads, heads side by side: (T, H).
-    fn attention(&self, batch: &PackedBatch, hidden: &[f32], layer: &LayerParameters) -> Vec<f32> {
-        let (h, d) = (self.config.hidden_size, self.config.head_size());
-        let project = |projection| self.dense(hidden, projection, After::Bias);
-        let (query, key, value) = (project(&layer.query), project(&layer.key), project(&layer.value));
-        let (query, key, value) = (Rows::new(&query, h), Rows::new(&key, h), Rows::new(&value, h));
-        let mut context = vec![0.0; hidden.len()];
+    fn attention(&self, batch: &PackedBatch, projected: [&Matrix; 3], context: &mut Matrix) {
+        let d = self.config.head_size();
         let mut heads = Vec::new();
-        let mut rest = RowsMut::new(&mut context, h);
+        let mut rest = context.rows_mut();
         for tokens in batch.ranges() {
             let (text, below) = rest.split_rows(tokens.len());
             rest = below;
-            let [query, key, value] = [query, key, value].map(|rows| rows.rows(tokens.clone()));
+            let projected = projected.map(|matrix| matrix.rows().rows(tokens.clone()));
             for (head, out) in text.column_blocks(d).into_iter().enumerate() {
-                let [query, key, value] =
-                    [query, key, value].map(|rows| rows.columns(head * d..(head + 1) * d));
+                let [query, key, value] = projected.map(|rows| rows.columns(head * d..(head + 1) * d));
                 heads.push((query, key, value, out));
             }
         }
@@ -125,39 +123,35 @@ impl CpuForward<'_> {
             }
             Sharing::Among(_) => heads.into_par_iter().for_each_init(scratch, attend),
         }
-        context
     }
 
     /// x·Wᵀ + b and what follows: (T, in) → (T, out).
-    fn dense(&self, x: &[f32], layer: &Affine, after: After) -> Vec<f32> {
-        let (weight, bias) = (layer.weight.values(), layer.bias.values());
-        let (n, k) = (bias.len(), weight.len() / bias.len());
-        let (x, weight) = (Rows::new(x, k), Rows::new(weight, k));
+    fn dense(&self, x: &Matrix, layer: &Affine, after: After, out: &mut Matrix) {
+        let (x, bias) = (x.rows(), layer.bias.values());
+        let weight = Rows::new(layer.weight.values(), x.num_columns());
         let epilogue = match after {
             After::Bias => Epilogue::Bias(bias),
             After::Activation => Epilogue::Activation(bias, self.config.activation),
-            After::Residual(residual) => Epilogue::Residual(bias, Rows::new(residual, n)),
+            After::Residual(residual) => Epilogue::Residual(bias, residual.rows()),
         };
-        let mut out = vec![0.0; x.num_rows() * n];
-        let width = self.sharing.share(n);
+        let width = self.sharing.share(bias.len());
         let block = |(index, out): (usize, RowsMut)| {
             let columns = index * width..index * width + out.num_columns();
             let epilogue = epilogue.block(0..x.num_rows(), columns.clone());
             kernel::linear(self.kernel, x, weight.rows(columns), epilogue, out);
         };
-        let blocks = RowsMut::new(&mut out, n).column_blocks(width);
+        let blocks = out.rows_mut().column_blocks(width);
         match self.sharing {
             Sharing::Alone => blocks.into_iter().enumerate().for_each(block),
             Sharing::Among(_) => blocks.into_par_iter().enumerate().for_each(block),
         }
-        out
     }
 
     /// LayerNorm of every row, in place.
-    fn norm(&self, x: &mut [f32], norm: &Affine) {
+    fn norm(&self, x: &mut Matrix, norm: &Affine) {
         let (weight, bias) = (norm.weight.values(), norm.bias.values());
         let epsilon = self.config.layer_norm_eps as f32;
-        kernel::layer_norm(self.kernel, x, weight, bias, epsilon);
+        kernel::layer_norm(self.kernel, x.rows_mut(), weight, bias, epsilon);
     }
 }
 
@@ -195,7 +189,12 @@ mod tests {
                 let load =
                     MaskedLm::load(&files, config.clone(), DeviceName::Cpu, DecoderReading::Stored, kernel);
                 let (model, _) = load.expect("a fixture");
-                let on_cpu = |sharing| model.on_cpu(sharing).hidden_states(&batch);
+                let on_cpu = |sharing| {
+                    let hidden = model.on_cpu(sharing).hidden_states(&batch);
+                    (0..batch.num_tokens())
+                        .flat_map(|row| hidden.rows().row(row).to_vec())
+                        .collect::<Vec<_>>()
+                };
                 let alone = on_cpu(Sharing::Alone);
                 let expected = reference(&model, &batch);
                 assert_eq!(alone.len(), expected.len());
