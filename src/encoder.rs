@@ -18,6 +18,7 @@ use crate::model::cpu::Sharing;
 use crate::model::{DecoderReading, DeviceName, MaskedLm, ModelConfig};
 use crate::pooling::{Activation, PooledRow, SpladePooling};
 use crate::query::QueryTable;
+use crate::screening::{ScreenCount, Screening};
 use crate::sparse::SparseVector;
 use crate::tokenizer::{TokenIds, Tokenizer};
 
@@ -53,6 +54,9 @@ pub struct EncoderOptions {
     pub device: DeviceName,
     /// What computes it on the CPU; the fastest that this processor has when `None`.
     pub kernel: Option<Kernel>,
+    /// Whether to compute every logit in f32. Otherwise those that cannot matter are screened out on the CPU, by a
+    /// proven bound: the vectors are the same, bit for bit.
+    pub without_screen: bool,
     /// What to make of a stored decoder that differs from the embeddings; as the model's authors did
     /// when `None` and the model is a known one.
     pub decoder: Option<DecoderReading>,
@@ -168,6 +172,7 @@ impl SparseEncoder {
             &model.parameters().decoder_bias,
             activation,
             zeroed_ids(&tokenizer, model.config().vocab_size),
+            if options.without_screen { Screening::off() } else { Screening::default() },
         );
         let batch_tokens = options.batch_tokens.unwrap_or(BATCH_TOKENS).min(BATCH_TOKENS);
         if options.device == DeviceName::Cpu {
@@ -194,6 +199,11 @@ impl SparseEncoder {
     /// What computes the forward pass on the CPU.
     pub fn kernel(&self) -> Kernel {
         self.model.kernel()
+    }
+
+    /// How many logits were screened so far, and how many of them computed in f32; zeros where nothing is screened.
+    pub fn screen_count(&self) -> ScreenCount {
+        self.pooling.screen_count()
     }
 
     /// How many threads encode.

@@ -15,6 +15,7 @@ use crate::kernel::{self, Kernel, Rows, TextMaxima};
 use crate::known;
 use crate::model::cpu::Sharing;
 use crate::model::weights::Weights;
+use crate::screening::{ScreenCount, Screening, PIECE_TERMS};
 
 /// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
@@ -84,7 +85,8 @@ impl Activation {
 pub(crate) struct PooledRow {
     /// (V): f32, finite, at least 0.
     pub weights: Vec<f32>,
-    /// (V): the position of the text whose logit was the largest, the first of equals. Empty unless asked for.
+    /// (V): the position of the text whose logit was the largest, the first of equals; anything where the weight is 0.
+    /// Empty unless asked for.
     pub positions: Vec<u32>,
 }
 
@@ -109,6 +111,7 @@ pub(crate) struct SpladePooling {
     activation: Activation,
     /// Entries whose weight is always 0: the special tokens.
     zeroed: Vec<u32>,
+    screening: Screening,
 }
 
 impl SpladePooling {
@@ -122,14 +125,20 @@ impl SpladePooling {
         bias: &Weights,
         activation: Activation,
         zeroed: Vec<u32>,
+        screening: Screening,
     ) -> Self {
         let (decoder, on_device, bias) = (decoder.clone(), on_device.cloned(), bias.clone());
-        SpladePooling { decoder, on_device, bias, activation, zeroed }
+        SpladePooling { decoder, on_device, bias, activation, zeroed, screening }
+    }
+
+    /// How many logits were screened and computed on the CPU so far.
+    pub fn screen_count(&self) -> ScreenCount {
+        self.screening.count()
     }
 
     /// Pools texts over the kernels. Their logits are never written, and the decoder is read once for all of them.
     ///
-    /// * `hidden`: (T, H).
+    /// * `hidden`: (T, H), the tokens of these texts and no others.
     /// * `texts`: which rows are each text's, at least one row each.
     /// * `with_positions`: whether to remember which token won each term.
     ///
@@ -151,7 +160,8 @@ impl SpladePooling {
             positions: vec![0; if with_positions { num_terms } else { 0 }],
         };
         let mut rows: Vec<PooledRow> = texts.iter().map(|_| empty()).collect();
-        let width = sharing.share(num_terms);
+        let codes = self.screening.token_codes(kernel, hidden, decoder, self.bias.values());
+        let width = sharing.share(num_terms).next_multiple_of(PIECE_TERMS);
         let mut shares: Vec<Vec<TextMaxima>> = Vec::new();
         shares.resize_with(num_terms.div_ceil(width), Vec::new);
         for (tokens, row) in texts.iter().zip(&mut rows) {
@@ -163,8 +173,14 @@ impl SpladePooling {
             }
         }
         let pool = |(index, mut texts): (usize, Vec<TextMaxima>)| {
-            let terms = index * width..num_terms.min((index + 1) * width);
-            kernel::maximum(kernel, hidden, decoder.rows(terms), &mut texts);
+            let first = index * width;
+            let decoder = decoder.rows(first..num_terms.min(first + width));
+            let screened = codes.as_ref().is_some_and(|codes| {
+                self.screening.maximum(kernel, hidden, codes, decoder, first, &mut texts)
+            });
+            if !screened {
+                kernel::maximum(kernel, hidden, decoder, &mut texts);
+            }
         };
         match sharing {
             Sharing::Alone => shares.into_iter().enumerate().for_each(pool),
@@ -294,7 +310,7 @@ mod tests {
     fn pooling(decoder: &[Vec<f32>], bias: &[f32], activation: Activation, zeroed: &[u32]) -> SpladePooling {
         let bias = Weights::owned(bias.to_vec(), &[bias.len()]);
         let decoder = Weights::owned(decoder.concat(), &[decoder.len(), decoder[0].len()]);
-        SpladePooling::new(&decoder, None, &bias, activation, zeroed.to_vec())
+        SpladePooling::new(&decoder, None, &bias, activation, zeroed.to_vec(), Screening::default())
     }
 
     #[test]
@@ -318,7 +334,9 @@ mod tests {
                         .pool_on_cpu(kernel, Rows::new(&rows, 16), &texts, sharing, true)
                         .expect("pools");
                     for twice in &pooled[1..] {
-                        assert_eq!(twice.positions, row.positions);
+                        for (term, place) in row.positions.iter().enumerate() {
+                            assert!(row.weights[term] == 0.0 || twice.positions[term] == *place, "{kernel:?}");
+                        }
                         for (ours, reference) in twice.weights.iter().zip(&row.weights) {
                             assert!((ours - reference).abs() < 1e-6, "{kernel:?}: {ours} {reference}");
                         }

@@ -54,6 +54,11 @@ pub(super) fn kernel() -> Result<Option<Kernel>, UsageError> {
     Err(UsageError::with_hint(message, format!("it has {}", names.join(", "))))
 }
 
+/// Whether `NEURAL_SPARSE_SCREEN=0` asks for every logit in f32.
+pub(super) fn without_screen() -> bool {
+    text("NEURAL_SPARSE_SCREEN").is_some_and(|value| value == "0")
+}
+
 fn path(name: &str) -> Option<PathBuf> {
     var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

@@ -148,6 +148,7 @@ impl ModelArgs {
             max_length: self.max_length.map(NonZeroUsize::get),
             num_threads: self.threads.map(NonZeroUsize::get),
             kernel: environment::kernel()?,
+            without_screen: environment::without_screen(),
             device: match self.device {
                 Device::Cpu => DeviceName::Cpu,
                 Device::Cuda => DeviceName::Cuda,

@@ -12,6 +12,7 @@
 
 mod attention;
 mod elementwise;
+mod int8;
 mod lanes;
 mod linear;
 mod maximum;
@@ -19,6 +20,7 @@ mod maximum;
 mod naive;
 mod products;
 mod rows;
+mod screen;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -28,6 +30,7 @@ pub use linear::{linear, Epilogue};
 pub use maximum::{maximum, TextMaxima};
 pub use products::PANEL_COLUMNS;
 pub use rows::{Matrix, Rows, RowsMut};
+pub use screen::{screened_maximum, Screen, TokenCodes};
 
 use products::Tiled;
 

@@ -166,7 +166,6 @@ pub(super) unsafe fn product<L: Tiled>(x: Rows, weight: PanelRows, out: *mut f32
     let k = x.num_columns();
     let mut memory = PANEL.take();
     let panel = aligned(&mut memory, CHUNK.min(k) * VECTORS * L::WIDTH);
-    // As even as can be: a tile of one row takes as long as one of four.
     let num_tiles = x.num_rows().div_ceil(L::TILE_ROWS);
     for at in (0..k).step_by(CHUNK) {
         let terms = CHUNK.min(k - at);
@@ -176,11 +175,11 @@ pub(super) unsafe fn product<L: Tiled>(x: Rows, weight: PanelRows, out: *mut f32
         unsafe {
             pack::<L>(weight.rows, at, terms, panel);
             for tile in 0..num_tiles {
-                let row = tile * x.num_rows() / num_tiles;
+                let row = tile_start(tile, num_tiles, x.num_rows());
                 L::tile(Tile {
                     x: x.as_ptr().wrapping_add(row * x.stride() + at),
                     x_stride: x.stride(),
-                    rows: (tile + 1) * x.num_rows() / num_tiles - row,
+                    rows: tile_start(tile + 1, num_tiles, x.num_rows()) - row,
                     panel: panel.as_ptr(),
                     k: terms,
                     out: out.wrapping_add(row * out_stride),
@@ -194,6 +193,12 @@ pub(super) unsafe fn product<L: Tiled>(x: Rows, weight: PanelRows, out: *mut f32
         }
     }
     PANEL.set(memory);
+}
+
+/// The first row of a tile. Tiles are as even as can be: one of a single row takes as long as one of four.
+#[inline(always)]
+pub(super) fn tile_start(tile: usize, num_tiles: usize, num_rows: usize) -> usize {
+    tile * num_rows / num_tiles
 }
 
 thread_local! {

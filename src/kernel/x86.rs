@@ -8,11 +8,11 @@ use super::lanes::{Lanes, MAX_WIDTH};
 
 /// 8 lanes, AVX2 and FMA.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(__m256);
+pub(super) struct Avx2(pub(super) __m256);
 
 /// 16 lanes, AVX-512F.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(super) struct Avx512(pub(super) __m512);
 
 /// A two-operand method: one intrinsic.
 macro_rules! binary {
@@ -232,8 +232,8 @@ impl Lanes for Avx512 {
                     _mm512_shuffle_f32x4::<0b11_01_11_01>(even_above, even_below),
                     _mm512_shuffle_f32x4::<0b11_01_11_01>(odd_above, odd_below),
                 ];
-                for quarter in 0..4 {
-                    _mm512_storeu_ps(to.add((4 * quarter + i) * stride), columns[quarter]);
+                for (quarter, column) in columns.into_iter().enumerate() {
+                    _mm512_storeu_ps(to.add((4 * quarter + i) * stride), column);
                 }
             }
         }

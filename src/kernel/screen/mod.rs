@@ -1,0 +1,350 @@
+//! Which products of tokens and terms can matter: an exact screen of the vocabulary.
+//!
+//! Of all (token, term) logits, only a term's largest counts, and only above zero: one in hundreds. Each is
+//! estimated from codes of 8 bits, with a bound on its distance from the f32 product, and only those products are
+//! computed in f32 that can be the largest and above zero. The result is the same, bit for bit.
+//!
+//! # The bound
+//!
+//! A hidden state h is coded as ĥ = σ·x, x whole numbers of at most 127; a decoder row w as ŵ = s·c. Then x·c = P is
+//! a sum of whole numbers, computed exactly, and h·w = σ·s·P + (h − ĥ)·w + ĥ·(w − ŵ), so by Cauchy and Schwarz
+//!
+//! ```text
+//! |h·w − σ·s·P| ≤ ‖h − ĥ‖·‖w‖ + ‖ĥ‖·‖w − ŵ‖
+//! ```
+//!
+//! What counts is not h·w but its sum in f32, which differs by at most γ·‖h‖·‖w‖, γ = n·2⁻²⁴ / (1 − n·2⁻²⁴) for n
+//! roundings one after the other: those of K multiply-adds and of adding the chunks. We take (K + 64)·2⁻²³, about twice
+//! that. The rest of it covers what multiply-adds lose below the smallest normal number, as long as no vector is tiny:
+//! rows whose largest element is below 2⁻⁶⁰, but not 0, are not screened.
+//!
+//! Divided by s, with p = ‖w‖/s and q = ‖w − ŵ‖/s of each term, and a = ‖h − ĥ‖ + γ‖h‖ and b = ‖ĥ‖ of each token:
+//!
+//! ```text
+//! estimate A = σ·P      error E = a·p + b·q      A − E ≤ fl(h·w)/s ≤ A + E
+//! ```
+//!
+//! These are themselves computed in f32. |A| ≤ b·(p + q), and A, E and their sum are each off by less than 2⁻²¹ of
+//! |A| + E: so 2⁻²⁰·b is added to a, and all four are enlarged by 2⁻¹², which covers also that norms are sums in f32.
+//!
+//! A term's weight is above 0 only where fl(h·w) > −bias. So the pairs left are those with A + E ≥ −bias/s and
+//! A + E ≥ the largest A − E of the term in the text. The token with the largest product is among them, and so is any
+//! that has the same: the first of them wins, as without a screen.
+//!
+//! The bound is the Cauchy-Schwarz inequality on quantized vectors, as in maximum inner product search; that its error
+//! terms suffice is tested against every product.
+
+mod codes;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+
+use super::int8::{CodeLanes, CodeOperation};
+use super::maximum::TextMaxima;
+use super::products::{self, PanelRows, Tiled, PANEL_COLUMNS, VECTORS};
+use super::{Kernel, Operation, Rows};
+use codes::Token;
+pub use codes::{Screen, TokenCodes};
+
+/// The maximum of a term none of whose products is left.
+const SCREENED_OUT: f32 = f32::MIN;
+
+/// The largest product of any token of each text with each row of `weight`, where it is above −bias; something finite
+/// that is not, for all others.
+///
+/// * `hidden`: (T, K), the tokens of all texts, and `codes`: the same, coded.
+/// * `weight`: (N, K), the vocabulary or a range of it, and `screens`: the same in pieces, coded.
+/// * `texts`: their maxima are overwritten.
+/// * returns: how many of the T × N products were computed in f32; `None`, and nothing is written, where the products
+///   may overflow.
+///
+/// A maximum above −bias has the bits and the position that [`maximum`](super::maximum()) gives it.
+///
+/// # Panics
+///
+/// When shapes do not fit, or the processor lacks the kernel.
+pub fn screened_maximum(
+    kernel: Kernel,
+    hidden: Rows,
+    codes: &TokenCodes,
+    weight: Rows,
+    screens: &[Screen],
+    texts: &mut [TextMaxima],
+) -> Option<usize> {
+    assert_eq!(hidden.num_columns(), weight.num_columns(), "the length of the dot product");
+    assert_eq!(hidden.num_rows(), codes.tokens.len(), "the number of tokens");
+    assert_eq!(
+        screens.iter().map(|screen| screen.num_rows).sum::<usize>(),
+        weight.num_rows(),
+        "the screens' rows"
+    );
+    // Far below the largest f32, so that no partial sum overflows.
+    let may_overflow = |screen: &Screen| {
+        f64::from(screen.largest_norm) * f64::from(codes.largest_norm) > f64::from(f32::MAX) / 16.0
+    };
+    if screens.iter().any(may_overflow) {
+        return None;
+    }
+    let mut left = vec![Vec::new(); hidden.num_rows()];
+    let mut first = 0;
+    for screen in screens {
+        screen.kernel.run(Estimate { screen, first, codes, texts, left: &mut left });
+        first += screen.num_rows;
+    }
+    kernel.run(Left { hidden, weight, left: &left, texts });
+    Some(left.iter().map(Vec::len).sum())
+}
+
+thread_local! {
+    /// The estimates of all tokens for the terms of one panel.
+    static ESTIMATES: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    /// The products of one token with some terms.
+    static PRODUCTS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
+
+/// The pairs that are left, appended to the terms of each token; terms counted from `first`.
+struct Estimate<'a, 'b> {
+    screen: &'a Screen,
+    first: usize,
+    codes: &'a TokenCodes,
+    texts: &'a [TextMaxima<'b>],
+    left: &'a mut [Vec<u32>],
+}
+
+impl CodeOperation for Estimate<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: CodeLanes>(self) {
+        let Estimate { screen, codes, texts, left, .. } = self;
+        let width = VECTORS * L::WIDTH;
+        let mut memory = ESTIMATES.take();
+        let estimates = products::aligned(&mut memory, codes.tokens.len() * width);
+        for panel in 0..screen.num_rows.div_ceil(width) {
+            // SAFETY: the caller's obligation; there is room for a line of each token.
+            unsafe { estimate_panel::<L>(screen, codes, panel, estimates) };
+            for v in 0..VECTORS {
+                let column = panel * width + v * L::WIDTH;
+                for text in texts {
+                    let tokens = text.tokens.clone();
+                    let estimates = &estimates[tokens.start * width + v * L::WIDTH..];
+                    let first = (self.first + column) as u32;
+                    // SAFETY: the caller's obligation; the columns of a panel exist.
+                    unsafe {
+                        leave::<L>(
+                            screen,
+                            column,
+                            &codes.tokens[tokens.clone()],
+                            estimates,
+                            first,
+                            &mut left[tokens],
+                        );
+                    }
+                }
+            }
+        }
+        ESTIMATES.set(memory);
+    }
+}
+
+/// σ·P of every token with the columns of a panel: (T, W).
+///
+/// # Safety
+///
+/// The instructions of `L` are available; `estimates` holds T · W.
+#[inline(always)]
+unsafe fn estimate_panel<L: CodeLanes>(
+    screen: &Screen,
+    codes: &TokenCodes,
+    panel: usize,
+    estimates: &mut [f32],
+) {
+    let width = VECTORS * L::WIDTH;
+    let fours = screen.k.div_ceil(4);
+    let weights = screen.codes.as_ptr().cast::<u8>().wrapping_add(panel * fours * width * 4);
+    let num_tokens = codes.tokens.len();
+    let num_tiles = num_tokens.div_ceil(L::TILE_ROWS);
+    for tile in 0..num_tiles {
+        let token = products::tile_start(tile, num_tiles, num_tokens);
+        let rows = products::tile_start(tile + 1, num_tiles, num_tokens) - token;
+        let tile = EstimateTile {
+            weights,
+            fours,
+            codes: &codes.codes[token * fours * 4..],
+            tokens: &codes.tokens[token..token + rows],
+            out: &mut estimates[token * width..(token + rows) * width],
+        };
+        // SAFETY: the caller's obligation.
+        unsafe {
+            match rows {
+                1 => tile.sum::<L, 1>(),
+                2 => tile.sum::<L, 2>(),
+                3 => tile.sum::<L, 3>(),
+                4 => tile.sum::<L, 4>(),
+                5 => tile.sum::<L, 5>(),
+                6 => tile.sum::<L, 6>(),
+                7 => tile.sum::<L, 7>(),
+                8 => tile.sum::<L, 8>(),
+                9 => tile.sum::<L, 9>(),
+                10 => tile.sum::<L, 10>(),
+                11 => tile.sum::<L, 11>(),
+                _ => tile.sum::<L, 12>(),
+            }
+        }
+    }
+}
+
+/// Some tokens against a panel of codes.
+struct EstimateTile<'a> {
+    weights: *const u8,
+    fours: usize,
+    codes: &'a [i8],
+    tokens: &'a [Token],
+    out: &'a mut [f32],
+}
+
+impl EstimateTile<'_> {
+    /// For R tokens.
+    ///
+    /// # Safety
+    ///
+    /// The instructions of `L` are available; `weights` is valid for `fours` lines of W · 4 codes, and there are R
+    /// tokens.
+    #[allow(clippy::needless_range_loop)]
+    #[inline(always)]
+    unsafe fn sum<L: CodeLanes, const R: usize>(self) {
+        assert!(
+            self.codes.len() >= R * self.fours * 4
+                && self.tokens.len() == R
+                && self.out.len() == R * VECTORS * L::WIDTH
+        );
+        // SAFETY: the caller's obligation and the lengths just compared.
+        unsafe {
+            let mut sums = [[L::splat_sums(0); VECTORS]; R];
+            for r in 0..R {
+                // The offset of a weight's codes is taken back here.
+                let start = -i32::from(L::OFFSET) * self.tokens[r].sum_of_codes;
+                sums[r] = [L::splat_sums(start); VECTORS];
+            }
+            let codes = self.codes.as_ptr();
+            for four in 0..self.fours {
+                let mut line = [L::load_codes(self.weights.add(four * VECTORS * L::WIDTH * 4)); VECTORS];
+                for v in 1..VECTORS {
+                    line[v] = L::load_codes(self.weights.add((four * VECTORS + v) * L::WIDTH * 4));
+                }
+                for r in 0..R {
+                    let token = codes.add((r * self.fours + four) * 4).cast::<i32>().read_unaligned();
+                    for v in 0..VECTORS {
+                        sums[r][v] = L::add_products(sums[r][v], line[v], token);
+                    }
+                }
+            }
+            for r in 0..R {
+                let scale = L::splat(self.tokens[r].scale);
+                for v in 0..VECTORS {
+                    let to = self.out.as_mut_ptr().add((r * VECTORS + v) * L::WIDTH);
+                    scale.mul(L::to_lanes(sums[r][v])).store(to);
+                }
+            }
+        }
+    }
+}
+
+/// Appends the terms of a vector of columns, from `column` on, that a text's tokens leave.
+///
+/// * `estimates`: of the first token on, W apart.
+/// * `left`: of the text's tokens.
+///
+/// # Safety
+///
+/// The instructions of `L` are available, and the screen has a vector of columns there.
+#[inline(always)]
+unsafe fn leave<L: CodeLanes>(
+    screen: &Screen,
+    column: usize,
+    tokens: &[Token],
+    estimates: &[f32],
+    first: u32,
+    left: &mut [Vec<u32>],
+) {
+    let width = VECTORS * L::WIDTH;
+    assert!(estimates.len() >= (tokens.len().max(1) - 1) * width + L::WIDTH && left.len() == tokens.len());
+    assert!(column + L::WIDTH <= screen.norms.len());
+    let estimates = estimates.as_ptr();
+    // SAFETY: the caller's obligation and the lengths just compared.
+    unsafe {
+        let p = L::load(screen.norms.as_ptr().add(column));
+        let q = L::load(screen.residuals.as_ptr().add(column));
+        let floor = L::load(screen.floors.as_ptr().add(column));
+        let mut highest = L::splat(f32::NEG_INFINITY);
+        let mut threshold = floor;
+        for (row, token) in tokens.iter().enumerate() {
+            let estimate = L::load(estimates.add(row * width));
+            let error = L::splat(token.b).mul_add(q, L::splat(token.a).mul(p));
+            highest = estimate.add(error).max(highest);
+            threshold = estimate.sub(error).max(threshold);
+        }
+        let alive = highest.at_least(floor);
+        if alive == 0 {
+            return;
+        }
+        for (row, token) in tokens.iter().enumerate() {
+            let estimate = L::load(estimates.add(row * width));
+            let error = L::splat(token.b).mul_add(q, L::splat(token.a).mul(p));
+            let mut lanes = estimate.add(error).at_least(threshold) & alive;
+            while lanes != 0 {
+                left[row].push(first + lanes.trailing_zeros());
+                lanes &= lanes - 1;
+            }
+        }
+    }
+}
+
+/// The maxima of the pairs that are left.
+struct Left<'a, 'b> {
+    hidden: Rows<'a>,
+    weight: Rows<'a>,
+    left: &'a [Vec<u32>],
+    texts: &'a mut [TextMaxima<'b>],
+}
+
+impl Operation for Left<'_, '_> {
+    #[inline(always)]
+    unsafe fn run<L: Tiled>(self) {
+        let width = VECTORS * L::WIDTH;
+        let mut memory = PRODUCTS.take();
+        let products = products::aligned(&mut memory, width);
+        for text in self.texts {
+            text.maxima.fill(SCREENED_OUT);
+            if let Some(positions) = &mut text.positions {
+                positions.fill(0);
+            }
+            for (position, token) in text.tokens.clone().enumerate() {
+                let hidden = self.hidden.rows(token..token + 1);
+                for terms in self.left[token].chunks(width) {
+                    // A panel is packed fastest whole: past the last term it repeats it.
+                    let last = self.weight.row(terms[terms.len() - 1] as usize).as_ptr();
+                    let mut rows = [last; PANEL_COLUMNS];
+                    for (pointer, term) in rows.iter_mut().zip(terms) {
+                        *pointer = self.weight.row(*term as usize).as_ptr();
+                    }
+                    let panel = PanelRows { rows: &rows[..width], next: rows[0], next_stride: 0 };
+                    // SAFETY: the instruction set is the caller's obligation; rows of the matrix, as long as those
+                    // of `hidden`; there is room for W products.
+                    unsafe { products::product::<L>(hidden, panel, products.as_mut_ptr(), width) };
+                    for (term, product) in terms.iter().zip(&*products) {
+                        let maximum = &mut text.maxima[*term as usize];
+                        if *product > *maximum {
+                            *maximum = *product;
+                            if let Some(positions) = &mut text.positions {
+                                positions[*term as usize] = position as u32;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        PRODUCTS.set(memory);
+    }
+}

@@ -1,0 +1,193 @@
+//! Estimates against the naive ones, their bounds against every product, and screened maxima against all.
+
+use super::*;
+use crate::kernel::int8::CodeKernel;
+use crate::kernel::naive::numbers;
+use crate::kernel::{linear, maximum, Epilogue, RowsMut};
+
+/// Kernels with the code kernels that can stand beside them.
+fn kernels() -> Vec<(Kernel, CodeKernel)> {
+    let screened = Kernel::available().into_iter().filter(|kernel| CodeKernel::beside(*kernel).is_some());
+    screened
+        .flat_map(|kernel| CodeKernel::available().into_iter().map(move |codes| (kernel, codes)))
+        .collect()
+}
+
+fn screen(kernel: CodeKernel, weight: Rows, bias: &[f32]) -> Screen {
+    Screen::with(kernel, weight, bias).expect("can be screened")
+}
+
+fn token_codes(kernel: CodeKernel, hidden: Rows) -> TokenCodes {
+    TokenCodes::with(kernel, hidden).expect("can be screened")
+}
+
+struct EstimateAll<'a> {
+    screen: &'a Screen,
+    codes: &'a TokenCodes,
+    out: &'a mut Vec<f32>,
+}
+
+impl CodeOperation for EstimateAll<'_> {
+    type Output = ();
+
+    /// (V in whole panels, T): the transpose of what is estimated, without what pads it.
+    #[inline(always)]
+    unsafe fn run<L: CodeLanes>(self) {
+        let width = VECTORS * L::WIDTH;
+        let mut estimates = vec![0.0; self.codes.tokens.len() * width];
+        for panel in 0..self.screen.num_rows.div_ceil(width) {
+            // SAFETY: the caller's obligation.
+            unsafe { estimate_panel::<L>(self.screen, self.codes, panel, &mut estimates) };
+            for column in 0..width {
+                self.out.extend(estimates.iter().skip(column).step_by(width));
+            }
+        }
+    }
+}
+
+/// Rows like those of models: some elements much larger than the others.
+fn uneven(count: usize, columns: usize, seed: u64) -> Vec<f32> {
+    let mut values = numbers(count * columns, seed);
+    for (i, value) in values.iter_mut().enumerate() {
+        *value *= if i % 97 == 5 { 3.0 } else { 0.7 };
+    }
+    values
+}
+
+#[test]
+fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
+    for (kernel, code_kernel) in kernels() {
+        for (tokens, terms, k) in
+            [(1, 1, 1), (3, 33, 7), (13, 95, 64), (25, 40, 130), (12, 64, 768), (7, 20, 3000)]
+        {
+            let (hidden, weight) = (uneven(tokens, k, 1), uneven(terms, k, 2));
+            let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
+            let bias = vec![0.0; terms];
+            let (screen, codes) = (screen(code_kernel, weight, &bias), token_codes(code_kernel, hidden));
+            let mut estimates = Vec::new();
+            code_kernel.run(EstimateAll { screen: &screen, codes: &codes, out: &mut estimates });
+            let mut products = vec![0.0; tokens * terms];
+            linear(kernel, hidden, weight, Epilogue::Bias(&bias), RowsMut::new(&mut products, terms));
+            let levels = if code_kernel == CodeKernel::available()[0] { 63.0 } else { 127.0 };
+            for term in 0..terms {
+                let row = weight.row(term);
+                let scale = row.iter().fold(0.0, |a: f32, b| a.max(b.abs())) / levels;
+                for (place, token) in codes.tokens.iter().enumerate() {
+                    let found = estimates[term * tokens + place];
+                    let coded = &codes.codes[place * k.next_multiple_of(4)..][..k];
+                    let product: i64 = row
+                        .iter()
+                        .zip(coded)
+                        .map(|(w, x)| i64::from((w * (1.0 / scale)).round_ties_even() as i32) * i64::from(*x))
+                        .sum();
+                    assert_eq!(found, token.scale * product as f32, "{code_kernel:?} {term} {place}");
+                    let error = f64::from(token.a) * f64::from(screen.norms[term])
+                        + f64::from(token.b) * f64::from(screen.residuals[term]);
+                    let product = f64::from(products[place * terms + term]) / f64::from(scale);
+                    let off = (product - f64::from(found)).abs();
+                    assert!(off <= error, "{kernel:?} {code_kernel:?}: off by {off}, more than {error}");
+                }
+            }
+        }
+    }
+}
+
+/// The maxima and positions of three texts, screened in two pieces and not, and the pairs left.
+#[allow(clippy::type_complexity)]
+fn both_ways(
+    kernel: Kernel,
+    code_kernel: CodeKernel,
+    hidden: Rows,
+    weight: Rows,
+    bias: &[f32],
+) -> ([Vec<(Vec<f32>, Vec<u32>)>; 2], usize) {
+    let (t, n) = (hidden.num_rows(), weight.num_rows());
+    let texts = [0..1, 1..t / 2, t / 2..t];
+    let run = |work: &mut dyn FnMut(&mut [TextMaxima])| {
+        let mut rows: Vec<_> = texts.iter().map(|_| (vec![9.0; n], vec![9; n])).collect();
+        let mut maxima: Vec<TextMaxima> = texts
+            .iter()
+            .zip(&mut rows)
+            .map(|(tokens, (maxima, positions))| TextMaxima {
+                tokens: tokens.clone(),
+                maxima,
+                positions: Some(positions),
+            })
+            .collect();
+        work(&mut maxima);
+        rows
+    };
+    let pieces = [0..n / 3, n / 3..n].map(|rows| screen(code_kernel, weight.rows(rows.clone()), &bias[rows]));
+    let codes = token_codes(code_kernel, hidden);
+    let mut left = 0;
+    let screened = run(&mut |texts| {
+        left = screened_maximum(kernel, hidden, &codes, weight, &pieces, texts).expect("no overflow");
+    });
+    let whole = run(&mut |texts| maximum(kernel, hidden, weight, texts));
+    ([screened, whole], left)
+}
+
+#[test]
+fn a_screen_leaves_the_bits_of_every_maximum_above_zero() {
+    for (kernel, code_kernel) in kernels() {
+        for (tokens, terms, k) in [(9, 300, 64), (40, 500, 128), (13, 200, 770)] {
+            let mut weight = uneven(terms, k, 3);
+            // A term of zeros, two of equal products, and tokens that are equal.
+            weight[2 * k..3 * k].fill(0.0);
+            weight.copy_within(4 * k..5 * k, 5 * k);
+            let mut hidden = uneven(tokens, k, 4);
+            hidden.copy_within(6 * k..7 * k, 8 * k);
+            let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
+            let unbiased = vec![0.0; terms];
+            let (plain, _) = both_ways(kernel, code_kernel, hidden, weight, &unbiased);
+            // A bias that leaves about one term in twenty, and for some exactly nothing or next to nothing.
+            let mut bias: Vec<f32> = plain[1][2].0.iter().map(|maximum| -maximum).collect();
+            let mut sorted = plain[1][2].0.clone();
+            sorted.sort_unstable_by(f32::total_cmp);
+            let high = sorted[terms * 19 / 20];
+            for (term, bias) in bias.iter_mut().enumerate() {
+                match term % 8 {
+                    0 => {}
+                    1 => *bias = bias.next_up(),
+                    _ => *bias = -high,
+                }
+            }
+            let ([screened, whole], left) = both_ways(kernel, code_kernel, hidden, weight, &bias);
+            let mut num_above = 0;
+            for ((found, places), (maxima, winners)) in screened.iter().zip(&whole) {
+                for term in 0..terms {
+                    if maxima[term] + bias[term] > 0.0 {
+                        num_above += 1;
+                        assert_eq!(found[term].to_bits(), maxima[term].to_bits(), "{code_kernel:?} {term}");
+                        assert_eq!(places[term], winners[term], "{code_kernel:?} {term}");
+                    } else {
+                        assert!(found[term] + bias[term] <= 0.0, "{code_kernel:?} {term}");
+                    }
+                }
+            }
+            assert!(num_above > terms / 20, "the screen was not tried");
+            assert!(left < tokens * terms / 2, "{left} of {tokens} x {terms} pairs are left");
+        }
+    }
+}
+
+#[test]
+fn rows_without_a_bound_are_not_screened() {
+    for (kernel, code_kernel) in kernels() {
+        let fine = numbers(2 * 8, 1);
+        for spoiled in [f32::NAN, f32::INFINITY, 1e-30] {
+            let mut row = vec![0.0; 8];
+            row[3] = spoiled;
+            let rows = [fine.clone(), row].concat();
+            assert!(Screen::new(kernel, Rows::new(&rows, 8), &[0.0; 3]).is_none(), "{spoiled}");
+            assert!(TokenCodes::new(kernel, Rows::new(&rows, 8)).is_none(), "{spoiled}");
+        }
+        let large = vec![2e18; 8];
+        let (large, bias) = (Rows::new(&large, 8), [0.0]);
+        let (screen, codes) = (screen(code_kernel, large, &bias), token_codes(code_kernel, large));
+        let mut maxima = [7.0];
+        let mut texts = [TextMaxima { tokens: 0..1, maxima: &mut maxima, positions: None }];
+        assert_eq!(screened_maximum(kernel, large, &codes, large, &[screen], &mut texts), None);
+        assert_eq!(maxima, [7.0], "nothing is written");
+    }
+}

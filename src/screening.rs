@@ -1,0 +1,120 @@
+//! Screening: the vocabulary projection computed only where it can matter.
+//!
+//! Holds the decoder as codes, made at first use, and counts what the screen leaves; gives up where it leaves too
+//! much to be worth it. The weights do not depend on any of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
+
+use crate::kernel::{self, Kernel, Rows, Screen, TextMaxima, TokenCodes};
+
+/// Terms of a piece of the decoder: what threads share the vocabulary by.
+pub(crate) const PIECE_TERMS: usize = 512;
+
+/// Pairs after which the share that is left is known well enough.
+const SAMPLE: u64 = 1 << 20;
+
+/// A screen that leaves more than one pair in so many is given up: each costs about six times what it does in a
+/// whole product.
+const LEAST_LEFT_OUT: u64 = 20;
+
+/// How many (token, term) pairs a screen has seen, and how many of them it left to be computed in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScreenCount {
+    /// Pairs that were screened.
+    pub pairs: u64,
+    /// Those that were computed in f32.
+    pub computed: u64,
+}
+
+/// The screen of one model's decoder.
+#[derive(Default)]
+pub(crate) struct Screening {
+    is_off: bool,
+    /// Pieces of [`PIECE_TERMS`] rows; none where the decoder cannot be screened.
+    pieces: OnceLock<Vec<Screen>>,
+    pairs: AtomicU64,
+    computed: AtomicU64,
+}
+
+impl Screening {
+    /// A screen that lets everything through.
+    pub fn off() -> Self {
+        Screening { is_off: true, ..Screening::default() }
+    }
+
+    /// What was counted so far.
+    pub fn count(&self) -> ScreenCount {
+        ScreenCount {
+            pairs: self.pairs.load(Ordering::Relaxed),
+            computed: self.computed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The tokens of some texts as codes; `None` where they are not to be screened.
+    ///
+    /// * `hidden`: (T, H).
+    /// * `decoder`: (V, H), `bias`: (V): always the same ones.
+    pub fn token_codes(
+        &self,
+        kernel: Kernel,
+        hidden: Rows,
+        decoder: Rows,
+        bias: &[f32],
+    ) -> Option<TokenCodes> {
+        let ScreenCount { pairs, computed } = self.count();
+        if self.is_off || (pairs > SAMPLE && computed * LEAST_LEFT_OUT > pairs) {
+            return None;
+        }
+        let pieces = self.pieces.get_or_init(|| code_decoder(kernel, decoder, bias).unwrap_or_default());
+        if pieces.is_empty() {
+            return None;
+        }
+        TokenCodes::new(kernel, hidden)
+    }
+
+    /// [`kernel::screened_maximum`] of some whole pieces; whether it was done.
+    ///
+    /// * `first`: the term that `decoder`, a range of the vocabulary, begins with.
+    pub fn maximum(
+        &self,
+        kernel: Kernel,
+        hidden: Rows,
+        codes: &TokenCodes,
+        decoder: Rows,
+        first: usize,
+        texts: &mut [TextMaxima],
+    ) -> bool {
+        let Some(pieces) = self.pieces.get() else { return false };
+        let pieces = &pieces[first / PIECE_TERMS..][..decoder.num_rows().div_ceil(PIECE_TERMS)];
+        let left = kernel::screened_maximum(kernel, hidden, codes, decoder, pieces, texts);
+        if let Some(left) = left {
+            let pairs = hidden.num_rows() * decoder.num_rows();
+            self.pairs.fetch_add(pairs as u64, Ordering::Relaxed);
+            self.computed.fetch_add(left as u64, Ordering::Relaxed);
+        }
+        left.is_some()
+    }
+}
+
+/// The decoder in pieces; `None` where one of them cannot be screened.
+///
+/// On threads of its own: whoever waits for the codes on one of the encoder's must not be given other work there, which
+/// might wait for them as well.
+fn code_decoder(kernel: Kernel, decoder: Rows, bias: &[f32]) -> Option<Vec<Screen>> {
+    let num_terms = decoder.num_rows();
+    let pieces: Vec<usize> = (0..num_terms).step_by(PIECE_TERMS).collect();
+    let code = |first: &usize| {
+        let terms = *first..num_terms.min(first + PIECE_TERMS);
+        Screen::new(kernel, decoder.rows(terms.clone()), &bias[terms])
+    };
+    let num_threads = rayon::current_num_threads();
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = pieces
+            .chunks(pieces.len().div_ceil(num_threads).max(1))
+            .map(|share| scope.spawn(move || share.iter().map(code).collect::<Option<Vec<_>>>()))
+            .collect();
+        let coded = shares.into_iter().map(|share| share.join().expect("no panic, anything else is a bug"));
+        Some(coded.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    })
+}
