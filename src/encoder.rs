@@ -32,6 +32,9 @@ const POOLED_TEXTS: usize = 32;
 /// A smaller batch costs more for reading the weights than it gains by keeping every thread busy.
 const MIN_BATCH_TOKENS: usize = 64;
 
+/// A call with so few tokens is a query: reading and packing the weights takes it a good part of its time.
+const FEW_TOKENS: usize = 64;
+
 /// Which side of a search a text stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -353,7 +356,11 @@ impl SparseEncoder {
     fn forward_distinct(&self, texts: &[&[u32]]) -> Result<Vec<SparseVector>, Error> {
         let num_threads = self.num_threads();
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
-        let fair = lengths.iter().sum::<usize>() / (8 * num_threads);
+        let num_tokens: usize = lengths.iter().sum();
+        if num_tokens <= FEW_TOKENS {
+            self.model.expect_short();
+        }
+        let fair = num_tokens / (8 * num_threads);
         let batch_tokens = fair.max(MIN_BATCH_TOKENS).min(self.batch_tokens);
         let vectors = |batch: Range<usize>, sharing: Sharing| {
             let batch = PackedBatch::pack(texts[batch].iter().copied());

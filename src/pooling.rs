@@ -335,7 +335,10 @@ mod tests {
                         .expect("pools");
                     for twice in &pooled[1..] {
                         for (term, place) in row.positions.iter().enumerate() {
-                            assert!(row.weights[term] == 0.0 || twice.positions[term] == *place, "{kernel:?}");
+                            assert!(
+                                row.weights[term] == 0.0 || twice.positions[term] == *place,
+                                "{kernel:?}"
+                            );
                         }
                         for (ours, reference) in twice.weights.iter().zip(&row.weights) {
                             assert!((ours - reference).abs() < 1e-6, "{kernel:?}: {ours} {reference}");

@@ -4,7 +4,8 @@
 //! over the tokens in order, in chunks of [`TOKENS`]. Scores exist for a block of [`QUERIES`] query rows at a time, never (T, T).
 
 use super::elementwise::exp_of_centred;
-use super::products::{self, Tile, Tiled, PANEL_COLUMNS, VECTORS};
+use super::panels::RowPointers;
+use super::products::{self, Ahead, Tile, Tiled, VECTORS};
 use super::{Kernel, Operation, Rows, RowsMut};
 
 /// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A
@@ -145,14 +146,10 @@ unsafe fn pack_keys<L: Tiled>(keys: Rows, panels: &mut Vec<f32>) {
     let width = VECTORS * L::WIDTH;
     let (num_rows, size) = (keys.num_rows(), keys.num_columns());
     panels.resize(num_rows.next_multiple_of(width) * size, 0.0);
-    let mut rows = [std::ptr::null(); PANEL_COLUMNS];
     for (first, panel) in (0..num_rows).step_by(width).zip(panels.chunks_exact_mut(width * size)) {
-        let count = width.min(num_rows - first);
-        for (pointer, row) in rows.iter_mut().zip(first..first + count) {
-            *pointer = keys.row(row).as_ptr();
-        }
+        let rows = RowPointers::new(keys, first..num_rows.min(first + width));
         // SAFETY: the caller's obligation; rows of so many floats.
-        unsafe { products::pack::<L>(&rows[..count], 0, size, panel) };
+        unsafe { products::pack::<L>(rows.as_slice(), 0, size, panel) };
     }
 }
 
@@ -192,9 +189,7 @@ unsafe fn sums_of_rows<L: Tiled>(
                 out_stride,
                 columns: width,
                 adds,
-                // Everything is in cache already.
-                next: panel.as_ptr(),
-                next_stride: 0,
+                ahead: Ahead::nothing(panel.as_ptr()),
             });
         }
     }

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::elementwise::{self, Activation};
-use super::products::{self, PanelRows, Tiled, PANEL_COLUMNS, VECTORS};
+use super::panels::Weight;
+use super::products::{self, Tiled, VECTORS};
 use super::{Kernel, Operation, Rows, RowsMut};
 
 /// What is done to a product before it is written.
@@ -49,18 +50,18 @@ impl Epilogue<'_> {
 /// The product of every row of `x` with every row of `weight`, and its epilogue.
 ///
 /// * `x`: (M, K), one token a row.
-/// * `weight`: (N, K), as a checkpoint has it.
+/// * `weight`: (N, K).
 /// * `out`: (M, N), overwritten.
 ///
 /// An element's bits depend on its row of `x`, its row of `weight`, its bias and residual, K and the kernel.
 /// A caller with several threads gives each a block of rows or of columns: `x.rows(..)`, `weight.rows(..)`,
 /// [`Epilogue::block`] and a block of [`RowsMut`]. Rows suit many tokens; columns suit a short text, whose
-/// cost is reading the weights.
+/// cost is reading the weights. Packed or not, the bits are the same.
 ///
 /// # Panics
 ///
-/// When shapes do not fit, or the processor lacks the kernel.
-pub fn linear(kernel: Kernel, x: Rows, weight: Rows, epilogue: Epilogue, out: RowsMut) {
+/// When shapes do not fit, the weight was packed for another kernel, or the processor lacks the kernel.
+pub fn linear(kernel: Kernel, x: Rows, weight: Weight, epilogue: Epilogue, out: RowsMut) {
     assert_eq!(x.num_columns(), weight.num_columns(), "the length of the dot product");
     assert_eq!(
         (out.num_rows(), out.num_columns()),
@@ -68,12 +69,13 @@ pub fn linear(kernel: Kernel, x: Rows, weight: Rows, epilogue: Epilogue, out: Ro
         "the shape of the output"
     );
     epilogue.check(x.num_rows(), weight.num_rows());
+    weight.check(kernel);
     kernel.run(Linear { x, weight, epilogue, out });
 }
 
 struct Linear<'a> {
     x: Rows<'a>,
-    weight: Rows<'a>,
+    weight: Weight<'a>,
     epilogue: Epilogue<'a>,
     out: RowsMut<'a>,
 }
@@ -81,22 +83,14 @@ struct Linear<'a> {
 impl Operation for Linear<'_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(mut self) {
-        let weight = self.weight;
         let width = VECTORS * L::WIDTH;
-        let mut rows = [std::ptr::null(); PANEL_COLUMNS];
-        for column in (0..weight.num_rows()).step_by(width) {
-            let columns = width.min(weight.num_rows() - column);
-            for (pointer, row) in rows.iter_mut().zip(column..column + columns) {
-                *pointer = weight.row(row).as_ptr();
-            }
-            let panel = PanelRows {
-                rows: &rows[..columns],
-                next: weight.as_ptr().wrapping_add((column + width) * weight.stride()),
-                next_stride: weight.stride(),
-            };
+        for column in (0..self.weight.num_rows()).step_by(width) {
+            let columns = width.min(self.weight.num_rows() - column);
+            let mut pointers = None;
+            let source = self.weight.source(column..column + columns, width, &mut pointers);
             let out = self.out.as_mut_ptr().wrapping_add(column);
             // SAFETY: the instruction set is the caller's obligation; the shapes were compared.
-            unsafe { products::product::<L>(self.x, panel, out, self.out.stride()) };
+            unsafe { products::product::<L>(self.x, source, out, self.out.stride()) };
             for row in 0..self.x.num_rows() {
                 let out = &mut self.out.row_mut(row)[column..column + columns];
                 // SAFETY: the instruction set is available: the caller's obligation.
@@ -139,6 +133,7 @@ fn add(out: &mut [f32], other: &[f32]) {
 mod tests {
     use super::*;
     use crate::kernel::naive::{self, assert_close, numbers};
+    use crate::kernel::Panels;
 
     const ROWS: [usize; 7] = [1, 2, 3, 5, 7, 13, 511];
     const TERMS: [usize; 9] = [1, 7, 8, 16, 31, 64, 128, 768, 3072];
@@ -154,7 +149,7 @@ mod tests {
 
     fn product(kernel: Kernel, x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f32> {
         let mut out = vec![f32::NAN; x.num_rows() * weight.num_rows()];
-        linear(kernel, x, weight, epilogue, RowsMut::new(&mut out, weight.num_rows()));
+        linear(kernel, x, Weight::Rows(weight), epilogue, RowsMut::new(&mut out, weight.num_rows()));
         out
     }
 
@@ -219,7 +214,8 @@ mod tests {
                     Epilogue::Activation(&bias, Activation::GeluErf),
                 ] {
                     let whole = product(kernel, x, weight, epilogue);
-                    for width in [1, 2, 5, 17, 96, 100] {
+                    let panels = Panels::new(kernel, weight);
+                    let in_blocks = |weight: Weight, width: usize| {
                         let mut out = vec![f32::NAN; m * n];
                         for (i, out) in RowsMut::new(&mut out, n).column_blocks(width).into_iter().enumerate()
                         {
@@ -227,7 +223,15 @@ mod tests {
                             let epilogue = epilogue.block(0..m, columns.clone());
                             linear(kernel, x, weight.rows(columns), epilogue, out);
                         }
+                        out
+                    };
+                    for width in [1, 2, 5, 17, 96, 100] {
+                        let out = in_blocks(Weight::Rows(weight), width);
                         assert_eq!(bits(&out), bits(&whole), "{kernel:?} in blocks of {width}");
+                    }
+                    for width in [32, 96, 128] {
+                        let out = in_blocks(Weight::panels(&panels), width);
+                        assert_eq!(bits(&out), bits(&whole), "{kernel:?} in packed blocks of {width}");
                     }
                 }
             }

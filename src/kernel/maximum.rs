@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::products::{self, PanelRows, Tiled, PANEL_COLUMNS, VECTORS};
+use super::panels::Weight;
+use super::products::{self, Tiled, VECTORS};
 use super::{Kernel, Operation, Rows};
 
 /// One text, and the maxima of its terms.
@@ -58,19 +59,13 @@ impl Operation for Maximum<'_, '_> {
         let width = VECTORS * L::WIDTH;
         let mut memory = PRODUCTS.take();
         let products = products::aligned(&mut memory, hidden.num_rows() * width);
-        let mut rows = [std::ptr::null(); PANEL_COLUMNS];
         for column in (0..weight.num_rows()).step_by(width) {
             let columns = column..weight.num_rows().min(column + width);
-            for (pointer, row) in rows.iter_mut().zip(columns.clone()) {
-                *pointer = weight.row(row).as_ptr();
-            }
-            let panel = PanelRows {
-                rows: &rows[..columns.len()],
-                next: weight.as_ptr().wrapping_add((column + width) * weight.stride()),
-                next_stride: weight.stride(),
-            };
+            let mut pointers = None;
+            let source = Weight::Rows(weight);
+            let source = source.source(columns.clone(), width, &mut pointers);
             // SAFETY: the instruction set is the caller's obligation; there is room for the products of each row.
-            unsafe { products::product::<L>(hidden, panel, products.as_mut_ptr(), width) };
+            unsafe { products::product::<L>(hidden, source, products.as_mut_ptr(), width) };
             for text in self.texts.iter_mut() {
                 let maxima = &mut text.maxima[columns.clone()];
                 maxima.fill(f32::NEG_INFINITY);
@@ -151,7 +146,8 @@ mod tests {
                 assert_close(&maxima, &naive::maximum(hidden, weight), tolerance, kernel, (tokens, n, k));
                 let mut products = vec![0.0; tokens * n];
                 let nothing = vec![0.0; n];
-                linear(kernel, hidden, weight, Epilogue::Bias(&nothing), RowsMut::new(&mut products, n));
+                let epilogue = Epilogue::Bias(&nothing);
+                linear(kernel, hidden, Weight::Rows(weight), epilogue, RowsMut::new(&mut products, n));
                 for v in 0..n {
                     let winner = positions[v] as usize;
                     assert_eq!(products[winner * n + v].to_bits(), maxima[v].to_bits());

@@ -18,6 +18,7 @@ mod linear;
 mod maximum;
 #[cfg(test)]
 mod naive;
+mod panels;
 mod products;
 mod rows;
 mod screen;
@@ -28,6 +29,7 @@ pub use attention::{attention, AttentionScratch};
 pub use elementwise::{layer_norm, Activation};
 pub use linear::{linear, Epilogue};
 pub use maximum::{maximum, TextMaxima};
+pub use panels::{Panels, Weight};
 pub use products::PANEL_COLUMNS;
 pub use rows::{Matrix, Rows, RowsMut};
 pub use screen::{screened_maximum, Screen, TokenCodes};

@@ -40,6 +40,16 @@ pub(crate) struct Parameters<T = Weights> {
     pub decoder_bias: T,
 }
 
+impl<T> Parameters<T> {
+    /// Every dense layer but the decoder.
+    pub fn dense_layers(&self) -> impl Iterator<Item = &Affine<T>> {
+        let layers = self.layers.iter().flat_map(|layer| {
+            [&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.up, &layer.down]
+        });
+        layers.chain([&self.transform])
+    }
+}
+
 /// One transformer layer.
 pub(crate) struct LayerParameters<T = Weights> {
     /// (H, H) each

@@ -127,8 +127,7 @@ impl CpuForward<'_> {
 
     /// x·Wᵀ + b and what follows: (T, in) → (T, out).
     fn dense(&self, x: &Matrix, layer: &Affine, after: After, out: &mut Matrix) {
-        let (x, bias) = (x.rows(), layer.bias.values());
-        let weight = Rows::new(layer.weight.values(), x.num_columns());
+        let (x, weight, bias) = (x.rows(), layer.weight.matrix(), layer.bias.values());
         let epilogue = match after {
             After::Bias => Epilogue::Bias(bias),
             After::Activation => Epilogue::Activation(bias, self.config.activation),

@@ -8,6 +8,8 @@ mod reference;
 pub(crate) mod stock;
 pub(crate) mod weights;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use candle_core::{Device, Tensor};
 
 pub use checkpoint::DecoderReading;
@@ -20,6 +22,7 @@ use crate::kernel::Kernel;
 use checkpoint::Parameters;
 use cpu::{CpuForward, Sharing};
 use reference::{open_device, ReferenceForward};
+use weights::Weights;
 
 /// A masked language model up to its head, ready to run.
 pub(crate) struct MaskedLm {
@@ -30,6 +33,8 @@ pub(crate) struct MaskedLm {
     on_device: Option<Parameters<Tensor>>,
     /// What computes it on the CPU.
     kernel: Kernel,
+    /// How often it was asked for a few tokens.
+    num_short: AtomicUsize,
 }
 
 impl MaskedLm {
@@ -51,7 +56,10 @@ impl MaskedLm {
             }
         };
         let on_device = if device.is_cpu() { None } else { Some(parameters.tensors(&device)?) };
-        Ok((MaskedLm { config, parameters, device, on_device, kernel }, decisions))
+        Ok((
+            MaskedLm { config, parameters, device, on_device, kernel, num_short: AtomicUsize::new(0) },
+            decisions,
+        ))
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -73,6 +81,24 @@ impl MaskedLm {
     /// The forward pass over the kernels.
     pub fn on_cpu(&self, sharing: Sharing) -> CpuForward<'_> {
         CpuForward { config: &self.config, parameters: &self.parameters, kernel: self.kernel, sharing }
+    }
+
+    /// Is told of a call with only a few tokens, whose time goes into packing the weights. From the second on, the
+    /// layers' panels are kept: whoever asks twice asks often.
+    ///
+    /// On threads of its own, as others may wait for the panels on those of the encoder.
+    pub fn expect_short(&self) {
+        if self.on_device.is_some() || self.num_short.fetch_add(1, Ordering::Relaxed) != 1 {
+            return;
+        }
+        let matrices: Vec<&Weights> = self.parameters.dense_layers().map(|layer| &layer.weight).collect();
+        let num_threads = rayon::current_num_threads();
+        std::thread::scope(|scope| {
+            for first in 0..num_threads {
+                let share = matrices.iter().skip(first).step_by(num_threads);
+                scope.spawn(move || share.for_each(|matrix| matrix.keep_panels(self.kernel)));
+            }
+        });
     }
 
     /// The decoder where the reference is to multiply with it.

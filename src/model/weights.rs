@@ -1,17 +1,20 @@
 //! The values of one parameter, where they are: in a mapped file, or in memory of our own.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{Device, Tensor};
 
 use super::mmap::MappedValues;
+use crate::kernel::{Kernel, Panels, Rows, Weight};
 
 /// A parameter in f32, row-major. Cloning it copies nothing.
 #[derive(Clone)]
 pub(crate) struct Weights {
     shape: Vec<usize>,
     values: Arc<Values>,
+    /// A matrix once more, as the kernels take it fastest; empty until somebody wants it.
+    panels: Arc<OnceLock<Panels>>,
 }
 
 enum Values {
@@ -23,13 +26,14 @@ impl Weights {
     /// Values that were converted, or made.
     pub fn owned(values: Vec<f32>, shape: &[usize]) -> Self {
         debug_assert_eq!(values.len(), shape.iter().product::<usize>());
-        Weights { shape: shape.to_vec(), values: Arc::new(Values::Owned(values)) }
+        Weights { shape: shape.to_vec(), values: Arc::new(Values::Owned(values)), panels: Arc::default() }
     }
 
     /// The f32 tensor `name` as it lies in a mapped file; `None` where it cannot be read in place.
     pub fn mapped(file: &Arc<MmapedSafetensors>, name: &str, shape: &[usize]) -> Option<Self> {
         let values = MappedValues::new(Arc::clone(file), name)?;
-        Some(Weights { shape: shape.to_vec(), values: Arc::new(Values::Mapped(values)) })
+        let values = Arc::new(Values::Mapped(values));
+        Some(Weights { shape: shape.to_vec(), values, panels: Arc::default() })
     }
 
     /// The values, rows one after the other.
@@ -38,6 +42,19 @@ impl Weights {
             Values::Owned(values) => values,
             Values::Mapped(mapped) => mapped.values(),
         }
+    }
+
+    /// A matrix for the kernels: its panels where they are kept, else its rows where they lie.
+    pub fn matrix(&self) -> Weight<'_> {
+        match self.panels.get() {
+            Some(panels) => Weight::panels(panels),
+            None => Weight::Rows(Rows::new(self.values(), self.shape[1])),
+        }
+    }
+
+    /// Keeps the panels of a matrix from now on: as much memory again.
+    pub fn keep_panels(&self, kernel: Kernel) {
+        self.panels.get_or_init(|| Panels::new(kernel, Rows::new(self.values(), self.shape[1])));
     }
 
     /// The first row of a matrix.

@@ -42,7 +42,7 @@ use std::cell::Cell;
 
 use super::int8::{CodeLanes, CodeOperation};
 use super::maximum::TextMaxima;
-use super::products::{self, PanelRows, Tiled, PANEL_COLUMNS, VECTORS};
+use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{Kernel, Operation, Rows};
 use codes::Token;
 pub use codes::{Screen, TokenCodes};
@@ -329,7 +329,7 @@ impl Operation for Left<'_, '_> {
                     for (pointer, term) in rows.iter_mut().zip(terms) {
                         *pointer = self.weight.row(*term as usize).as_ptr();
                     }
-                    let panel = PanelRows { rows: &rows[..width], next: rows[0], next_stride: 0 };
+                    let panel = Source::Rows { rows: &rows[..width], next: rows[0], stride: 0 };
                     // SAFETY: the instruction set is the caller's obligation; rows of the matrix, as long as those
                     // of `hidden`; there is room for W products.
                     unsafe { products::product::<L>(hidden, panel, products.as_mut_ptr(), width) };

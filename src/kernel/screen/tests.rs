@@ -3,7 +3,7 @@
 use super::*;
 use crate::kernel::int8::CodeKernel;
 use crate::kernel::naive::numbers;
-use crate::kernel::{linear, maximum, Epilogue, RowsMut};
+use crate::kernel::{linear, maximum, Epilogue, RowsMut, Weight};
 
 /// Kernels with the code kernels that can stand beside them.
 fn kernels() -> Vec<(Kernel, CodeKernel)> {
@@ -67,7 +67,13 @@ fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
             let mut estimates = Vec::new();
             code_kernel.run(EstimateAll { screen: &screen, codes: &codes, out: &mut estimates });
             let mut products = vec![0.0; tokens * terms];
-            linear(kernel, hidden, weight, Epilogue::Bias(&bias), RowsMut::new(&mut products, terms));
+            linear(
+                kernel,
+                hidden,
+                Weight::Rows(weight),
+                Epilogue::Bias(&bias),
+                RowsMut::new(&mut products, terms),
+            );
             let levels = if code_kernel == CodeKernel::available()[0] { 63.0 } else { 127.0 };
             for term in 0..terms {
                 let row = weight.row(term);

@@ -1,0 +1,148 @@
+//! Weight matrices as the products take them.
+
+use std::ops::Range;
+
+use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
+use super::{Kernel, Operation, Rows};
+
+/// A weight matrix packed into panels once and for all, for one kernel.
+#[derive(Debug)]
+pub struct Panels {
+    /// Panels of (K, W), the last padded with zeros.
+    memory: Vec<f32>,
+    num_rows: usize,
+    num_columns: usize,
+    kernel: Kernel,
+}
+
+impl Panels {
+    /// Packs all of `rows`, (N, K).
+    pub fn new(kernel: Kernel, rows: Rows) -> Self {
+        let (num_rows, num_columns) = (rows.num_rows(), rows.num_columns());
+        let mut panels = Panels { memory: Vec::new(), num_rows, num_columns, kernel };
+        let count = num_rows.next_multiple_of(PANEL_COLUMNS) * num_columns;
+        kernel.run(Pack { rows, panels: products::aligned(&mut panels.memory, count) });
+        panels
+    }
+}
+
+struct Pack<'a> {
+    rows: Rows<'a>,
+    panels: &'a mut [f32],
+}
+
+impl Operation for Pack<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Tiled>(self) {
+        let width = VECTORS * L::WIDTH;
+        let k = self.rows.num_columns();
+        for (first, panel) in
+            (0..self.rows.num_rows()).step_by(width).zip(self.panels.chunks_exact_mut(width * k))
+        {
+            let rows = RowPointers::new(self.rows, first..self.rows.num_rows().min(first + width));
+            // SAFETY: the instruction set is the caller's obligation; the rows have K elements.
+            unsafe { products::pack::<L>(rows.as_slice(), 0, k, panel) };
+        }
+    }
+}
+
+/// Where some rows of a matrix begin, at most [`PANEL_COLUMNS`].
+pub(super) struct RowPointers {
+    pointers: [*const f32; PANEL_COLUMNS],
+    count: usize,
+}
+
+impl RowPointers {
+    /// Of the rows of `range`.
+    #[inline(always)]
+    pub fn new(matrix: Rows, range: Range<usize>) -> Self {
+        let mut pointers = [std::ptr::null(); PANEL_COLUMNS];
+        let count = range.len();
+        for (pointer, row) in pointers[..count].iter_mut().zip(range) {
+            *pointer = matrix.row(row).as_ptr();
+        }
+        RowPointers { pointers, count }
+    }
+
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[*const f32] {
+        &self.pointers[..self.count]
+    }
+}
+
+/// A weight matrix, or some of its rows: (N, K).
+#[derive(Clone, Copy, Debug)]
+pub enum Weight<'a> {
+    /// As a checkpoint has it.
+    Rows(Rows<'a>),
+    /// Packed; of them, the rows of a range that begins where a panel of every kernel does.
+    Panels(&'a Panels, usize, usize),
+}
+
+impl<'a> Weight<'a> {
+    /// All of some panels.
+    pub fn panels(panels: &'a Panels) -> Self {
+        Weight::Panels(panels, 0, panels.num_rows)
+    }
+
+    /// N, the number of outputs.
+    pub fn num_rows(&self) -> usize {
+        match *self {
+            Weight::Rows(rows) => rows.num_rows(),
+            Weight::Panels(_, first, last) => last - first,
+        }
+    }
+
+    /// K, the length of the dot products.
+    pub fn num_columns(&self) -> usize {
+        match *self {
+            Weight::Rows(rows) => rows.num_columns(),
+            Weight::Panels(panels, ..) => panels.num_columns,
+        }
+    }
+
+    /// The rows of `range`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not fit; for panels, when it does not begin at a multiple of [`PANEL_COLUMNS`].
+    pub fn rows(&self, range: Range<usize>) -> Self {
+        match *self {
+            Weight::Rows(rows) => Weight::Rows(rows.rows(range)),
+            Weight::Panels(panels, first, last) => {
+                let (start, end) = (first + range.start, first + range.end);
+                assert!(start <= end && end <= last && start.is_multiple_of(PANEL_COLUMNS), "rows {range:?}");
+                Weight::Panels(panels, start, end)
+            }
+        }
+    }
+
+    /// Panics where it was packed for another kernel.
+    pub(super) fn check(&self, kernel: Kernel) {
+        if let Weight::Panels(panels, ..) = self {
+            assert_eq!(panels.kernel, kernel, "the kernel of the panels");
+        }
+    }
+
+    /// The columns of a product, at most W = `width` of them, that begin where a panel does.
+    #[inline(always)]
+    pub(super) fn source<'b>(
+        &'b self,
+        columns: Range<usize>,
+        width: usize,
+        pointers: &'b mut Option<RowPointers>,
+    ) -> Source<'b> {
+        match *self {
+            Weight::Rows(rows) => Source::Rows {
+                rows: pointers.insert(RowPointers::new(rows, columns.clone())).as_slice(),
+                next: rows.as_ptr().wrapping_add((columns.start + width) * rows.stride()),
+                stride: rows.stride(),
+            },
+            Weight::Panels(panels, first, _) => {
+                let k = panels.num_columns;
+                let start = products::line_start(&panels.memory) + (first + columns.start) * k;
+                Source::Packed { panel: &panels.memory[start..start + width * k], columns: columns.len() }
+            }
+        }
+    }
+}
