@@ -3,7 +3,7 @@
 //! Knows nothing of models: only which positions belong to which text, and
 //! how many texts fit a budget of tokens.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// Token ids of several texts, one after the other, with the place where each begins.
 ///
@@ -68,6 +68,31 @@ pub fn runs_within(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
     runs
 }
 
+/// Splits texts of the given `lengths` (in tokens) into runs, in order, for threads that take one after the other.
+///
+/// A run has at most half of what would be an even share of the tokens that remain, within `budget`: large runs read the
+/// weights seldom, small ones at the end keep the threads from waiting for each other.
+pub fn runs_for_threads(
+    lengths: &[usize],
+    budget: RangeInclusive<usize>,
+    num_threads: usize,
+) -> Vec<Range<usize>> {
+    let mut remaining: usize = lengths.iter().sum();
+    let mut runs = Vec::new();
+    let mut start = 0;
+    while start < lengths.len() {
+        let budget = (remaining / (2 * num_threads)).clamp(*budget.start(), *budget.end());
+        let (mut end, mut tokens) = (start + 1, lengths[start]);
+        while end < lengths.len() && tokens + lengths[end] <= budget {
+            tokens += lengths[end];
+            end += 1;
+        }
+        runs.push(start..end);
+        (start, remaining) = (end, remaining - tokens);
+    }
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,5 +113,20 @@ mod tests {
         assert_eq!(runs_within(&[9, 1, 9], 4), [0..1, 1..2, 2..3], "a long text stands alone");
         assert!(runs_within(&[], 4).is_empty());
         assert_eq!(runs_within(&[1, 1], 0), [0..1, 1..2]);
+    }
+
+    #[test]
+    fn runs_for_threads_cover_every_text_once_and_shrink() {
+        let runs = runs_for_threads(&[10; 100], 20..=200, 2);
+        assert_eq!((runs[0].clone(), runs[1].clone()), (0..20, 20..40), "as large as allowed");
+        assert!(runs.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].len() >= pair[1].len()));
+        assert_eq!(runs.last().map(|run| run.end), Some(100));
+        assert_eq!(runs[runs.len() - 2].len(), 2, "as small as allowed");
+        assert_eq!(
+            runs_for_threads(&[900, 900, 1], 4..=8, 3),
+            [0..1, 1..2, 2..3],
+            "a long text stands alone"
+        );
+        assert!(runs_for_threads(&[], 4..=8, 1).is_empty());
     }
 }

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use rayon::ThreadPool;
 
-use crate::batch::{runs_within, PackedBatch};
+use crate::batch::{runs_for_threads, runs_within, PackedBatch};
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 use crate::kernel::Kernel;
@@ -180,6 +181,14 @@ impl SparseEncoder {
         let batch_tokens = options.batch_tokens.unwrap_or(BATCH_TOKENS).min(BATCH_TOKENS);
         if options.device == DeviceName::Cpu {
             decisions.push(Decision::new("arithmetic", kernel.name(), "this processor"));
+            let (logits, source) = match Screening::instructions(kernel) {
+                _ if options.without_screen => ("all in f32", "the caller's wish".to_string()),
+                None => ("all in f32", "this processor".to_string()),
+                Some(codes) => {
+                    ("screened by codes of 8 bits, the rest in f32", format!("{codes} of this processor"))
+                }
+            };
+            decisions.push(Decision::new("logits", logits, source));
         }
         Ok(SparseEncoder { tokenizer, model, pooling, activation, query, threads, batch_tokens, decisions })
     }
@@ -351,8 +360,8 @@ impl SparseEncoder {
         Ok(vectors)
     }
 
-    /// The vectors of texts: a batch for each thread at a time, or, where there are too few batches to keep them all
-    /// busy, one batch among them all.
+    /// The vectors of texts, longest first: a batch for each thread at a time, or, where there are too few to keep them
+    /// all busy, one batch among them all.
     fn forward_distinct(&self, texts: &[&[u32]]) -> Result<Vec<SparseVector>, Error> {
         let num_threads = self.num_threads();
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
@@ -360,20 +369,31 @@ impl SparseEncoder {
         if num_tokens <= FEW_TOKENS {
             self.model.expect_short();
         }
-        let fair = num_tokens / (8 * num_threads);
-        let batch_tokens = fair.max(MIN_BATCH_TOKENS).min(self.batch_tokens);
         let vectors = |batch: Range<usize>, sharing: Sharing| {
             let batch = PackedBatch::pack(texts[batch].iter().copied());
             self.pooled(&batch, sharing, false, |row| SparseVector::from_dense(&row.weights))
         };
-        let batches = runs_within(&lengths, batch_tokens);
-        let computed: Vec<Vec<SparseVector>> = if num_threads == 1 || batches.len() >= 4 * num_threads {
-            batches.into_par_iter().map(|batch| vectors(batch, Sharing::Alone)).collect::<Result<_, _>>()?
-        } else {
+        let longest = lengths.iter().copied().max().unwrap_or_default().max(MIN_BATCH_TOKENS);
+        if num_threads > 1 && num_tokens < 4 * num_threads * longest {
             let batches = runs_within(&lengths, self.batch_tokens).into_iter();
-            batches.map(|batch| vectors(batch, self.among_all())).collect::<Result<_, _>>()?
-        };
-        Ok(computed.into_iter().flatten().collect())
+            let computed = batches.map(|batch| vectors(batch, self.among_all()));
+            return Ok(computed.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect());
+        }
+        let least = MIN_BATCH_TOKENS.min(self.batch_tokens);
+        let batches = runs_for_threads(&lengths, least..=self.batch_tokens, num_threads);
+        // Threads take batches in order, the small ones last; rayon's own splitting would hand out ranges of them.
+        let next = AtomicUsize::new(0);
+        let taken = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < batches.len());
+        let mut computed: Vec<(usize, Vec<SparseVector>)> = Vec::new();
+        for share in rayon::broadcast(|_| {
+            std::iter::from_fn(taken)
+                .map(|index| Ok((index, vectors(batches[index].clone(), Sharing::Alone)?)))
+                .collect::<Result<Vec<_>, Error>>()
+        }) {
+            computed.extend(share?);
+        }
+        computed.sort_unstable_by_key(|(index, _)| *index);
+        Ok(computed.into_iter().flat_map(|(_, vectors)| vectors).collect())
     }
 
     fn among_all(&self) -> Sharing {

@@ -43,6 +43,11 @@ impl Screening {
         Screening { is_off: true, ..Screening::default() }
     }
 
+    /// What codes are multiplied with beside `kernel`; `None` where nothing is screened.
+    pub fn instructions(kernel: Kernel) -> Option<&'static str> {
+        kernel::screen_instructions(kernel)
+    }
+
     /// What was counted so far.
     pub fn count(&self) -> ScreenCount {
         ScreenCount {

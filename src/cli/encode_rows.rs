@@ -169,6 +169,10 @@ impl Job for EncodeRows {
         Ok(rows.into_iter().zip(parts).map(value).collect())
     }
 
+    fn encoder(&self) -> &SparseEncoder {
+        &self.encoder
+    }
+
     fn write(
         &self,
         line: &InputLine,

@@ -152,6 +152,10 @@ impl Job for Explainer {
         Ok(rows.into_iter().zip(explanations).map(Ok).collect())
     }
 
+    fn encoder(&self) -> &SparseEncoder {
+        &self.encoder
+    }
+
     fn write(
         &self,
         line: &InputLine,

@@ -195,6 +195,10 @@ impl Job for Scorer {
         Ok(rows.into_iter().zip(encoded).map(value).collect())
     }
 
+    fn encoder(&self) -> &SparseEncoder {
+        &self.encoder
+    }
+
     fn write(&self, _: &InputLine, row: ScoredRow, out: &mut Vec<u8>, tally: &mut Tally) -> io::Result<()> {
         for (num_tokens, num_cut) in row.tokens {
             tally.count_text(num_tokens, num_cut);

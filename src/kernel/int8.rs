@@ -158,6 +158,16 @@ impl CodeKernel {
         }
     }
 
+    /// Its main instruction.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            CodeKernel::Avx2 => "vpmaddubsw",
+            #[cfg(target_arch = "x86_64")]
+            CodeKernel::Avx512Vnni => "vpdpbusd",
+        }
+    }
+
     /// Those that this processor has.
     #[cfg(test)]
     pub fn available() -> Vec<CodeKernel> {

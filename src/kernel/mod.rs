@@ -17,7 +17,7 @@ mod lanes;
 mod linear;
 mod maximum;
 #[cfg(test)]
-mod naive;
+pub(crate) mod naive;
 mod panels;
 mod products;
 mod rows;
@@ -32,7 +32,7 @@ pub use maximum::{maximum, TextMaxima};
 pub use panels::{Panels, Weight};
 pub use products::PANEL_COLUMNS;
 pub use rows::{Matrix, Rows, RowsMut};
-pub use screen::{screened_maximum, Screen, TokenCodes};
+pub use screen::{screen_instructions, screened_maximum, Screen, TokenCodes};
 
 use products::Tiled;
 

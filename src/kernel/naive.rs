@@ -3,7 +3,7 @@
 use super::{Activation, Epilogue, Kernel, Rows};
 
 /// Numbers in [-1, 1) from a fixed multiplicative generator.
-pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
@@ -13,7 +13,7 @@ pub(super) fn numbers(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// Panics where an element differs from its twin by more than `tolerance`, relative to twins above 1.
-pub(super) fn assert_close(
+pub(crate) fn assert_close(
     found: &[f32],
     naive: &[f64],
     tolerance: f64,
@@ -31,7 +31,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-pub(super) fn linear(x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f64> {
+pub(crate) fn linear(x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f64> {
     let mut out = Vec::new();
     for row in 0..x.num_rows() {
         for column in 0..weight.num_rows() {
@@ -48,13 +48,13 @@ pub(super) fn linear(x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f64> {
     out
 }
 
-pub(super) fn maximum(hidden: Rows, weight: Rows) -> Vec<f64> {
+pub(crate) fn maximum(hidden: Rows, weight: Rows) -> Vec<f64> {
     let largest =
         |v| (0..hidden.num_rows()).map(|t| dot(hidden.row(t), weight.row(v))).fold(f64::MIN, f64::max);
     (0..weight.num_rows()).map(largest).collect()
 }
 
-pub(super) fn attention(query: Rows, key: Rows, value: Rows) -> Vec<f64> {
+pub(crate) fn attention(query: Rows, key: Rows, value: Rows) -> Vec<f64> {
     let size = query.num_columns();
     let mut out = Vec::new();
     for i in 0..query.num_rows() {
@@ -67,13 +67,13 @@ pub(super) fn attention(query: Rows, key: Rows, value: Rows) -> Vec<f64> {
     out
 }
 
-pub(super) fn softmax(scores: &[f64]) -> Vec<f64> {
+pub(crate) fn softmax(scores: &[f64]) -> Vec<f64> {
     let largest = scores.iter().copied().fold(f64::MIN, f64::max);
     let sum: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
     scores.iter().map(|score| (score - largest).exp() / sum).collect()
 }
 
-pub(super) fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> Vec<f64> {
+pub(crate) fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], epsilon: f64) -> Vec<f64> {
     let count = row.len() as f64;
     let mean = row.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
     let variance = row.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
@@ -82,7 +82,7 @@ pub(super) fn layer_norm(row: &[f32], weight: &[f32], bias: &[f32], epsilon: f64
     row.iter().zip(weight).zip(bias).map(norm).collect()
 }
 
-pub(super) fn activation(activation: Activation, x: f64) -> f64 {
+pub(crate) fn activation(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::GeluErf => x * upper_tail(-x / std::f64::consts::SQRT_2) / 2.0,
         Activation::GeluTanh => {

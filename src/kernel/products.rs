@@ -144,8 +144,8 @@ unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
     unsafe {
         let mut sums = [[L::splat(0.0); VECTORS]; R];
         for i in 0..tile.k {
-            let mut line = [sums[0][0]; VECTORS];
-            for v in 0..VECTORS {
+            let mut line = [L::load(tile.panel.add(i * VECTORS * L::WIDTH)); VECTORS];
+            for v in 1..VECTORS {
                 line[v] = L::load(tile.panel.add((i * VECTORS + v) * L::WIDTH));
             }
             for r in 0..R {

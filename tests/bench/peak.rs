@@ -1,4 +1,4 @@
-//! The multiply-add peak of this machine: what the arithmetic units could do if nothing ever waited.
+//! What this machine could do if nothing ever waited: its multiply-add peak, and how fast it reads memory.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -19,6 +19,37 @@ pub fn multiply_add_peak(num_threads: usize) -> (f64, &'static str) {
     };
     // The largest of a few: a peak is what the machine can do when nobody disturbs it.
     ((0..5).map(|_| run()).fold(0.0, f64::max), name)
+}
+
+/// The peak of the calling thread at this moment, in operations per second: a millisecond or two.
+pub fn multiply_add_now() -> f64 {
+    let start = Instant::now();
+    let flop = kernel().0(1 << 18);
+    flop / start.elapsed().as_secs_f64()
+}
+
+/// Bytes per second that `num_threads` threads read together from memory that no cache holds.
+pub fn read_bandwidth(num_threads: usize) -> f64 {
+    let data: Vec<u64> = (0..32 << 20).collect();
+    let read = |share: &[u64]| {
+        let mut sums = [0u64; 32];
+        for chunk in share.chunks_exact(32) {
+            for (sum, value) in sums.iter_mut().zip(chunk) {
+                *sum ^= value;
+            }
+        }
+        black_box(sums);
+    };
+    let run = || {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for share in data.chunks(data.len() / num_threads) {
+                scope.spawn(|| read(share));
+            }
+        });
+        size_of_val(&data[..]) as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..5).map(|_| run()).fold(0.0, f64::max)
 }
 
 /// A loop of independent multiply-adds: takes the number of rounds, returns the operations done.

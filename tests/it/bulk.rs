@@ -310,6 +310,24 @@ fn the_size_of_a_batch_changes_nothing() {
     assert_eq!((with("1"), with("64")), (all.clone(), all));
 }
 
+/// Whether this processor has what a screen is computed with.
+fn can_screen() -> bool {
+    neural_sparse::Kernel::best() != neural_sparse::Kernel::Portable
+}
+
+#[test]
+fn the_screen_can_be_switched_off() {
+    let place = folder();
+    let summary = place.path().join("summary.json");
+    let args =
+        ["encode", "--model", "tiny", "--input", "-", "--quiet", "--summary", summary.to_str().unwrap()];
+    let input = "{\"text\":\"river house\"}\n";
+    let whole = neural_sparse(&args).env("NEURAL_SPARSE_SCREEN", "0").stdin(input).run().ok();
+    let figures: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
+    assert_eq!(figures["logits_screened"], 0);
+    assert_eq!(neural_sparse(&args).stdin(input).run().ok(), whole);
+}
+
 #[test]
 fn a_run_ends_with_its_figures() {
     let place = folder();
@@ -346,6 +364,10 @@ fn a_run_ends_with_its_figures() {
         assert_eq!(figures[name].as_u64(), Some(value), "{name}");
     }
     assert_eq!(figures["mean_terms"].as_f64(), Some(lengths.iter().sum::<usize>() as f64 / 3.0));
+    let screened = figures["logits_screened"].as_u64().unwrap();
+    // What two rows share after the cut is encoded once.
+    assert!(screened == 7 * 30_522 || !can_screen(), "{screened}");
+    assert!(figures["logits_left"].as_u64().unwrap() * 50 < screened || !can_screen());
     assert!(
         figures["seconds"].as_f64().unwrap() > 0.0 && figures["tokens_per_second"].as_f64().unwrap() > 0.0
     );

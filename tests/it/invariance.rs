@@ -67,6 +67,52 @@ fn fixture_models_of_other_shapes() {
 }
 
 #[test]
+fn a_screen_changes_no_bit_and_no_position() {
+    let texts = texts(&[0, 1, 2, 9, 30, 61, 200, 511]);
+    for kernel in Kernel::available() {
+        let with = |without_screen: bool| {
+            let options =
+                EncoderOptions { kernel: Some(kernel), without_screen, ..EncoderOptions::default() };
+            SparseEncoder::load(&ModelFiles::tiny(), &options).unwrap()
+        };
+        let (screened, whole) = (with(false), with(true));
+        let encode = |encoder: &SparseEncoder| encoder.encode(&texts, Side::Document).unwrap();
+        for (ours, all) in encode(&screened).iter().zip(&encode(&whole)) {
+            assert_eq!(bits(ours), bits(all), "{}", kernel.name());
+        }
+        for text in &texts {
+            let explain = |encoder: &SparseEncoder| encoder.explain(text, Side::Document).unwrap();
+            let (ours, all) = (explain(&screened), explain(&whole));
+            assert_eq!((bits(&ours.encoded), ours.positions), (bits(&all.encoded), all.positions));
+        }
+        let (count, nothing) = (screened.screen_count(), whole.screen_count());
+        assert_eq!(nothing.pairs, 0);
+        if kernel == Kernel::Portable {
+            assert_eq!(count.pairs, 0, "nothing is cheaper than f32 there");
+        } else {
+            let num_tokens: usize = encode(&whole).iter().map(|encoded| encoded.num_tokens).sum();
+            assert_eq!(count.pairs, 2 * (num_tokens * 30_522) as u64, "each token twice with each term");
+            assert!(count.computed > 0 && count.computed * 50 < count.pairs, "{count:?}");
+        }
+    }
+}
+
+#[test]
+fn repeated_queries_keep_their_bits() {
+    for kernel in Kernel::available() {
+        let encoder = load(&ModelFiles::tiny(), kernel, 2);
+        let texts = texts(&[9, 3]);
+        let first = encoder.encode(&texts[..1], Side::Query).unwrap();
+        for _ in 0..4 {
+            let again = encoder.encode(&texts, Side::Query).unwrap();
+            assert_eq!(bits(&again[0]), bits(&first[0]), "{}", kernel.name());
+        }
+        let fresh = load(&ModelFiles::tiny(), kernel, 1).encode(&texts, Side::Query).unwrap();
+        assert_eq!(bits(&encoder.encode(&texts[1..], Side::Query).unwrap()[0]), bits(&fresh[1]));
+    }
+}
+
+#[test]
 fn explaining_a_text_gives_the_vector_that_encoding_gives() {
     let encoder = load(&ModelFiles::tiny(), Kernel::best(), 2);
     for text in texts(&[0, 1, 9, 600]) {

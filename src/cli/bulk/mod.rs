@@ -22,7 +22,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use neural_sparse::jsonl::RowError;
-use neural_sparse::ModelFiles;
+use neural_sparse::{ModelFiles, SparseEncoder};
 use serde_json::Value;
 
 use super::failure::{complain, Exit, Failure, UsageError};
@@ -61,6 +61,9 @@ pub(super) trait Job: Send + Sync + 'static {
 
     /// Computes all rows of a window at once; a value each, in order, or why a row cannot be used after all.
     fn compute(&self, rows: Vec<Self::Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>>;
+
+    /// What computes.
+    fn encoder(&self) -> &SparseEncoder;
 
     /// Writes what a row of input gives, and counts it.
     fn write(
@@ -228,7 +231,7 @@ impl Prepared<'_> {
         let mut writer = Writer { job, sources: &self.sources, on_error, files, tally, position, progress };
         let outcome = writer.write_all(&computed);
         writer.progress.clear();
-        let Writer { files, tally, position, .. } = writer;
+        let Writer { job, files, tally, position, .. } = writer;
         match outcome {
             Err(error) => return Err(stopped(error, files, &tally)),
             Ok(End::Interrupted) => return Ok(interrupted(files, &tally)),
@@ -236,7 +239,8 @@ impl Prepared<'_> {
         }
         let seconds = files.seconds();
         files.finish(position, &tally)?;
-        let summary = Summary::new(&tally, seconds, surroundings.model, model_sha256.as_deref());
+        let model = (surroundings.model, model_sha256.as_deref());
+        let summary = Summary::new(&tally, seconds, job.encoder().screen_count(), model);
         if !surroundings.quiet {
             summary.say(surroundings.max_length);
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use neural_sparse::SparseVector;
+use neural_sparse::{ScreenCount, SparseVector};
 use serde::{Deserialize, Serialize};
 
 use super::rows::{InputLine, MAX_IDS};
@@ -87,6 +87,9 @@ pub(super) struct Summary<'a> {
     /// The most that this process held; absent where the system does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_memory_bytes: Option<u64>,
+    /// Logits that were bounded by a screen in this process, and those of them that were left and computed.
+    logits_screened: u64,
+    logits_left: u64,
     model: &'a str,
     /// Of the files that the model was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,7 +97,13 @@ pub(super) struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    pub fn new(tally: &'a Tally, seconds: f64, model: &'a str, model_sha256: Option<&'a str>) -> Self {
+    /// * `model`: its name, and the hash of the files that it was read from.
+    pub fn new(
+        tally: &'a Tally,
+        seconds: f64,
+        screened: ScreenCount,
+        (model, model_sha256): (&'a str, Option<&'a str>),
+    ) -> Self {
         Summary {
             tally,
             mean_terms: (tally.vectors > 0).then(|| tally.terms as f64 / tally.vectors as f64),
@@ -102,6 +111,8 @@ impl<'a> Summary<'a> {
             docs_per_second: (tally.rows_in - tally.rejected) as f64 / seconds,
             tokens_per_second: tally.tokens as f64 / seconds,
             peak_memory_bytes: peak_memory_bytes(),
+            logits_screened: screened.pairs,
+            logits_left: screened.computed,
             model,
             model_sha256,
         }

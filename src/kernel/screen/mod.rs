@@ -24,8 +24,9 @@
 //! estimate A = σ·P      error E = a·p + b·q      A − E ≤ fl(h·w)/s ≤ A + E
 //! ```
 //!
-//! These are themselves computed in f32. |A| ≤ b·(p + q), and A, E and their sum are each off by less than 2⁻²¹ of
-//! |A| + E: so 2⁻²⁰·b is added to a, and all four are enlarged by 2⁻¹², which covers also that norms are sums in f32.
+//! These are themselves computed in f32. |A| ≤ b·(p + q), and A, E and their sum are together off by less than
+//! 2⁻²¹·(|A| + E): so 2⁻²⁰·b is added to a, and all four are enlarged by 2⁻¹², which covers also that norms are sums in
+//! f32.
 //!
 //! A term's weight is above 0 only where fl(h·w) > −bias. So the pairs left are those with A + E ≥ −bias/s and
 //! A + E ≥ the largest A − E of the term in the text. The token with the largest product is among them, and so is any
@@ -40,7 +41,7 @@ mod tests;
 
 use std::cell::Cell;
 
-use super::int8::{CodeLanes, CodeOperation};
+use super::int8::{CodeKernel, CodeLanes, CodeOperation};
 use super::maximum::TextMaxima;
 use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{Kernel, Operation, Rows};
@@ -49,6 +50,11 @@ pub use codes::{Screen, TokenCodes};
 
 /// The maximum of a term none of whose products is left.
 const SCREENED_OUT: f32 = f32::MIN;
+
+/// The instructions that a screen beside `kernel` is computed with; `None` where nothing is screened.
+pub fn screen_instructions(kernel: Kernel) -> Option<&'static str> {
+    Some(CodeKernel::beside(kernel)?.name())
+}
 
 /// The largest product of any token of each text with each row of `weight`, where it is above −bias; something finite
 /// that is not, for all others.
@@ -277,28 +283,37 @@ unsafe fn leave<L: CodeLanes>(
         let p = L::load(screen.norms.as_ptr().add(column));
         let q = L::load(screen.residuals.as_ptr().add(column));
         let floor = L::load(screen.floors.as_ptr().add(column));
+        // Most terms stay below zero, so the first pass asks for that alone.
         let mut highest = L::splat(f32::NEG_INFINITY);
-        let mut threshold = floor;
         for (row, token) in tokens.iter().enumerate() {
-            let estimate = L::load(estimates.add(row * width));
-            let error = L::splat(token.b).mul_add(q, L::splat(token.a).mul(p));
-            highest = estimate.add(error).max(highest);
-            threshold = estimate.sub(error).max(threshold);
+            let [_, high] = bounds(L::load(estimates.add(row * width)), *token, p, q);
+            highest = high.max(highest);
         }
         let alive = highest.at_least(floor);
         if alive == 0 {
             return;
         }
+        let mut threshold = floor;
         for (row, token) in tokens.iter().enumerate() {
-            let estimate = L::load(estimates.add(row * width));
-            let error = L::splat(token.b).mul_add(q, L::splat(token.a).mul(p));
-            let mut lanes = estimate.add(error).at_least(threshold) & alive;
+            let [low, _] = bounds(L::load(estimates.add(row * width)), *token, p, q);
+            threshold = low.max(threshold);
+        }
+        for (row, token) in tokens.iter().enumerate() {
+            let [_, high] = bounds(L::load(estimates.add(row * width)), *token, p, q);
+            let mut lanes = high.at_least(threshold) & alive;
             while lanes != 0 {
                 left[row].push(first + lanes.trailing_zeros());
                 lanes &= lanes - 1;
             }
         }
     }
+}
+
+/// A − E and A + E.
+#[inline(always)]
+fn bounds<L: CodeLanes>(estimate: L, token: Token, p: L, q: L) -> [L; 2] {
+    let error = p.all(token.b).mul_add(q, p.all(token.a).mul(p));
+    [estimate.sub(error), estimate.add(error)]
 }
 
 /// The maxima of the pairs that are left.

@@ -1,7 +1,6 @@
 //! Estimates against the naive ones, their bounds against every product, and screened maxima against all.
 
 use super::*;
-use crate::kernel::int8::CodeKernel;
 use crate::kernel::naive::numbers;
 use crate::kernel::{linear, maximum, Epilogue, RowsMut, Weight};
 
