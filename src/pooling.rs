@@ -73,7 +73,11 @@ impl Activation {
 
     /// The weight for the largest logit `x` of a term: f32, at least 0.
     fn apply(self, x: f32) -> f32 {
-        let saturated = x.max(0.0).ln_1p();
+        if x <= 0.0 {
+            // Nearly every term: not worth a logarithm.
+            return 0.0;
+        }
+        let saturated = x.ln_1p();
         match self {
             Activation::Relu => saturated,
             Activation::Log1pRelu => saturated.ln_1p(),

@@ -39,8 +39,8 @@ pub(super) trait CodeLanes: Lanes {
     /// # Safety
     ///
     /// The instruction set is available. Codes of weights are at most `OFFSET + LEVELS`; those of the token, a byte
-    /// each, −127 to 127.
-    unsafe fn add_products(sums: Self::Sums, weights: Self::Codes, token: i32) -> Self::Sums;
+    /// each and the same four for all lanes, −127 to 127.
+    unsafe fn add_products(sums: Self::Sums, weights: Self::Codes, token: Self::Sums) -> Self::Sums;
 
     /// # Safety
     ///
@@ -73,9 +73,9 @@ impl CodeLanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn add_products(sums: __m512i, weights: __m512i, token: i32) -> __m512i {
+    unsafe fn add_products(sums: __m512i, weights: __m512i, token: __m512i) -> __m512i {
         // SAFETY: the caller's obligation.
-        unsafe { _mm512_dpbusd_epi32(sums, weights, _mm512_set1_epi32(token)) }
+        unsafe { _mm512_dpbusd_epi32(sums, weights, token) }
     }
 
     #[inline(always)]
@@ -114,10 +114,10 @@ impl CodeLanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn add_products(sums: __m256i, weights: __m256i, token: i32) -> __m256i {
+    unsafe fn add_products(sums: __m256i, weights: __m256i, token: __m256i) -> __m256i {
         // SAFETY: the caller's obligation.
         unsafe {
-            let pairs = _mm256_maddubs_epi16(weights, _mm256_set1_epi32(token));
+            let pairs = _mm256_maddubs_epi16(weights, token);
             _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
     }

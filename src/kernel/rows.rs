@@ -78,7 +78,7 @@ impl<'a> Rows<'a> {
 
 /// A row-major matrix of our own. Its rows lie a little further apart than they are long: an odd number of cache
 /// lines, so that the rows of a tile do not push each other out of a first-level cache.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Matrix {
     data: Vec<f32>,
     rows: usize,
@@ -93,11 +93,23 @@ impl Matrix {
     ///
     /// When `columns` is 0.
     pub fn new(rows: usize, columns: usize) -> Self {
+        let mut matrix = Matrix::default();
+        matrix.resize(rows, columns);
+        matrix
+    }
+
+    /// Another shape in the same memory, and anything for elements.
+    ///
+    /// # Panics
+    ///
+    /// When `columns` is 0.
+    pub fn resize(&mut self, rows: usize, columns: usize) {
         assert!(columns > 0, "a row has elements");
         /// Floats in a cache line.
         const LINE: usize = 16;
         let stride = (columns.div_ceil(LINE) | 1) * LINE;
-        Matrix { data: vec![0.0; rows * stride], rows, columns, stride }
+        self.data.resize(rows * stride, 0.0);
+        (self.rows, self.columns, self.stride) = (rows, columns, stride);
     }
 
     /// All of it, to read.

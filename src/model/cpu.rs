@@ -2,6 +2,8 @@
 //!
 //! Nothing is padded, and no sum runs over texts: a token's bits depend on its text alone.
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
 use super::checkpoint::{Affine, Parameters};
@@ -37,6 +39,24 @@ impl Sharing {
     }
 }
 
+/// What every layer writes anew. A thread keeps it from one batch to the next, as fresh memory costs a page fault for
+/// each 4 KiB.
+#[derive(Default)]
+struct Buffers {
+    /// (T, H) each
+    query: Matrix,
+    key: Matrix,
+    value: Matrix,
+    context: Matrix,
+    attended: Matrix,
+    /// (T, F)
+    expanded: Matrix,
+}
+
+thread_local! {
+    static BUFFERS: Cell<Buffers> = Cell::default();
+}
+
 /// What follows a product while it is still in cache.
 enum After<'a> {
     Bias,
@@ -57,24 +77,28 @@ impl CpuForward<'_> {
         let (t, h) = (batch.num_tokens(), self.config.hidden_size);
         let mut hidden = self.embeddings(batch);
         self.norm(&mut hidden, &parameters.embedding_norm);
-        // Written anew by every layer; memory is asked for once.
-        let [mut query, mut key, mut value, mut context, mut attended] = [(); 5].map(|()| Matrix::new(t, h));
-        let mut expanded = Matrix::new(t, self.config.feed_forward_size);
+        let mut buffers = BUFFERS.take();
+        let Buffers { query, key, value, context, attended, expanded } = &mut buffers;
+        for matrix in [&mut *query, key, value, context, attended] {
+            matrix.resize(t, h);
+        }
+        expanded.resize(t, self.config.feed_forward_size);
         for layer in &parameters.layers {
-            self.dense(&hidden, &layer.query, After::Bias, &mut query);
-            self.dense(&hidden, &layer.key, After::Bias, &mut key);
-            self.dense(&hidden, &layer.value, After::Bias, &mut value);
-            self.attention(batch, [&query, &key, &value], &mut context);
-            self.dense(&context, &layer.attention_output, After::Residual(&hidden), &mut attended);
-            self.norm(&mut attended, &layer.attention_norm);
-            self.dense(&attended, &layer.up, After::Activation, &mut expanded);
-            self.dense(&expanded, &layer.down, After::Residual(&attended), &mut hidden);
+            let projections =
+                [(&layer.query, &mut *query), (&layer.key, &mut *key), (&layer.value, &mut *value)];
+            self.dense_side_by_side(&hidden, projections, After::Bias);
+            self.attention(batch, [query, key, value], context);
+            self.dense(context, &layer.attention_output, After::Residual(&hidden), attended);
+            self.norm(attended, &layer.attention_norm);
+            self.dense(attended, &layer.up, After::Activation, expanded);
+            self.dense(expanded, &layer.down, After::Residual(attended), &mut hidden);
             self.norm(&mut hidden, &layer.output_norm);
         }
-        let mut transformed = context;
-        self.dense(&hidden, &parameters.transform, After::Activation, &mut transformed);
-        self.norm(&mut transformed, &parameters.transform_norm);
-        transformed
+        self.dense(&hidden, &parameters.transform, After::Activation, attended);
+        self.norm(attended, &parameters.transform_norm);
+        std::mem::swap(&mut hidden, attended);
+        BUFFERS.set(buffers);
+        hidden
     }
 
     /// Word, token type and position embeddings, added in transformers' order: (T, H).
@@ -127,22 +151,36 @@ impl CpuForward<'_> {
 
     /// x·Wᵀ + b and what follows: (T, in) → (T, out).
     fn dense(&self, x: &Matrix, layer: &Affine, after: After, out: &mut Matrix) {
-        let (x, weight, bias) = (x.rows(), layer.weight.matrix(), layer.bias.values());
-        let epilogue = match after {
-            After::Bias => Epilogue::Bias(bias),
-            After::Activation => Epilogue::Activation(bias, self.config.activation),
-            After::Residual(residual) => Epilogue::Residual(bias, residual.rows()),
-        };
-        let width = self.sharing.share(bias.len());
-        let block = |(index, out): (usize, RowsMut)| {
-            let columns = index * width..index * width + out.num_columns();
-            let epilogue = epilogue.block(0..x.num_rows(), columns.clone());
-            kernel::linear(self.kernel, x, weight.rows(columns), epilogue, out);
-        };
-        let blocks = out.rows_mut().column_blocks(width);
+        self.dense_side_by_side(x, [(layer, out)], after);
+    }
+
+    /// [`CpuForward::dense`] for several layers of the same input, which threads share out together.
+    fn dense_side_by_side<const N: usize>(
+        &self,
+        x: &Matrix,
+        layers: [(&Affine, &mut Matrix); N],
+        after: After,
+    ) {
+        let x = x.rows();
+        let mut blocks = Vec::new();
+        for (layer, out) in layers {
+            let (weight, bias) = (layer.weight.matrix(), layer.bias.values());
+            let epilogue = match after {
+                After::Bias => Epilogue::Bias(bias),
+                After::Activation => Epilogue::Activation(bias, self.config.activation),
+                After::Residual(residual) => Epilogue::Residual(bias, residual.rows()),
+            };
+            let width = self.sharing.share(bias.len());
+            for (index, out) in out.rows_mut().column_blocks(width).into_iter().enumerate() {
+                let columns = index * width..index * width + out.num_columns();
+                let epilogue = epilogue.block(0..x.num_rows(), columns.clone());
+                blocks.push((weight.rows(columns), epilogue, out));
+            }
+        }
+        let block = |(weight, epilogue, out)| kernel::linear(self.kernel, x, weight, epilogue, out);
         match self.sharing {
-            Sharing::Alone => blocks.into_iter().enumerate().for_each(block),
-            Sharing::Among(_) => blocks.into_par_iter().enumerate().for_each(block),
+            Sharing::Alone => blocks.into_iter().for_each(block),
+            Sharing::Among(_) => blocks.into_par_iter().with_max_len(1).for_each(block),
         }
     }
 

@@ -1,15 +1,16 @@
-//! How fast a model loads, answers a query and encodes documents, beside the stock forward of candle-transformers.
+//! How fast a model loads, answers a query and encodes documents, beside what this machine could do at most.
 //!
 //! ```text
 //! cargo bench --bench encode -- [MODEL_DIR] [--threads NUM]
 //! ```
 //!
-//! Without a folder the built-in model runs. A DistilBERT folder is also run by candle-transformers'
-//! `DistilBertForMaskedLM`, in turn with ours, pooled in the published order over the full (T, V) logits. Every figure
-//! is a median with its spread; speeds are shares of the multiply-add peak measured in the same run.
+//! Without a folder the built-in model runs. Speeds are shares of the multiply-add peak, a query's time a multiple of
+//! what reading the parameters or multiplying with them takes at least; both limits are measured in the same run. A
+//! DistilBERT folder is also run by candle-transformers' `DistilBertForMaskedLM`, in turn with ours, pooled in the
+//! published order over the full (T, V) logits. Every figure is a median with its spread.
 
 #![expect(unsafe_code, reason = "the peak is measured with the processor's own instructions")]
-#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
+#![allow(missing_docs, dead_code, clippy::print_stdout, clippy::unwrap_used)]
 
 mod peak;
 
@@ -21,7 +22,8 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::distilbert::{Config, DistilBertForMaskedLM};
 use neural_sparse::{EncoderOptions, ModelFiles, Side, SparseEncoder, SparseVector};
 
-const QUERY: &str = "how long does it take to boil an egg";
+/// 12 tokens, [CLS] and [SEP] included.
+const QUERY: &str = "how long does it take to boil an egg here";
 const DOCUMENT_TOKENS: usize = 128;
 const NUM_DOCUMENTS: usize = 16;
 const ROUNDS: usize = 7;
@@ -33,67 +35,117 @@ fn main() {
         None => ModelFiles::tiny(),
     };
     let (peak, instructions) = peak::multiply_add_peak(num_threads);
-    println!("{num_threads} threads, multiply-add peak {:.1} GFLOP/s ({instructions})", peak / 1e9);
+    let bandwidth = peak::read_bandwidth(num_threads);
+    println!(
+        "{num_threads} threads: multiply-add peak {:.1} GFLOP/s ({instructions}), reading {:.1} GB/s",
+        peak / 1e9,
+        bandwidth / 1e9
+    );
 
-    let options = EncoderOptions { num_threads: Some(num_threads), ..EncoderOptions::default() };
     one_thread_a_product();
-    let load = || SparseEncoder::load(&files, &options).unwrap();
-    report("load", &mut times(ROUNDS, || drop(load())), |secs| format!("{:.1} ms", secs * 1e3));
-    let encoder = load();
-    let stock = folder.as_deref().and_then(|folder| Stock::load(folder, num_threads));
-    let documents = documents(&encoder);
+    let load = |num_threads: usize, without_screen: bool| {
+        let options =
+            EncoderOptions { num_threads: Some(num_threads), without_screen, ..EncoderOptions::default() };
+        SparseEncoder::load(&files, &options).unwrap()
+    };
+    report("load", times(ROUNDS, || drop(load(num_threads, false))), milliseconds);
+    let [encoder, unscreened, single] =
+        [(num_threads, false), (num_threads, true), (1, false)].map(|(threads, off)| load(threads, off));
+    println!("arithmetic: {}", encoder.kernel().name());
+    let size = Size::of(folder.as_deref());
+    let documents = documents(&encoder, NUM_DOCUMENTS, DOCUMENT_TOKENS);
+    same_vectors(&encoder, &unscreened, &documents);
 
-    if let Some(stock) = &stock {
-        same_vectors(&encoder, stock, &documents[0]);
+    let tokens = encoder.tokenizer().encode(QUERY).unwrap().ids.len();
+    let bytes = size.bytes(encoder.screen_count().pairs > 0);
+    let (reading, multiplying) = (bytes / bandwidth, size.flop(tokens) / peak);
+    println!(
+        "a query of {tokens} tokens: reading {:.0} MB takes {:.1} ms at least, multiplying {:.1} ms",
+        bytes / 1e6,
+        reading * 1e3,
+        multiplying * 1e3
+    );
+    let query = in_turn([&encoder, &unscreened].map(|encoder| move || encode(encoder, &[QUERY.to_string()])));
+    for (title, times) in ["query", "query, every logit"].into_iter().zip(query) {
+        report(title, times, |secs| {
+            format!("{:.1} ms, {:.2} times the limit", secs * 1e3, secs / reading.max(multiplying))
+        });
     }
-    compare("query", 1, &encoder, stock.as_ref(), &[QUERY.to_string()], |secs| {
-        format!("{:.1} ms", secs * 1e3)
-    });
-    let flop = NUM_DOCUMENTS as f64 * DOCUMENT_TOKENS as f64 * flop_per_token(folder.as_deref());
-    let title = format!("{NUM_DOCUMENTS} documents of {DOCUMENT_TOKENS} tokens");
-    compare(&title, NUM_DOCUMENTS, &encoder, stock.as_ref(), &documents, |secs| {
-        format!(
-            "{:.2} documents/s, {:.0} % of the peak",
-            NUM_DOCUMENTS as f64 / secs,
-            flop / secs / peak * 100.0
-        )
-    });
-}
 
-/// Times both sides in turn and prints their figures and the ratio of each pair.
-fn compare(
-    title: &str,
-    num_texts: usize,
-    encoder: &SparseEncoder,
-    stock: Option<&Stock>,
-    texts: &[String],
-    figure: impl Fn(f64) -> String,
-) {
-    assert_eq!(num_texts, texts.len());
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for round in 0..=ROUNDS {
-        one_thread_a_product();
-        let mine = time(|| drop(encoder.encode(texts, Side::Document).unwrap()));
-        let other = stock.map(|stock| time(|| stock.encode_all(encoder, texts)));
-        // The first round warms up.
-        if round > 0 {
-            ours.push(mine);
-            theirs.extend(other);
+    let flop = NUM_DOCUMENTS as f64 * size.flop(DOCUMENT_TOKENS);
+    let documents_a_second = |secs: f64| {
+        format!("{:.2}/s, {:.0} % of the peak", NUM_DOCUMENTS as f64 / secs, flop / secs / peak * 100.0)
+    };
+    let title = format!("{NUM_DOCUMENTS} documents of {DOCUMENT_TOKENS} tokens");
+    let [ours, whole, alone] =
+        in_turn([&encoder, &unscreened, &single].map(|encoder| || encode(encoder, &documents)));
+    let scaling = ratios(&alone, &ours);
+    report(&title, ours, documents_a_second);
+    report(&format!("{title}, every logit"), whole, documents_a_second);
+    report(&format!("{title}, one thread"), alone, documents_a_second);
+    report(&format!("{title}, {num_threads} threads against one"), scaling, times_as_fast);
+
+    for tokens in [16, 64, 256, 512] {
+        let texts = self::documents(&encoder, 4096 / tokens, tokens);
+        let [times] = in_turn([|| encode(&encoder, &texts)]);
+        report(&format!("{} documents of {tokens} tokens", texts.len()), times, |secs| {
+            let speed = size.flop(4096) / secs;
+            format!("{:.0} tokens/s, {:.0} % of the peak", 4096.0 / secs, speed / peak * 100.0)
+        });
+    }
+
+    if let Some(stock) = folder.as_deref().and_then(|folder| Stock::load(folder, num_threads)) {
+        agrees(&encoder, &stock, &documents[0]);
+        for (title, texts) in [("query", &[QUERY.to_string()][..]), (&title, &documents)] {
+            let run = |is_ours: bool| {
+                let (encoder, stock) = (&encoder, &stock);
+                move || if is_ours { encode(encoder, texts) } else { stock.encode_all(encoder, texts) }
+            };
+            let [ours, theirs] = in_turn([run(true), run(false)]);
+            let ratios = ratios(&theirs, &ours);
+            report(&format!("{title}, candle-transformers"), theirs, milliseconds);
+            report(&format!("{title}, against candle-transformers"), ratios, times_as_fast);
         }
     }
-    let mut ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| theirs / ours).collect();
-    report(title, &mut ours, &figure);
-    if stock.is_some() {
-        report(&format!("{title}, candle-transformers"), &mut theirs, &figure);
-        report(&format!("{title}, ratio"), &mut ratios, |ratio| format!("{ratio:.2}× as fast"));
+}
+
+fn encode(encoder: &SparseEncoder, texts: &[String]) {
+    one_thread_a_product();
+    drop(encoder.encode(texts, Side::Document).unwrap());
+}
+
+/// The times of each, in turn with the others, after two rounds that warm up.
+fn in_turn<const N: usize>(mut runs: [impl FnMut(); N]) -> [Vec<f64>; N] {
+    let mut all = [(); N].map(|()| Vec::new());
+    for round in 0..ROUNDS + 2 {
+        for (times, run) in all.iter_mut().zip(&mut runs) {
+            let secs = time(run);
+            if round >= 2 {
+                times.push(secs);
+            }
+        }
     }
+    all
+}
+
+/// How often each of `ours` goes into its one of `theirs`.
+fn ratios(theirs: &[f64], ours: &[f64]) -> Vec<f64> {
+    theirs.iter().zip(ours).map(|(theirs, ours)| theirs / ours).collect()
 }
 
 /// Prints the median and the two ends.
-fn report(title: &str, values: &mut [f64], figure: impl Fn(f64) -> String) {
+fn report(title: &str, mut values: Vec<f64>, figure: impl Fn(f64) -> String) {
     values.sort_unstable_by(f64::total_cmp);
     let (low, middle, high) = (values[0], values[values.len() / 2], values[values.len() - 1]);
     println!("{title}: {} ({} … {})", figure(middle), figure(low), figure(high));
+}
+
+fn milliseconds(secs: f64) -> String {
+    format!("{:.1} ms", secs * 1e3)
+}
+
+fn times_as_fast(ratio: f64) -> String {
+    format!("{ratio:.2} times as fast")
 }
 
 fn times(rounds: usize, mut run: impl FnMut()) -> Vec<f64> {
@@ -123,43 +175,75 @@ fn arguments() -> (Option<PathBuf>, usize) {
     (folder, num_threads)
 }
 
-/// Texts of exactly [`DOCUMENT_TOKENS`] tokens, each its own.
-fn documents(encoder: &SparseEncoder) -> Vec<String> {
+/// Texts of exactly so many tokens, each its own.
+fn documents(encoder: &SparseEncoder, count: usize, num_tokens: usize) -> Vec<String> {
     let words = [
         "river", "house", "winter", "summer", "table", "market", "letter", "garden", "window", "story",
         "paper",
     ];
     let document = |seed: usize| {
-        // The first two words number the document: a text that comes twice would be encoded once.
+        // The first three words number the document: a text that comes twice would be encoded once.
         let word = |place: usize| match place {
-            0 => words[seed % words.len()],
-            1 => words[seed / words.len()],
+            0..3 => words[seed / words.len().pow(place as u32) % words.len()],
             _ => words[(place * place + seed * 3 + place) % words.len()],
         };
-        let text = (0..DOCUMENT_TOKENS - 2).map(word).collect::<Vec<_>>().join(" ");
-        assert_eq!(encoder.tokenizer().encode(&text).unwrap().ids.len(), DOCUMENT_TOKENS);
+        let text = (0..num_tokens - 2).map(word).collect::<Vec<_>>().join(" ");
+        assert_eq!(encoder.tokenizer().encode(&text).unwrap().ids.len(), num_tokens);
         text
     };
-    (0..NUM_DOCUMENTS).map(document).collect()
+    (0..count).map(document).collect()
 }
 
-/// Two operations for each parameter that a token meets: layers, head, vocabulary projection. Attention is not counted.
-fn flop_per_token(folder: Option<&Path>) -> f64 {
-    let config = match folder {
-        Some(folder) => std::fs::read(folder.join("config.json")).unwrap(),
-        None => include_bytes!("../../src/tiny/config.json").to_vec(),
-    };
-    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
-    let size = |names: [&str; 2]| names.iter().find_map(|name| config[*name].as_f64()).unwrap();
-    let (layers, hidden) = (size(["num_hidden_layers", "n_layers"]), size(["hidden_size", "dim"]));
-    let (feed_forward, vocabulary) =
-        (size(["intermediate_size", "hidden_dim"]), size(["vocab_size", "vocab_size"]));
-    2.0 * hidden * (layers * (4.0 * hidden + 2.0 * feed_forward) + hidden + vocabulary)
+/// The sizes that decide what a forward pass costs.
+struct Size {
+    /// Parameters of the layers and the head.
+    dense: f64,
+    /// Parameters of the vocabulary projection.
+    decoder: f64,
+}
+
+impl Size {
+    fn of(folder: Option<&Path>) -> Size {
+        let config = match folder {
+            Some(folder) => std::fs::read(folder.join("config.json")).unwrap(),
+            None => include_bytes!("../../src/tiny/config.json").to_vec(),
+        };
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+        let size = |names: [&str; 2]| names.iter().find_map(|name| config[*name].as_f64()).unwrap();
+        let (layers, hidden) = (size(["num_hidden_layers", "n_layers"]), size(["hidden_size", "dim"]));
+        let (feed_forward, vocabulary) =
+            (size(["intermediate_size", "hidden_dim"]), size(["vocab_size", "vocab_size"]));
+        Size {
+            dense: hidden * (layers * (4.0 * hidden + 2.0 * feed_forward) + hidden),
+            decoder: hidden * vocabulary,
+        }
+    }
+
+    /// Two operations for each parameter that a token meets; attention is not counted.
+    fn flop(&self, num_tokens: usize) -> f64 {
+        2.0 * num_tokens as f64 * (self.dense + self.decoder)
+    }
+
+    /// What is read at least once: f32, but for the vocabulary where a screen has it in bytes.
+    fn bytes(&self, is_screened: bool) -> f64 {
+        4.0 * self.dense + if is_screened { 1.0 } else { 4.0 } * self.decoder
+    }
 }
 
 /// candle starts as many threads for a product as this variable says, read at each.
 fn one_thread_a_product() {
     std::env::set_var("RAYON_NUM_THREADS", "1");
+}
+
+/// A screen changes nothing, before either way is timed.
+fn same_vectors(encoder: &SparseEncoder, unscreened: &SparseEncoder, texts: &[String]) {
+    let ours = encoder.encode(texts, Side::Document).unwrap();
+    assert_eq!(ours, unscreened.encode(texts, Side::Document).unwrap());
+    let count = encoder.screen_count();
+    println!(
+        "the same vectors with and without the screen, which left {} of {} logits",
+        count.computed, count.pairs
+    );
 }
 
 /// candle-transformers' own DistilBERT.
@@ -202,8 +286,8 @@ impl Stock {
     }
 }
 
-/// Both sides compute the same thing, before either is timed. The stock GELU is another, hence the tolerance.
-fn same_vectors(encoder: &SparseEncoder, stock: &Stock, text: &str) {
+/// Both compute the same thing, before either is timed. The stock GELU is another, hence the tolerance.
+fn agrees(encoder: &SparseEncoder, stock: &Stock, text: &str) {
     let ours = encoder.encode(&[text], Side::Document).unwrap().remove(0).vector;
     let theirs = stock.encode(&encoder.tokenizer().encode(text).unwrap().ids);
     let largest = ours.intersection(&theirs).iter().map(|(_, a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -234,16 +234,20 @@ impl EstimateTile<'_> {
                 sums[r] = [L::splat_sums(start); VECTORS];
             }
             let codes = self.codes.as_ptr();
+            let stride = self.fours * 4;
             for four in 0..self.fours {
-                let mut line = [L::load_codes(self.weights.add(four * VECTORS * L::WIDTH * 4)); VECTORS];
+                let line = self.weights.add(four * VECTORS * L::WIDTH * 4);
+                let mut weights = [L::load_codes(line); VECTORS];
                 for v in 1..VECTORS {
-                    line[v] = L::load_codes(self.weights.add((four * VECTORS + v) * L::WIDTH * 4));
+                    weights[v] = L::load_codes(line.add(v * L::WIDTH * 4));
                 }
+                let mut token = codes.add(four * 4);
                 for r in 0..R {
-                    let token = codes.add((r * self.fours + four) * 4).cast::<i32>().read_unaligned();
+                    let four_codes = L::splat_sums(token.cast::<i32>().read_unaligned());
                     for v in 0..VECTORS {
-                        sums[r][v] = L::add_products(sums[r][v], line[v], token);
+                        sums[r][v] = L::add_products(sums[r][v], weights[v], four_codes);
                     }
+                    token = token.wrapping_add(stride);
                 }
             }
             for r in 0..R {
