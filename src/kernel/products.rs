@@ -143,23 +143,33 @@ unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
     // SAFETY: the caller's obligation; the lanes past the last column are neither read nor written.
     unsafe {
         let mut sums = [[L::splat(0.0); VECTORS]; R];
-        for i in 0..tile.k {
-            let mut line = [L::load(tile.panel.add(i * VECTORS * L::WIDTH)); VECTORS];
-            for v in 1..VECTORS {
-                line[v] = L::load(tile.panel.add((i * VECTORS + v) * L::WIDTH));
-            }
-            for r in 0..R {
-                let factor = L::splat(*tile.x.add(r * tile.x_stride + i));
-                for v in 0..VECTORS {
-                    sums[r][v] = factor.mul_add(line[v], sums[r][v]);
+        let Ahead { first: mut ahead, line_stride, step_stride } = tile.ahead;
+        let mut i = 0;
+        while i < tile.k {
+            let end = tile.k.min(i + LINE);
+            let mut asked = ahead;
+            while i < end {
+                let line = tile.panel.add(i * VECTORS * L::WIDTH);
+                let mut vectors = [L::load(line); VECTORS];
+                for v in 1..VECTORS {
+                    vectors[v] = L::load(line.add(v * L::WIDTH));
                 }
+                let mut x = tile.x.add(i);
+                for r in 0..R {
+                    let factor = L::splat(*x);
+                    for v in 0..VECTORS {
+                        sums[r][v] = factor.mul_add(vectors[v], sums[r][v]);
+                    }
+                    x = x.wrapping_add(tile.x_stride);
+                }
+                // Spread over the steps, as only few lines can be on their way.
+                for v in 0..(VECTORS * L::WIDTH).div_ceil(LINE) {
+                    L::prefetch(asked.wrapping_add(v * LINE * line_stride));
+                }
+                asked = asked.wrapping_add(line_stride);
+                i += 1;
             }
-            // Spread over the steps, as only few lines can be on their way.
-            for v in 0..(VECTORS * L::WIDTH).div_ceil(LINE) {
-                let line = v * LINE + i % LINE;
-                let Ahead { first, line_stride, step_stride } = tile.ahead;
-                L::prefetch(first.wrapping_add(line * line_stride + i / LINE * step_stride));
-            }
+            ahead = ahead.wrapping_add(step_stride);
         }
         for r in 0..R {
             for v in 0..VECTORS {
