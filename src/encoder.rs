@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 use rayon::ThreadPool;
@@ -21,6 +20,7 @@ use crate::pooling::{Activation, PooledRow, SpladePooling};
 use crate::query::QueryTable;
 use crate::screening::{ScreenCount, Screening};
 use crate::sparse::SparseVector;
+use crate::threads;
 use crate::tokenizer::{TokenIds, Tokenizer};
 
 /// The most tokens that a thread packs into one batch: enough to read the weights seldom, few enough to hold what is
@@ -138,7 +138,7 @@ impl SparseEncoder {
         let as_known = || known::find(files.name()).map(|known| known.decoder).unwrap_or_default();
         let reading = options.decoder.unwrap_or_else(as_known);
         let kernel = options.kernel.unwrap_or_else(Kernel::best);
-        let threads = start_threads(options.num_threads)?;
+        let threads = threads::start(options.num_threads)?;
         let (tokenizer, model) = threads.install(|| {
             rayon::join(
                 || Tokenizer::load(files, config.max_positions, options.max_length),
@@ -229,7 +229,7 @@ impl SparseEncoder {
     ///
     /// [`Error::Threads`] when the system refuses them.
     pub fn set_threads(&mut self, num_threads: Option<usize>) -> Result<(), Error> {
-        self.threads = start_threads(num_threads)?;
+        self.threads = threads::start(num_threads)?;
         Ok(())
     }
 
@@ -330,9 +330,9 @@ impl SparseEncoder {
                     (vector, positions)
                 };
                 let batch = PackedBatch::pack([ids.as_slice()]);
-                let mut rows = self
-                    .threads
-                    .install(|| all_awake(|| self.pooled(&batch, self.among_all(), true, explain)))?;
+                let mut rows = self.threads.install(|| {
+                    threads::all_awake(|| self.pooled(&batch, self.among_all(), true, explain))
+                })?;
                 rows.remove(0)
             }
         };
@@ -377,26 +377,16 @@ impl SparseEncoder {
         let longest = lengths.iter().copied().max().unwrap_or_default().max(MIN_BATCH_TOKENS);
         if num_threads > 1 && num_tokens < 4 * num_threads * longest {
             let batches = runs_within(&lengths, self.batch_tokens).into_iter();
-            let computed = all_awake(|| {
+            let computed = threads::all_awake(|| {
                 batches.map(|batch| vectors(batch, self.among_all())).collect::<Result<Vec<_>, _>>()
             })?;
             return Ok(computed.into_iter().flatten().collect());
         }
         let least = MIN_BATCH_TOKENS.min(self.batch_tokens);
         let batches = runs_for_threads(&lengths, least..=self.batch_tokens, num_threads);
-        // Threads take batches in order, the small ones last; rayon's own splitting would hand out ranges of them.
-        let next = AtomicUsize::new(0);
-        let taken = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|index| *index < batches.len());
-        let mut computed: Vec<(usize, Vec<SparseVector>)> = Vec::new();
-        for share in rayon::broadcast(|_| {
-            std::iter::from_fn(taken)
-                .map(|index| Ok((index, vectors(batches[index].clone(), Sharing::Alone)?)))
-                .collect::<Result<Vec<_>, Error>>()
-        }) {
-            computed.extend(share?);
-        }
-        computed.sort_unstable_by_key(|(index, _)| *index);
-        Ok(computed.into_iter().flat_map(|(_, vectors)| vectors).collect())
+        let computed =
+            threads::in_order(batches.len(), |index| vectors(batches[index].clone(), Sharing::Alone))?;
+        Ok(computed.into_iter().flatten().collect())
     }
 
     fn among_all(&self) -> Sharing {
@@ -441,41 +431,6 @@ impl SparseEncoder {
     pub(crate) fn zeroed_ids(&self) -> Vec<u32> {
         zeroed_ids(&self.tokenizer, self.model.config().vocab_size)
     }
-}
-
-/// Runs `work` on the calling thread of a pool while the pool's others stay awake for the pieces that it shares out.
-///
-/// A thread without work falls asleep within ten microseconds, as long as a step lasts that is not shared; waking it
-/// takes five times as long, thirty times in a forward pass: a query of 7 ms took 12.
-fn all_awake<T>(work: impl FnOnce() -> T) -> T {
-    struct Done<'a>(&'a AtomicBool);
-    impl Drop for Done<'_> {
-        fn drop(&mut self) {
-            self.0.store(true, Ordering::Release);
-        }
-    }
-    let is_done = AtomicBool::new(false);
-    let caller = rayon::current_thread_index();
-    rayon::in_place_scope(|scope| {
-        // One for each thread, not to be taken by another: the caller must not wait for itself.
-        scope.spawn_broadcast(|_, context| {
-            while Some(context.index()) != caller && !is_done.load(Ordering::Acquire) {
-                if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                    std::thread::yield_now();
-                }
-            }
-        });
-        // Also when the work panics.
-        let _done = Done(&is_done);
-        work()
-    })
-}
-
-fn start_threads(num_threads: Option<usize>) -> Result<ThreadPool, Error> {
-    // Without RAYON_NUM_THREADS in mind: that variable is for candle's products.
-    let processors = || std::thread::available_parallelism().map_or(1, |count| count.get());
-    let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("encoder-{index}"));
-    Ok(threads.num_threads(num_threads.unwrap_or_else(processors)).build()?)
 }
 
 /// Ids that never carry a weight: special tokens, and rows of the decoder that no token names.

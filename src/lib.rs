@@ -44,6 +44,7 @@ mod pooling;
 mod query;
 mod screening;
 mod sparse;
+mod threads;
 mod tiny;
 mod tokenizer;
 pub mod verify;

@@ -32,13 +32,18 @@ pub struct TextMaxima<'a> {
 ///
 /// When shapes do not fit, or the processor lacks the kernel.
 pub fn maximum(kernel: Kernel, hidden: Rows, weight: Rows, texts: &mut [TextMaxima]) {
+    check(hidden, weight, texts);
+    kernel.run(Maximum { hidden, weight, texts });
+}
+
+/// Panics unless the shapes fit.
+pub(super) fn check(hidden: Rows, weight: Rows, texts: &[TextMaxima]) {
     assert_eq!(hidden.num_columns(), weight.num_columns(), "the length of the dot product");
-    for text in texts.iter() {
+    for text in texts {
         assert!(text.tokens.end <= hidden.num_rows(), "tokens {:?} of {}", text.tokens, hidden.num_rows());
         assert_eq!(text.maxima.len(), weight.num_rows(), "the number of maxima");
         assert!(text.positions.as_ref().is_none_or(|positions| positions.len() == weight.num_rows()));
     }
-    kernel.run(Maximum { hidden, weight, texts });
 }
 
 struct Maximum<'a, 'b> {

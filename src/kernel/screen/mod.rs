@@ -42,7 +42,7 @@ mod tests;
 use std::cell::Cell;
 
 use super::int8::{CodeKernel, CodeLanes, CodeOperation};
-use super::maximum::TextMaxima;
+use super::maximum::{self, TextMaxima};
 use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{Kernel, Operation, Rows};
 use codes::Token;
@@ -78,8 +78,9 @@ pub fn screened_maximum(
     screens: &[Screen],
     texts: &mut [TextMaxima],
 ) -> Option<usize> {
-    assert_eq!(hidden.num_columns(), weight.num_columns(), "the length of the dot product");
+    maximum::check(hidden, weight, texts);
     assert_eq!(hidden.num_rows(), codes.tokens.len(), "the number of tokens");
+    assert!(screens.iter().all(|screen| screen.k == hidden.num_columns()), "the screens' columns");
     assert_eq!(
         screens.iter().map(|screen| screen.num_rows).sum::<usize>(),
         weight.num_rows(),
