@@ -123,3 +123,56 @@ fn code_decoder(kernel: Kernel, decoder: Rows, bias: &[f32]) -> Option<Vec<Scree
         Some(coded.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Maxima of one text of 64 tokens over 1,000 terms, and whether they were screened. The smaller `spread`, the more
+    /// alike are the tokens.
+    fn maxima(screening: &Screening, bias: f32, spread: f32) -> (bool, Vec<f32>) {
+        let size = 64;
+        let numbers = |count: usize, mut state: u32| -> Vec<f32> {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            };
+            (0..count).map(|_| next()).collect()
+        };
+        let hidden: Vec<f32> = numbers(64 * size, 1).into_iter().map(|x| 1.0 + spread * x).collect();
+        let decoder = numbers(1000 * size, 2);
+        let (hidden, decoder) = (Rows::new(&hidden, size), Rows::new(&decoder, size));
+        let bias = vec![bias; 1000];
+        let kernel = Kernel::best();
+        let mut maxima = vec![0.0; 1000];
+        let mut texts = [TextMaxima { tokens: 0..64, maxima: &mut maxima, positions: None }];
+        let codes = screening.token_codes(kernel, hidden, decoder, &bias);
+        let is_screened =
+            codes.is_some_and(|codes| screening.maximum(kernel, hidden, &codes, decoder, 0, &mut texts));
+        if !is_screened {
+            kernel::maximum(kernel, hidden, decoder, &mut texts);
+        }
+        (is_screened, maxima)
+    }
+
+    #[test]
+    fn a_screen_that_leaves_too_much_is_given_up() {
+        if Screening::instructions(Kernel::best()).is_none() {
+            return;
+        }
+        // Every term is above zero, and no token's logit stands out.
+        let screening = Screening::default();
+        let (_, whole) = maxima(&Screening::off(), 99.0, 1e-3);
+        let runs: Vec<bool> = (0..40)
+            .map(|_| {
+                let (is_screened, found) = maxima(&screening, 99.0, 1e-3);
+                assert_eq!(found, whole);
+                is_screened
+            })
+            .collect();
+        assert!(runs[0] && !runs[39], "{:?}", screening.count());
+
+        let useful = Screening::default();
+        assert!((0..40).all(|_| maxima(&useful, -9.0, 1.0).0), "{:?}", useful.count());
+    }
+}
