@@ -75,21 +75,27 @@ impl RowPointers {
 pub enum Weight<'a> {
     /// As a checkpoint has it.
     Rows(Rows<'a>),
-    /// Packed; of them, the rows of a range that begins where a panel of every kernel does.
-    Panels(&'a Panels, usize, usize),
+    /// Packed.
+    Panels {
+        /// All of it.
+        panels: &'a Panels,
+        /// The rows that are meant; they begin where a panel of every kernel does.
+        first: usize,
+        last: usize,
+    },
 }
 
 impl<'a> Weight<'a> {
     /// All of some panels.
     pub fn panels(panels: &'a Panels) -> Self {
-        Weight::Panels(panels, 0, panels.num_rows)
+        Weight::Panels { panels, first: 0, last: panels.num_rows }
     }
 
     /// N, the number of outputs.
     pub fn num_rows(&self) -> usize {
         match *self {
             Weight::Rows(rows) => rows.num_rows(),
-            Weight::Panels(_, first, last) => last - first,
+            Weight::Panels { first, last, .. } => last - first,
         }
     }
 
@@ -97,7 +103,7 @@ impl<'a> Weight<'a> {
     pub fn num_columns(&self) -> usize {
         match *self {
             Weight::Rows(rows) => rows.num_columns(),
-            Weight::Panels(panels, ..) => panels.num_columns,
+            Weight::Panels { panels, .. } => panels.num_columns,
         }
     }
 
@@ -109,17 +115,17 @@ impl<'a> Weight<'a> {
     pub fn rows(&self, range: Range<usize>) -> Self {
         match *self {
             Weight::Rows(rows) => Weight::Rows(rows.rows(range)),
-            Weight::Panels(panels, first, last) => {
+            Weight::Panels { panels, first, last } => {
                 let (start, end) = (first + range.start, first + range.end);
                 assert!(start <= end && end <= last && start.is_multiple_of(PANEL_COLUMNS), "rows {range:?}");
-                Weight::Panels(panels, start, end)
+                Weight::Panels { panels, first: start, last: end }
             }
         }
     }
 
     /// Panics where it was packed for another kernel.
     pub(super) fn check(&self, kernel: Kernel) {
-        if let Weight::Panels(panels, ..) = self {
+        if let Weight::Panels { panels, .. } = self {
             assert_eq!(panels.kernel, kernel, "the kernel of the panels");
         }
     }
@@ -138,7 +144,7 @@ impl<'a> Weight<'a> {
                 next: rows.as_ptr().wrapping_add((columns.start + width) * rows.stride()),
                 stride: rows.stride(),
             },
-            Weight::Panels(panels, first, _) => {
+            Weight::Panels { panels, first, .. } => {
                 let k = panels.num_columns;
                 let start = products::line_start(&panels.memory) + (first + columns.start) * k;
                 Source::Packed { panel: &panels.memory[start..start + width * k], columns: columns.len() }
