@@ -142,8 +142,8 @@ impl SpladePooling {
 
     /// Pools texts over the kernels. Their logits are never written, and the decoder is read once for all of them.
     ///
-    /// * `hidden`: (T, H), the tokens of these texts and no others.
-    /// * `texts`: which rows are each text's, at least one row each.
+    /// * `hidden`: (T, H).
+    /// * `texts`: which rows are each text's, at least one row each, one text after the other. No other row is looked at.
     /// * `with_positions`: whether to remember which token won each term.
     ///
     /// # Errors
@@ -157,6 +157,8 @@ impl SpladePooling {
         sharing: Sharing,
         with_positions: bool,
     ) -> Result<Vec<PooledRow>, Error> {
+        let (Some(first), Some(last)) = (texts.first(), texts.last()) else { return Ok(Vec::new()) };
+        let (start, hidden) = (first.start, hidden.rows(first.start..last.end));
         let decoder = Rows::new(self.decoder.values(), hidden.num_columns());
         let num_terms = decoder.num_rows();
         let empty = || PooledRow {
@@ -173,7 +175,8 @@ impl SpladePooling {
             let positions = row.positions.chunks_mut(width).map(Some).chain(std::iter::repeat_with(|| None));
             let parts = row.weights.chunks_mut(width).zip(positions);
             for (share, (maxima, positions)) in shares.iter_mut().zip(parts) {
-                share.push(TextMaxima { tokens: tokens.clone(), maxima, positions });
+                let tokens = tokens.start - start..tokens.end - start;
+                share.push(TextMaxima { tokens, maxima, positions });
             }
         }
         let pool = |(index, mut texts): (usize, Vec<TextMaxima>)| {

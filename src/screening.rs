@@ -16,7 +16,7 @@ const SAMPLE: u64 = 1 << 20;
 
 /// A screen that leaves more than one pair in so many is given up: each costs about six times what it does in a
 /// whole product.
-const LEAST_LEFT_OUT: u64 = 20;
+const ONE_LEFT_IN: u64 = 20;
 
 /// How many (token, term) pairs a screen has seen, and how many of them it left to be computed in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Screening {
         bias: &[f32],
     ) -> Option<TokenCodes> {
         let ScreenCount { pairs, computed } = self.count();
-        if self.is_off || (pairs > SAMPLE && computed * LEAST_LEFT_OUT > pairs) {
+        if self.is_off || (pairs > SAMPLE && computed * ONE_LEFT_IN > pairs) {
             return None;
         }
         let pieces = self.pieces.get_or_init(|| code_decoder(kernel, decoder, bias).unwrap_or_default());

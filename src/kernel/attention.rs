@@ -1,7 +1,8 @@
 //! softmax(Q·Kᵀ / √D)·V for one head of one text.
 //!
-//! Both products are sums over packed panels: a score is summed over d in order, so K is transposed; an output element
-//! over the tokens in order, in chunks of [`TOKENS`]. Scores exist for a block of [`QUERIES`] query rows at a time, never (T, T).
+//! Both products are sums over packed panels. A score is summed over d in order, so K is transposed; an output element
+//! over the tokens in order, in chunks of [`TOKENS`] whose sums are added in order. Scores exist for a block of
+//! [`QUERIES`] query rows at a time, never (T, T).
 
 use super::elementwise::exp_of_centred;
 use super::panels::RowPointers;

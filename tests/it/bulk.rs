@@ -365,8 +365,8 @@ fn a_run_ends_with_its_figures() {
     }
     assert_eq!(figures["mean_terms"].as_f64(), Some(lengths.iter().sum::<usize>() as f64 / 3.0));
     let screened = figures["logits_screened"].as_u64().unwrap();
-    // What two rows share after the cut is encoded once.
-    assert!(screened == 7 * 30_522 || !can_screen(), "{screened}");
+    // Two rows are the same after the cut: encoded once, unless they were read in different windows.
+    assert!([7 * 30_522, 11 * 30_522].contains(&screened) || !can_screen(), "{screened}");
     assert!(figures["logits_left"].as_u64().unwrap() * 50 < screened || !can_screen());
     assert!(
         figures["seconds"].as_f64().unwrap() > 0.0 && figures["tokens_per_second"].as_f64().unwrap() > 0.0

@@ -98,6 +98,17 @@ fn a_screen_changes_no_bit_and_no_position() {
 }
 
 #[test]
+fn each_token_of_a_batch_of_many_texts_meets_each_term_once() {
+    // More texts than are pooled at once, in one batch.
+    let encoder = load(&ModelFiles::tiny(), Kernel::best(), 1);
+    let texts: Vec<String> = (0..70).map(|number| format!("house {number}")).collect();
+    let encoded = encoder.encode(&texts, Side::Document).unwrap();
+    let num_tokens: usize = encoded.iter().map(|encoded| encoded.num_tokens).sum();
+    let expected = if Kernel::best() == Kernel::Portable { 0 } else { (num_tokens * 30_522) as u64 };
+    assert_eq!(encoder.screen_count().pairs, expected);
+}
+
+#[test]
 fn repeated_queries_keep_their_bits() {
     for kernel in Kernel::available() {
         let encoder = load(&ModelFiles::tiny(), kernel, 2);
