@@ -141,7 +141,7 @@ impl SparseEncoder {
         let threads = threads::start(options.num_threads)?;
         let (tokenizer, model) = threads.install(|| {
             rayon::join(
-                || Tokenizer::load(files, config.max_positions, options.max_length),
+                || Tokenizer::load(files, config.max_tokens(), options.max_length),
                 || MaskedLm::load(files, config.clone(), options.device, reading, kernel),
             )
         });

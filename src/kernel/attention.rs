@@ -2,7 +2,9 @@
 //!
 //! Both products are sums over packed panels. A score is summed over d in order, so K is transposed; an output element
 //! over the tokens in order, in chunks of [`TOKENS`] whose sums are added in order. Scores exist for a block of
-//! [`QUERIES`] query rows at a time, never (T, T).
+//! [`QUERIES`] query rows at a time, never (T, T); in a window, for the tokens that a row of the block sees.
+
+use std::ops::Range;
 
 use super::elementwise::exp_of_centred;
 use super::panels::RowPointers;
@@ -34,42 +36,46 @@ pub struct AttentionScratch {
 
 /// softmax(Q·Kᵀ / √D)·V of one head of one text.
 ///
-/// * `query`: (M, D), any of the text's tokens: all of them, or a block for each thread.
-/// * `key`, `value`: (T, D), all tokens of the text; T at least 1.
-/// * `out`: (M, D), overwritten.
+/// * `heads`: query, key and value of every token of the text, (T, D) each; T at least 1.
+/// * `window`: token i sees those tokens j with |i − j| ≤ window; all of them when `None`.
+/// * `out`: (T, D), overwritten.
 ///
-/// A row's bits depend on its query row, the keys and values, T and the kernel. Extra memory: 2·T·D + 24·T
-/// floats, rounded up.
+/// A row's bits depend on the text's rows, the window and the kernel. Extra memory: 2·T·D + 24·T floats, rounded up.
 ///
 /// # Panics
 ///
 /// When shapes do not fit, or the processor lacks the kernel.
 pub fn attention(
     kernel: Kernel,
-    query: Rows,
-    key: Rows,
-    value: Rows,
+    [query, key, value]: [Rows; 3],
+    window: Option<usize>,
     out: RowsMut,
     scratch: &mut AttentionScratch,
 ) {
-    let size = query.num_columns();
-    assert_eq!(
-        (key.num_columns(), value.num_columns(), out.num_columns()),
-        (size, size, size),
-        "the head size"
-    );
-    assert_eq!(key.num_rows(), value.num_rows(), "the number of tokens");
-    assert!(key.num_rows() > 0, "a text has tokens");
-    assert_eq!(query.num_rows(), out.num_rows(), "the number of query rows");
-    kernel.run(Attention { query, key, value, out, scratch });
+    let shape = (query.num_rows(), query.num_columns());
+    for other in [key, value] {
+        assert_eq!((other.num_rows(), other.num_columns()), shape, "the shape of a head");
+    }
+    assert_eq!((out.num_rows(), out.num_columns()), shape, "the shape of the output");
+    assert!(shape.0 > 0, "a text has tokens");
+    kernel.run(Attention { query, key, value, window, out, scratch });
 }
 
 struct Attention<'a> {
     query: Rows<'a>,
     key: Rows<'a>,
     value: Rows<'a>,
+    window: Option<usize>,
     out: RowsMut<'a>,
     scratch: &'a mut AttentionScratch,
+}
+
+/// Which of `tokens` any of the rows of `rows` sees.
+fn seen(rows: Range<usize>, window: Option<usize>, tokens: usize) -> Range<usize> {
+    match window {
+        None => 0..tokens,
+        Some(window) => rows.start.saturating_sub(window)..tokens.min(rows.end.saturating_add(window)),
+    }
 }
 
 impl Operation for Attention<'_> {
@@ -88,31 +94,43 @@ impl Operation for Attention<'_> {
         scores.resize(QUERIES * stride, 0.0);
         sums.resize(QUERIES * padded_size, 0.0);
         let root = (size as f32).sqrt();
-        for first in (0..self.query.num_rows()).step_by(QUERIES) {
-            let rows = QUERIES.min(self.query.num_rows() - first);
+        for first in (0..tokens).step_by(QUERIES) {
+            let rows = QUERIES.min(tokens - first);
             query.fill(0.0);
             for (row, query) in query.chunks_exact_mut(size).enumerate().take(rows) {
                 for (query, x) in query.iter_mut().zip(self.query.row(first + row)) {
                     *query = x / root;
                 }
             }
-            for (panel, key) in key.chunks_exact(size * width).enumerate() {
+            let in_block = seen(first..first + rows, self.window, tokens);
+            // Whole panels: the scores of a token before the block's are computed too, and not looked at.
+            let start = in_block.start - in_block.start % width;
+            let panels =
+                key.chunks_exact(size * width).take(in_block.end.div_ceil(width)).skip(start / width);
+            for (panel, key) in panels.enumerate() {
                 let scores = &mut scores[panel * width..];
                 // SAFETY: the instruction set is available: the caller's obligation.
                 unsafe { sums_of_rows::<L>(query, size, rows, key, scores, stride, false) };
             }
             let mut totals = [0.0; QUERIES];
-            for (total, scores) in totals.iter_mut().zip(scores.chunks_exact_mut(stride)).take(rows) {
+            for (row, scores) in scores.chunks_exact_mut(stride).enumerate().take(rows) {
+                let scores = &mut scores[..in_block.end - start];
+                let own = seen(first + row..first + row + 1, self.window, tokens);
+                // What is infinitely far below weighs exactly 0.
+                scores[..own.start - start].fill(f32::NEG_INFINITY);
+                scores[own.end - start..].fill(f32::NEG_INFINITY);
                 // SAFETY: the instruction set is available: the caller's obligation.
-                *total = unsafe { exp_of_centred::<L>(&mut scores[..tokens]) };
+                totals[row] = unsafe { exp_of_centred::<L>(scores) };
             }
-            for token in (0..tokens).step_by(TOKENS) {
-                let end = tokens.min(token + TOKENS);
+            for token in (start..in_block.end).step_by(TOKENS) {
+                let end = in_block.end.min(token + TOKENS);
                 for (panel, value) in value.chunks_exact(tokens * width).enumerate() {
-                    let (scores, value) = (&scores[token..], &value[token * width..end * width]);
+                    let (scores, value) = (&scores[token - start..], &value[token * width..end * width]);
                     let sums = &mut sums[panel * width..];
                     // SAFETY: the instruction set is available: the caller's obligation.
-                    unsafe { sums_of_rows::<L>(scores, stride, rows, value, sums, padded_size, token > 0) };
+                    unsafe {
+                        sums_of_rows::<L>(scores, stride, rows, value, sums, padded_size, token > start)
+                    };
                 }
             }
             for (row, (sums, total)) in sums.chunks_exact(padded_size).zip(totals).enumerate().take(rows) {
@@ -201,10 +219,10 @@ mod tests {
     use super::*;
     use crate::kernel::naive::{self, assert_close, numbers};
 
-    fn attended(kernel: Kernel, query: Rows, key: Rows, value: Rows) -> Vec<f32> {
-        let mut out = vec![f32::NAN; query.num_rows() * query.num_columns()];
-        let mut scratch = AttentionScratch::default();
-        attention(kernel, query, key, value, RowsMut::new(&mut out, query.num_columns()), &mut scratch);
+    fn attended(kernel: Kernel, heads: [Rows; 3], window: Option<usize>) -> Vec<f32> {
+        let mut out = vec![f32::NAN; heads[0].num_rows() * heads[0].num_columns()];
+        let out_rows = RowsMut::new(&mut out, heads[0].num_columns());
+        attention(kernel, heads, window, out_rows, &mut AttentionScratch::default());
         out
     }
 
@@ -216,50 +234,43 @@ mod tests {
             {
                 let all: Vec<f32> = numbers(tokens * 6 * size, 1).into_iter().map(|x| 2.0 * x).collect();
                 let all = Rows::new(&all, 6 * size);
-                let head = |i: usize| all.columns(i * size..(i + 1) * size);
-                let naive = naive::attention(head(1), head(3), head(5));
-                let mut out = vec![f32::NAN; tokens * 2 * size];
-                let (_, columns) = RowsMut::new(&mut out, 2 * size).split_columns(size);
-                attention(kernel, head(1), head(3), head(5), columns, &mut AttentionScratch::default());
-                let found: Vec<f32> = (0..tokens)
-                    .flat_map(|row| {
-                        assert!(
-                            out[row * 2 * size..][..size].iter().all(|x| x.is_nan()),
-                            "another's columns"
-                        );
-                        out[row * 2 * size + size..][..size].to_vec()
-                    })
-                    .collect();
-                assert_close(&found, &naive, 2e-6, kernel, (tokens, size));
+                let heads = [1, 3, 5].map(|i| all.columns(i * size..(i + 1) * size));
+                for window in [None, Some(0), Some(1), Some(4), Some(64), Some(tokens), Some(usize::MAX)] {
+                    let naive = naive::attention(heads, window);
+                    let mut out = vec![f32::NAN; tokens * 2 * size];
+                    let (_, columns) = RowsMut::new(&mut out, 2 * size).split_columns(size);
+                    attention(kernel, heads, window, columns, &mut AttentionScratch::default());
+                    let found: Vec<f32> = (0..tokens)
+                        .flat_map(|row| {
+                            assert!(
+                                out[row * 2 * size..][..size].iter().all(|x| x.is_nan()),
+                                "another's columns"
+                            );
+                            out[row * 2 * size + size..][..size].to_vec()
+                        })
+                        .collect();
+                    assert_close(&found, &naive, 2e-6, kernel, (tokens, size, window));
+                }
             }
         }
     }
 
     #[test]
-    fn a_query_row_has_the_same_bits_alone_and_in_any_block_and_with_used_scratch() {
+    fn used_scratch_changes_no_bit() {
         for kernel in Kernel::available() {
             let (tokens, size) = (75, 32);
-            let (query, key, value) =
-                (numbers(tokens * size, 1), numbers(tokens * size, 2), numbers(tokens * size, 3));
-            let rows = |data| Rows::new(data, size);
-            let whole = attended(kernel, rows(&query), rows(&key), rows(&value));
-            let mut scratch = AttentionScratch::default();
-            let nan = vec![f32::NAN; 300 * size];
-            let mut out = nan.clone();
-            attention(kernel, rows(&nan), rows(&nan), rows(&nan), RowsMut::new(&mut out, size), &mut scratch);
-            for (first, last) in [(0, 1), (1, 2), (3, 20), (0, 24), (23, 25), (25, 74), (74, 75)] {
-                let mut part = vec![0.0; (last - first) * size];
-                let query = rows(&query).rows(first..last);
-                attention(
-                    kernel,
-                    query,
-                    rows(&key),
-                    rows(&value),
-                    RowsMut::new(&mut part, size),
-                    &mut scratch,
-                );
-                let same = part.iter().zip(&whole[first * size..]).all(|(a, b)| a.to_bits() == b.to_bits());
-                assert!(same, "{kernel:?} {first} {last}");
+            let data = [1, 2, 3].map(|seed| numbers(tokens * size, seed));
+            let heads = data.each_ref().map(|data| Rows::new(data, size));
+            for window in [None, Some(9)] {
+                let fresh = attended(kernel, heads, window);
+                let mut scratch = AttentionScratch::default();
+                let nan = vec![f32::NAN; 300 * size];
+                let mut out = nan.clone();
+                let out_rows = RowsMut::new(&mut out, size);
+                attention(kernel, [Rows::new(&nan, size); 3], None, out_rows, &mut scratch);
+                let mut out = vec![0.0; tokens * size];
+                attention(kernel, heads, window, RowsMut::new(&mut out, size), &mut scratch);
+                assert!(out.iter().zip(&fresh).all(|(a, b)| a.to_bits() == b.to_bits()), "{kernel:?}");
             }
         }
     }
@@ -267,11 +278,15 @@ mod tests {
     #[test]
     fn a_nan_is_seen_in_every_row_that_attends_to_it() {
         for kernel in Kernel::available() {
-            let (query, value) = (numbers(9 * 8, 1), numbers(9 * 8, 2));
-            let mut key = numbers(9 * 8, 3);
+            let (query, value) = (numbers(99 * 8, 1), numbers(99 * 8, 2));
+            let mut key = numbers(99 * 8, 3);
             key[30] = f32::NAN;
-            let out = attended(kernel, Rows::new(&query, 8), Rows::new(&key, 8), Rows::new(&value, 8));
-            assert!(out.iter().all(|x| x.is_nan()));
+            let heads = [&query, &key, &value].map(|data| Rows::new(data, 8));
+            assert!(attended(kernel, heads, None).iter().all(|x| x.is_nan()));
+            let windowed = attended(kernel, heads, Some(2));
+            for (token, row) in windowed.chunks_exact(8).enumerate() {
+                assert_eq!(row.iter().all(|x| x.is_nan()), (1..=5).contains(&token), "{kernel:?} {token}");
+            }
         }
     }
 }

@@ -16,6 +16,8 @@ pub enum Epilogue<'a> {
     Activation(&'a [f32], Activation),
     /// (x·Wᵀ + b) + r; `bias`: (N), `residual`: (M, N).
     Residual(&'a [f32], Rows<'a>),
+    /// (x·Wᵀ + b) ⊙ f; `bias`: (N), `factor`: (M, N).
+    Factor(&'a [f32], Rows<'a>),
 }
 
 impl Epilogue<'_> {
@@ -27,6 +29,9 @@ impl Epilogue<'_> {
             Epilogue::Residual(bias, residual) => {
                 Epilogue::Residual(&bias[columns.clone()], residual.rows(rows).columns(columns))
             }
+            Epilogue::Factor(bias, factor) => {
+                Epilogue::Factor(&bias[columns.clone()], factor.rows(rows).columns(columns))
+            }
         }
     }
 
@@ -34,12 +39,9 @@ impl Epilogue<'_> {
     fn check(&self, rows: usize, columns: usize) {
         let bias = match self {
             Epilogue::Bias(bias) | Epilogue::Activation(bias, _) => bias,
-            Epilogue::Residual(bias, residual) => {
-                assert_eq!(
-                    (residual.num_rows(), residual.num_columns()),
-                    (rows, columns),
-                    "the residual's shape"
-                );
+            Epilogue::Residual(bias, other) | Epilogue::Factor(bias, other) => {
+                let shape = (other.num_rows(), other.num_columns());
+                assert_eq!(shape, (rows, columns), "the shape of a residual or factor");
                 bias
             }
         };
@@ -53,7 +55,7 @@ impl Epilogue<'_> {
 /// * `weight`: (N, K).
 /// * `out`: (M, N), overwritten.
 ///
-/// An element's bits depend on its row of `x`, its row of `weight`, its bias and residual, K and the kernel.
+/// An element's bits depend on its row of `x`, its row of `weight`, its bias, residual or factor, K and the kernel.
 /// A caller with several threads gives each a block of rows or of columns: `x.rows(..)`, `weight.rows(..)`,
 /// [`Epilogue::block`] and a block of [`RowsMut`]. Rows suit many tokens; columns suit a short text, whose
 /// cost is reading the weights. Packed or not, the bits are the same.
@@ -119,6 +121,12 @@ unsafe fn finish<L: Tiled>(epilogue: &Epilogue, row: usize, column: usize, out: 
             add(out, &bias[columns.clone()]);
             add(out, &residual.row(row)[columns]);
         }
+        Epilogue::Factor(bias, factor) => {
+            add(out, &bias[columns.clone()]);
+            for (out, factor) in out.iter_mut().zip(&factor.row(row)[columns]) {
+                *out *= factor;
+            }
+        }
     }
 }
 
@@ -165,6 +173,7 @@ mod tests {
                         Epilogue::Bias(&bias),
                         Epilogue::Activation(&bias, Activation::GeluErf),
                         Epilogue::Residual(&bias, Rows::new(&residual, n)),
+                        Epilogue::Factor(&bias, Rows::new(&residual, n)),
                     ] {
                         let out = product(kernel, x, weight, epilogue);
                         // Terms are below 1: partial sums grow with the root of K, and as many roundings add up.
@@ -211,6 +220,7 @@ mod tests {
                 let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
                 for epilogue in [
                     Epilogue::Residual(&bias, Rows::new(&residual, n)),
+                    Epilogue::Factor(&bias, Rows::new(&residual, n)),
                     Epilogue::Activation(&bias, Activation::GeluErf),
                 ] {
                     let whole = product(kernel, x, weight, epilogue);

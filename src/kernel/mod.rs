@@ -20,6 +20,7 @@ mod maximum;
 pub(crate) mod naive;
 mod panels;
 mod products;
+mod rotary;
 mod rows;
 mod screen;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +32,7 @@ pub use linear::{linear, Epilogue};
 pub use maximum::{maximum, TextMaxima};
 pub use panels::{Panels, Weight};
 pub use products::PANEL_COLUMNS;
+pub use rotary::{rotate, Rotations};
 pub use rows::{Matrix, Rows, RowsMut};
 pub use screen::{screen_instructions, screened_maximum, Screen, TokenCodes};
 

@@ -42,6 +42,9 @@ pub(crate) fn linear(x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f64> {
                 Epilogue::Residual(bias, residual) => {
                     product + f64::from(bias[column]) + f64::from(residual.row(row)[column])
                 }
+                Epilogue::Factor(bias, factor) => {
+                    (product + f64::from(bias[column])) * f64::from(factor.row(row)[column])
+                }
             });
         }
     }
@@ -54,14 +57,30 @@ pub(crate) fn maximum(hidden: Rows, weight: Rows) -> Vec<f64> {
     (0..weight.num_rows()).map(largest).collect()
 }
 
-pub(crate) fn attention(query: Rows, key: Rows, value: Rows) -> Vec<f64> {
+pub(crate) fn attention([query, key, value]: [Rows; 3], window: Option<usize>) -> Vec<f64> {
     let size = query.num_columns();
     let mut out = Vec::new();
     for i in 0..query.num_rows() {
-        let score = |j| dot(query.row(i), key.row(j)) / (size as f64).sqrt();
-        let weights = softmax(&(0..key.num_rows()).map(score).collect::<Vec<_>>());
+        let sees = |j: &usize| window.is_none_or(|window| i.abs_diff(*j) <= window);
+        let seen: Vec<usize> = (0..key.num_rows()).filter(sees).collect();
+        let score = |&j: &usize| dot(query.row(i), key.row(j)) / (size as f64).sqrt();
+        let weights = softmax(&seen.iter().map(score).collect::<Vec<_>>());
         for d in 0..size {
-            out.push(weights.iter().enumerate().map(|(j, weight)| weight * f64::from(value.row(j)[d])).sum());
+            out.push(seen.iter().zip(&weights).map(|(&j, weight)| weight * f64::from(value.row(j)[d])).sum());
+        }
+    }
+    out
+}
+
+/// Pairs (x[i], x[i + D/2]) as complex numbers, each times e^(iφ).
+pub(crate) fn rotated(row: &[f32], angles: &[f64]) -> Vec<f64> {
+    let half = angles.len();
+    let mut out = vec![0.0; row.len()];
+    for head in (0..row.len()).step_by(2 * half) {
+        for (i, angle) in angles.iter().enumerate() {
+            let (a, b) = (f64::from(row[head + i]), f64::from(row[head + half + i]));
+            out[head + i] = a * angle.cos() - b * angle.sin();
+            out[head + half + i] = b * angle.cos() + a * angle.sin();
         }
     }
     out

@@ -112,6 +112,12 @@ impl Matrix {
         (self.rows, self.columns, self.stride) = (rows, columns, stride);
     }
 
+    /// The shape and the elements of another.
+    pub fn copy_from(&mut self, other: &Matrix) {
+        self.data.clone_from(&other.data);
+        (self.rows, self.columns, self.stride) = (other.rows, other.columns, other.stride);
+    }
+
     /// All of it, to read.
     pub fn rows(&self) -> Rows<'_> {
         Rows { data: &self.data, rows: self.rows, columns: self.columns, stride: self.stride }
@@ -201,6 +207,26 @@ impl<'a> RowsMut<'a> {
         (RowsMut { columns: column, ..self }, RowsMut { data: right, columns: self.columns - column, ..self })
     }
 
+    /// The rows of `range`.
+    pub fn rows(self, range: Range<usize>) -> Self {
+        self.split_rows(range.end).0.split_rows(range.start).1
+    }
+
+    /// Blocks of `count` rows, the last perhaps shorter; none where there are no rows.
+    pub fn row_blocks(self, count: usize) -> Vec<Self> {
+        let mut blocks = Vec::new();
+        let mut rest = self;
+        while rest.rows > 0 {
+            let (block, below) = {
+                let rows = rest.rows.min(count);
+                rest.split_rows(rows)
+            };
+            blocks.push(block);
+            rest = below;
+        }
+        blocks
+    }
+
     /// Blocks of `count` columns, the last perhaps narrower.
     pub fn column_blocks(self, count: usize) -> Vec<Self> {
         let mut blocks = Vec::new();
@@ -223,8 +249,7 @@ mod tests {
     fn a_matrix_cut_into_blocks_is_written_whole() {
         let mut data = vec![0.0; 5 * 7];
         for (i, columns) in RowsMut::new(&mut data, 7).column_blocks(3).into_iter().enumerate() {
-            let (above, below) = columns.split_rows(2);
-            for (j, mut block) in [above, below].into_iter().enumerate() {
+            for (j, mut block) in columns.row_blocks(2).into_iter().enumerate() {
                 for row in 0..block.num_rows() {
                     block.row_mut(row).fill((10 * i + j) as f32);
                 }
@@ -232,6 +257,8 @@ mod tests {
         }
         let rows = Rows::new(&data, 7);
         assert_eq!(rows.row(0), [0.0, 0.0, 0.0, 10.0, 10.0, 10.0, 20.0]);
-        assert_eq!(rows.rows(2..5).columns(5..7).row(2), [11.0, 21.0]);
+        assert_eq!(rows.rows(2..5).columns(5..7).row(2), [12.0, 22.0]);
+        RowsMut::new(&mut data, 7).rows(1..3).row_mut(1).fill(5.0);
+        assert_eq!((data[13], data[14], data[20], data[21]), (20.0, 5.0, 5.0, 1.0));
     }
 }

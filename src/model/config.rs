@@ -1,4 +1,4 @@
-//! config.json of either architecture, as one [`ModelConfig`].
+//! config.json of every supported architecture, as one [`ModelConfig`].
 //!
 //! Reads and checks; everything that a later step could divide by or index
 //! with is sound once this has returned.
@@ -10,7 +10,7 @@ use crate::files::{Decision, ModelFiles};
 pub use crate::kernel::Activation as HiddenActivation;
 
 /// The `model_type`s of config.json that this program runs.
-pub(crate) const SUPPORTED_MODEL_TYPES: [&str; 2] = ["bert", "distilbert"];
+pub(crate) const SUPPORTED_MODEL_TYPES: [&str; 5] = ["bert", "distilbert", "roberta", "modernbert", "new"];
 
 /// Which family of tensor names a checkpoint uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,25 @@ pub enum Architecture {
     Bert,
     /// `DistilBertForMaskedLM`: no token types, head under `vocab_*`.
     DistilBert,
+    /// `RobertaForMaskedLM`: BERT with a head under `lm_head`.
+    Roberta,
+    /// `ModernBertForMaskedLM`.
+    ModernBert,
+    /// `NewForMaskedLM` of Alibaba-NLP/new-impl, `model_type` `new`: the GTE models of 2024.
+    Gte,
+}
+
+impl Architecture {
+    /// Its name, and where the settings of its blocks stand in config.json.
+    fn describe(self) -> (&'static str, &'static str) {
+        match self {
+            Architecture::Bert => ("BERT", "hidden_act"),
+            Architecture::DistilBert => ("DistilBERT", "activation"),
+            Architecture::Roberta => ("RoBERTa", "hidden_act"),
+            Architecture::ModernBert => ("ModernBERT", "hidden_activation"),
+            Architecture::Gte => ("GTE (`new`)", "hidden_act"),
+        }
+    }
 }
 
 /// The shape of a masked language model, from its config.json.
@@ -38,16 +57,74 @@ pub struct ModelConfig {
     pub feed_forward_size: usize,
     /// V, the rows of the embedding matrix.
     pub vocab_size: usize,
-    /// How many positions have an embedding.
+    /// How many positions there are, with and without an embedding.
     pub max_positions: usize,
     /// Rows of the token-type embedding; 0 where the architecture has none.
     pub num_token_types: usize,
-    /// HiddenActivation of the feed-forward blocks and of the head.
+    /// Activation of the feed-forward blocks.
     pub activation: HiddenActivation,
+    /// Activation of the masked-LM head.
+    pub head_activation: HiddenActivation,
     /// Added to the variance in every LayerNorm.
     pub layer_norm_eps: f64,
     /// `tie_word_embeddings`, when config.json says it.
     pub tie_word_embeddings: Option<bool>,
+    /// The shape of a layer.
+    pub blocks: Blocks,
+    /// Which layers have biases.
+    pub biases: Biases,
+}
+
+/// The shape of a layer, and how it knows where a token stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Blocks {
+    /// An embedding for each position; LayerNorm after each half of a layer; a plain feed-forward block.
+    Absolute {
+        /// RoBERTa's padding token p, where it numbers its positions from p + 1 and a token p in the text has
+        /// position p itself.
+        padding_token: Option<usize>,
+    },
+    /// Queries and keys rotated by position; a gated feed-forward block.
+    Rotary(RotaryBlocks),
+}
+
+/// What layers with rotary positions differ in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RotaryBlocks {
+    /// Whether LayerNorm comes before each half of a layer (but the first half of the first layer), and once after the
+    /// last; after each half otherwise.
+    pub norm_first: bool,
+    /// Radians per position for each pair of a head's elements: sets of D / 2.
+    pub frequencies: Vec<Vec<f32>>,
+    /// One for each layer.
+    pub layers: Vec<RotaryAttention>,
+}
+
+/// How one layer with rotary positions attends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RotaryAttention {
+    /// Which set of frequencies it has.
+    pub frequencies: usize,
+    /// How far a token sees, in either direction; the whole text when `None`.
+    pub window: Option<usize>,
+}
+
+/// Whether dense layers and norms have biases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Biases {
+    pub attention: bool,
+    /// Of the feed-forward block's first product.
+    pub up: bool,
+    /// Of its second.
+    pub down: bool,
+    pub norm: bool,
+    pub transform: bool,
+    pub decoder: bool,
+}
+
+impl Biases {
+    const ALL: Biases =
+        Biases { attention: true, up: true, down: true, norm: true, transform: true, decoder: true };
 }
 
 impl ModelConfig {
@@ -60,20 +137,21 @@ impl ModelConfig {
     pub fn load(files: &ModelFiles) -> Result<Self, Error> {
         let keys = files.read_json("config.json")?.ok_or_else(|| missing_config(files))?;
         let config = ConfigFile { file: files.describe("config.json"), keys };
-        match config.keys.get("model_type").and_then(Value::as_str) {
-            Some("bert") => config.bert(),
-            Some("distilbert") => config.distilbert(),
-            Some(other) => Err(Error::UnsupportedModel { file: config.file, model_type: other.to_string() }),
-            None => Err(config.invalid("no `model_type`: this is not a transformers config")),
+        match config.model_type()? {
+            "bert" => config.bert(Architecture::Bert),
+            "distilbert" => config.distilbert(),
+            "roberta" => config.roberta(),
+            "modernbert" => config.modernbert(),
+            "new" => config.gte(),
+            other => {
+                Err(Error::UnsupportedModel { model_type: other.to_string(), file: config.file.clone() })
+            }
         }
     }
 
     /// What config.json decided.
     pub(crate) fn decisions(&self, files: &ModelFiles) -> Vec<Decision> {
-        let (architecture, activation_key) = match self.architecture {
-            Architecture::Bert => ("BERT masked language model", "hidden_act"),
-            Architecture::DistilBert => ("DistilBERT masked language model", "activation"),
-        };
+        let (architecture, activation_key) = self.architecture.describe();
         let activation = match self.activation {
             HiddenActivation::GeluErf => "GELU (error function)",
             HiddenActivation::GeluTanh => "GELU (tanh approximation)",
@@ -87,28 +165,76 @@ impl ModelConfig {
             self.num_heads,
             self.feed_forward_size,
             self.vocab_size,
-            self.max_positions
+            self.max_tokens()
         );
         let file = files.describe("config.json");
         let eps = format!("{:e}", self.layer_norm_eps);
+        let eps_source = match self.architecture {
+            Architecture::DistilBert => "DistilBERT's constant".to_string(),
+            Architecture::ModernBert => format!("{file}: norm_eps"),
+            _ => format!("{file}: layer_norm_eps"),
+        };
+        let model = format!("{architecture} masked language model");
         vec![
-            Decision::new("architecture", architecture, format!("{file}: model_type")),
+            Decision::new("architecture", model, format!("{file}: model_type")),
             Decision::new("shape", shape, &file),
+            Decision::new("positions", self.blocks.describe(), &file),
             Decision::new("hidden activation", activation, format!("{file}: {activation_key}")),
-            Decision::new(
-                "LayerNorm epsilon",
-                eps,
-                match self.architecture {
-                    Architecture::Bert => format!("{file}: layer_norm_eps"),
-                    Architecture::DistilBert => "DistilBERT's constant".to_string(),
-                },
-            ),
+            Decision::new("LayerNorm epsilon", eps, eps_source),
         ]
+    }
+
+    /// The most tokens of a text.
+    pub fn max_tokens(&self) -> usize {
+        match self.blocks {
+            Blocks::Absolute { padding_token: Some(padding) } => self.max_positions - padding - 1,
+            _ => self.max_positions,
+        }
+    }
+
+    /// Which row of the position embeddings each token of a text has.
+    ///
+    /// Source: `create_position_ids_from_input_ids` of transformers' RoBERTa; 0, 1, 2 … for the others.
+    pub fn positions<'a>(&'a self, ids: &'a [u32]) -> impl Iterator<Item = usize> + 'a {
+        let padding = match self.blocks {
+            Blocks::Absolute { padding_token } => padding_token,
+            Blocks::Rotary(_) => None,
+        };
+        let mut next = padding.map_or(0, |padding| padding + 1);
+        ids.iter().map(move |&id| match padding {
+            Some(padding) if id as usize == padding => padding,
+            _ => {
+                next += 1;
+                next - 1
+            }
+        })
     }
 
     /// D, the size of one attention head.
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_heads
+    }
+}
+
+impl Blocks {
+    fn describe(&self) -> String {
+        match self {
+            Blocks::Absolute { padding_token: None } => "an embedding each, from 0".into(),
+            Blocks::Absolute { padding_token: Some(padding) } => {
+                format!("an embedding each, from {} (one after the padding token)", padding + 1)
+            }
+            Blocks::Rotary(RotaryBlocks { layers, .. }) => {
+                let windows: Vec<usize> = layers.iter().filter_map(|layer| layer.window).collect();
+                match windows.first() {
+                    None => "rotary".into(),
+                    Some(window) => format!(
+                        "rotary; {} of {} layers see {window} tokens to either side",
+                        windows.len(),
+                        layers.len()
+                    ),
+                }
+            }
+        }
     }
 }
 
@@ -120,6 +246,14 @@ fn missing_config(files: &ModelFiles) -> Error {
     Error::NoModel { place: files.name().to_string(), reason: reason.into() }
 }
 
+/// The frequencies of a head's pairs: base^(−2i/D), computed in f32 as PyTorch does.
+fn frequencies(head_size: usize, base: f32) -> Vec<f32> {
+    let exponent = |pair: usize| (2 * pair) as f32 / head_size as f32;
+    // The power in f64, then rounded: what a correct f32 power gives.
+    let power = |pair| f64::from(base).powf(f64::from(exponent(pair))) as f32;
+    (0..head_size / 2).map(|pair| 1.0 / power(pair)).collect()
+}
+
 /// The keys of one config.json and its path, for messages.
 struct ConfigFile {
     file: String,
@@ -127,22 +261,22 @@ struct ConfigFile {
 }
 
 impl ConfigFile {
-    fn bert(&self) -> Result<ModelConfig, Error> {
-        match self.keys.get("position_embedding_type") {
-            None | Some(Value::Null) => {}
-            Some(Value::String(kind)) if kind == "absolute" => {}
-            Some(other) => {
-                return Err(self
-                    .invalid(format!("position_embedding_type {other} is not supported, only \"absolute\"")))
-            }
-        }
+    fn model_type(&self) -> Result<&str, Error> {
+        let model_type = self.keys.get("model_type").and_then(Value::as_str);
+        model_type.ok_or_else(|| self.invalid("no `model_type`: this is not a transformers config"))
+    }
+
+    /// BERT, and RoBERTa as far as it is the same.
+    fn bert(&self, architecture: Architecture) -> Result<ModelConfig, Error> {
+        self.insist("position_embedding_type", "absolute")?;
         if self.keys.get("is_decoder") == Some(&Value::Bool(true)) {
             return Err(
                 self.invalid("is_decoder is true: a masked language model sees both sides of a token")
             );
         }
+        let activation = self.activation("hidden_act")?;
         self.checked(ModelConfig {
-            architecture: Architecture::Bert,
+            architecture,
             num_layers: self.size("num_hidden_layers")?,
             hidden_size: self.size("hidden_size")?,
             num_heads: self.size("num_attention_heads")?,
@@ -150,13 +284,189 @@ impl ConfigFile {
             vocab_size: self.size("vocab_size")?,
             max_positions: self.size("max_position_embeddings")?,
             num_token_types: self.size_or("type_vocab_size", 2)?,
-            activation: self.activation("hidden_act")?,
-            layer_norm_eps: self.layer_norm_eps()?,
+            activation,
+            head_activation: activation,
+            layer_norm_eps: self.epsilon("layer_norm_eps", 1e-12)?,
             tie_word_embeddings: self.tie_word_embeddings()?,
+            blocks: Blocks::Absolute { padding_token: None },
+            biases: Biases::ALL,
         })
     }
 
+    fn roberta(&self) -> Result<ModelConfig, Error> {
+        let bert = self.bert(Architecture::Roberta)?;
+        let padding = match self.keys.get("pad_token_id") {
+            None => 1,
+            Some(value) => match value.as_u64() {
+                Some(padding) if (padding as usize) < bert.max_positions - 1 => padding as usize,
+                _ => {
+                    let positions = bert.max_positions;
+                    return Err(self.invalid(format!(
+                        "`pad_token_id` is {value}: positions are counted from one after it, and there are {positions}"
+                    )));
+                }
+            },
+        };
+        Ok(ModelConfig {
+            // Whatever hidden_act says: transformers' head calls gelu.
+            head_activation: HiddenActivation::GeluErf,
+            blocks: Blocks::Absolute { padding_token: Some(padding) },
+            ..bert
+        })
+    }
+
+    /// ModernBERT, in the words of transformers 4 or of transformers 5.
+    fn modernbert(&self) -> Result<ModelConfig, Error> {
+        let num_layers = self.size("num_hidden_layers")?;
+        let (hidden_size, num_heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
+        let window = self.size_or("local_attention", 128)? / 2;
+        let bases = [
+            ("full_attention", "global_rope_theta", 160_000.0),
+            ("sliding_attention", "local_rope_theta", 10_000.0),
+        ];
+        let mut frequency_sets = Vec::new();
+        for (kind, old_key, default) in bases {
+            frequency_sets
+                .push(frequencies(hidden_size / num_heads, self.rope_base(kind, old_key, default)?));
+        }
+        let layer = |is_local: bool| RotaryAttention {
+            frequencies: usize::from(is_local),
+            window: is_local.then_some(window),
+        };
+        let layers = match self.keys.get("layer_types") {
+            None | Some(Value::Null) => {
+                let every = self.size_or("global_attn_every_n_layers", 3)?;
+                (0..num_layers).map(|index| layer(index % every != 0)).collect()
+            }
+            Some(Value::Array(types)) if types.len() == num_layers => {
+                let kind = |value: &Value| match value.as_str() {
+                    Some("full_attention") => Ok(layer(false)),
+                    Some("sliding_attention") => Ok(layer(true)),
+                    _ => Err(self.invalid(format!(
+                        "`layer_types` has {value}, neither \"full_attention\" nor \"sliding_attention\""
+                    ))),
+                };
+                types.iter().map(kind).collect::<Result<_, _>>()?
+            }
+            Some(_) => return Err(self.invalid(format!("`layer_types` is not a list of {num_layers}"))),
+        };
+        let (attention, mlp) = (self.flag("attention_bias", false)?, self.flag("mlp_bias", false)?);
+        self.checked(ModelConfig {
+            architecture: Architecture::ModernBert,
+            num_layers,
+            hidden_size,
+            num_heads,
+            feed_forward_size: self.size("intermediate_size")?,
+            vocab_size: self.size("vocab_size")?,
+            max_positions: self.size_or("max_position_embeddings", 8192)?,
+            num_token_types: 0,
+            activation: self.activation("hidden_activation")?,
+            head_activation: self.activation("classifier_activation")?,
+            layer_norm_eps: self.epsilon("norm_eps", 1e-5)?,
+            tie_word_embeddings: self.tie_word_embeddings()?,
+            blocks: Blocks::Rotary(RotaryBlocks { norm_first: true, frequencies: frequency_sets, layers }),
+            biases: Biases {
+                attention,
+                up: mlp,
+                down: mlp,
+                norm: self.flag("norm_bias", false)?,
+                transform: self.flag("classifier_bias", false)?,
+                decoder: self.flag("decoder_bias", true)?,
+            },
+        })
+    }
+
+    /// The base of the rotary frequencies of one kind of layer.
+    fn rope_base(&self, kind: &str, old_key: &str, default: f64) -> Result<f32, Error> {
+        if !matches!(self.keys.get("rope_scaling"), None | Some(Value::Null)) {
+            return Err(
+                self.invalid(format!("rope_scaling {} is not supported here", self.keys["rope_scaling"]))
+            );
+        }
+        let parameters = self.keys.get("rope_parameters").and_then(|parameters| parameters.get(kind));
+        let key = |name: &str| parameters.and_then(|parameters| parameters.get(name));
+        if let Some(other) = key("rope_type").filter(|value| value.as_str() != Some("default")) {
+            return Err(self
+                .invalid(format!("rope_parameters: rope_type {other} is not supported, only \"default\"")));
+        }
+        self.base(key("rope_theta").or_else(|| self.keys.get(old_key)), old_key, default)
+    }
+
+    fn base(&self, value: Option<&Value>, key: &str, default: f64) -> Result<f32, Error> {
+        match value.map_or(Some(default), Value::as_f64) {
+            Some(base) if base > 1.0 && base.is_finite() => Ok(base as f32),
+            _ => Err(self.invalid(format!("the rotary base `{key}` is not a number above 1"))),
+        }
+    }
+
+    /// GTE, `model_type` `new`. Source: the definition in Alibaba-NLP/new-impl.
+    fn gte(&self) -> Result<ModelConfig, Error> {
+        self.insist("position_embedding_type", "rope")?;
+        self.insist("layer_norm_type", "layer_norm")?;
+        if !self.flag("pack_qkv", true)? {
+            return Err(self.invalid("pack_qkv false is not supported"));
+        }
+        for key in ["logn_attention_scale", "logn_attention_clip1"] {
+            if self.flag(key, false)? {
+                return Err(self.invalid(format!("{key} is not supported")));
+            }
+        }
+        let num_layers = self.size("num_hidden_layers")?;
+        let (hidden_size, num_heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
+        let base = self.base(self.keys.get("rope_theta"), "rope_theta", 10_000.0)?;
+        let activation = self.activation("hidden_act")?;
+        self.checked(ModelConfig {
+            architecture: Architecture::Gte,
+            num_layers,
+            hidden_size,
+            num_heads,
+            feed_forward_size: self.size("intermediate_size")?,
+            vocab_size: self.size("vocab_size")?,
+            max_positions: self.size("max_position_embeddings")?,
+            num_token_types: if self.keys.get("type_vocab_size") == Some(&Value::from(0)) {
+                0
+            } else {
+                self.size_or("type_vocab_size", 1)?
+            },
+            activation,
+            head_activation: activation,
+            layer_norm_eps: self.epsilon("layer_norm_eps", 1e-12)?,
+            tie_word_embeddings: self.tie_word_embeddings()?,
+            blocks: Blocks::Rotary(RotaryBlocks {
+                norm_first: false,
+                frequencies: vec![self.ntk_frequencies(hidden_size / num_heads, base)?],
+                layers: vec![RotaryAttention { frequencies: 0, window: None }; num_layers],
+            }),
+            biases: Biases { up: false, ..Biases::ALL },
+        })
+    }
+
+    /// Frequencies with NTK scaling by a fixed factor s, where config.json asks for it: the base is s times as large,
+    /// and all of them are divided by s^(2/D).
+    fn ntk_frequencies(&self, head_size: usize, base: f32) -> Result<Vec<f32>, Error> {
+        let scaling = match self.keys.get("rope_scaling") {
+            None | Some(Value::Null) => return Ok(frequencies(head_size, base)),
+            Some(scaling) => scaling,
+        };
+        let factor = scaling.get("factor").and_then(Value::as_f64).filter(|factor| *factor >= 1.0);
+        let is_mixed = scaling.get("mixed_b").is_some_and(|value| !value.is_null());
+        match (scaling.get("type").and_then(Value::as_str), factor) {
+            (Some("ntk"), Some(factor)) if !is_mixed => {
+                if factor == 1.0 {
+                    return Ok(frequencies(head_size, base));
+                }
+                let divisor = factor.powf(2.0 / head_size as f64) as f32;
+                let scaled = frequencies(head_size, base * factor as f32);
+                Ok(scaled.into_iter().map(|frequency| frequency / divisor).collect())
+            }
+            _ => Err(self.invalid(format!(
+                "rope_scaling {scaling} is not supported, only {{\"type\":\"ntk\",\"factor\":…}} without mixed_b"
+            ))),
+        }
+    }
+
     fn distilbert(&self) -> Result<ModelConfig, Error> {
+        let activation = self.activation("activation")?;
         self.checked(ModelConfig {
             architecture: Architecture::DistilBert,
             num_layers: self.size("n_layers")?,
@@ -166,10 +476,13 @@ impl ConfigFile {
             vocab_size: self.size("vocab_size")?,
             max_positions: self.size("max_position_embeddings")?,
             num_token_types: 0,
-            activation: self.activation("activation")?,
+            activation,
+            head_activation: activation,
             // DistilBERT's own code has the constant, its config has no such key.
             layer_norm_eps: 1e-12,
             tie_word_embeddings: self.tie_word_embeddings()?,
+            blocks: Blocks::Absolute { padding_token: None },
+            biases: Biases::ALL,
         })
     }
 
@@ -180,7 +493,29 @@ impl ConfigFile {
                 config.hidden_size, config.num_heads
             )));
         }
+        if matches!(config.blocks, Blocks::Rotary(_)) && !config.head_size().is_multiple_of(2) {
+            return Err(
+                self.invalid(format!("heads of {} elements cannot be rotated in pairs", config.head_size()))
+            );
+        }
         Ok(config)
+    }
+
+    /// Refuses another value of `key` than the one that is supported, which is also what its absence means.
+    fn insist(&self, key: &str, supported: &str) -> Result<(), Error> {
+        match self.keys.get(key) {
+            None | Some(Value::Null) => Ok(()),
+            Some(Value::String(value)) if value == supported => Ok(()),
+            Some(other) => Err(self.invalid(format!("{key} {other} is not supported, only \"{supported}\""))),
+        }
+    }
+
+    fn flag(&self, key: &str, default: bool) -> Result<bool, Error> {
+        match self.keys.get(key) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.invalid(format!("`{key}` is {other}, not true or false"))),
+        }
     }
 
     fn size(&self, key: &str) -> Result<usize, Error> {
@@ -214,12 +549,12 @@ impl ConfigFile {
         }
     }
 
-    fn layer_norm_eps(&self) -> Result<f64, Error> {
-        match self.keys.get("layer_norm_eps") {
-            None => Ok(1e-12),
+    fn epsilon(&self, key: &str, default: f64) -> Result<f64, Error> {
+        match self.keys.get(key) {
+            None => Ok(default),
             Some(value) => match value.as_f64() {
                 Some(eps) if (0.0..1.0).contains(&eps) => Ok(eps),
-                _ => Err(self.invalid(format!("`layer_norm_eps` is {value}, not a small number"))),
+                _ => Err(self.invalid(format!("`{key}` is {value}, not a small number"))),
             },
         }
     }

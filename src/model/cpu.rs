@@ -1,24 +1,28 @@
 //! The forward pass over the CPU kernels, on packed batches, read top to bottom like its twin in `reference.rs`.
 //!
-//! Nothing is padded, and no sum runs over texts: a token's bits depend on its text alone.
+//! Nothing is padded, and no sum runs over texts: a token's bits depend on its text alone. The layers are in
+//! `absolute.rs` and `rotary.rs`, a file for each shape.
 
 use std::cell::Cell;
 
 use rayon::prelude::*;
 
-use super::checkpoint::{Affine, Parameters};
 use super::config::ModelConfig;
+use super::parameters::{Affine, Layers, Parameters};
 use super::weights::Weights;
 use crate::batch::PackedBatch;
-use crate::kernel::{self, AttentionScratch, Epilogue, Kernel, Matrix, Rows, RowsMut};
+use crate::kernel::{self, Activation, AttentionScratch, Epilogue, Kernel, Matrix, Rows, RowsMut};
 
-/// A BERT-shaped encoder with its masked-LM transform, over the kernels.
+/// A transformer encoder with its masked-LM transform, over the kernels.
 pub(crate) struct CpuForward<'a> {
     pub config: &'a ModelConfig,
     pub parameters: &'a Parameters,
     pub kernel: Kernel,
     pub sharing: Sharing,
 }
+
+/// Token rows of one product at a time: few enough to stay in the caches while the weights pass over them.
+pub(super) const BLOCK_ROWS: usize = 512;
 
 /// Who works on one batch. The bits do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +46,16 @@ impl Sharing {
 /// What every layer writes anew. A thread keeps it from one batch to the next, as fresh memory costs a page fault for
 /// each 4 KiB.
 #[derive(Default)]
-struct Buffers {
+pub(super) struct Buffers {
     /// (T, H) each
-    query: Matrix,
-    key: Matrix,
-    value: Matrix,
-    context: Matrix,
-    attended: Matrix,
-    /// (T, F)
-    expanded: Matrix,
+    pub query: Matrix,
+    pub key: Matrix,
+    pub value: Matrix,
+    pub context: Matrix,
+    pub attended: Matrix,
+    /// (T, F), or as many rows as a shape wants at a time
+    pub expanded: Matrix,
+    pub gate: Matrix,
 }
 
 thread_local! {
@@ -58,11 +63,14 @@ thread_local! {
 }
 
 /// What follows a product while it is still in cache.
-enum After<'a> {
+#[derive(Clone, Copy)]
+pub(super) enum After<'a> {
     Bias,
-    Activation,
+    Activation(Activation),
     /// Adds what went around the product, (T, out).
-    Residual(&'a Matrix),
+    Residual(Rows<'a>),
+    /// Multiplies by a gate, (T, out).
+    Factor(Rows<'a>),
 }
 
 impl CpuForward<'_> {
@@ -71,32 +79,26 @@ impl CpuForward<'_> {
     /// * `batch`: T tokens, special tokens included, each id below V; no text longer than the model's positions.
     /// * returns: (T, H), texts back to back.
     ///
-    /// Source: `BertForMaskedLM` and `DistilBertForMaskedLM` of transformers; post-norm, absolute positions.
+    /// Source: the `…ForMaskedLM` classes of transformers; for GTE, the definition in Alibaba-NLP/new-impl.
     pub fn hidden_states(&self, batch: &PackedBatch) -> Matrix {
         let parameters = self.parameters;
-        let (t, h) = (batch.num_tokens(), self.config.hidden_size);
         let mut hidden = self.embeddings(batch);
-        self.norm(&mut hidden, &parameters.embedding_norm);
+        self.norm(hidden.rows_mut(), &parameters.embedding_norm);
         let mut buffers = BUFFERS.take();
-        let Buffers { query, key, value, context, attended, expanded } = &mut buffers;
-        for matrix in [&mut *query, key, value, context, attended] {
-            matrix.resize(t, h);
+        match &parameters.layers {
+            Layers::Absolute(layers) => self.absolute_layers(layers, batch, &mut hidden, &mut buffers),
+            Layers::Rotary { layers, final_norm } => {
+                self.rotary_layers(layers, batch, &mut hidden, &mut buffers);
+                if let Some(norm) = final_norm {
+                    self.norm(hidden.rows_mut(), norm);
+                }
+            }
         }
-        expanded.resize(t, self.config.feed_forward_size);
-        for layer in &parameters.layers {
-            let projections =
-                [(&layer.query, &mut *query), (&layer.key, &mut *key), (&layer.value, &mut *value)];
-            self.dense_side_by_side(&hidden, projections, After::Bias);
-            self.attention(batch, [query, key, value], context);
-            self.dense(context, &layer.attention_output, After::Residual(&hidden), attended);
-            self.norm(attended, &layer.attention_norm);
-            self.dense(attended, &layer.up, After::Activation, expanded);
-            self.dense(expanded, &layer.down, After::Residual(attended), &mut hidden);
-            self.norm(&mut hidden, &layer.output_norm);
-        }
-        self.dense(&hidden, &parameters.transform, After::Activation, attended);
-        self.norm(attended, &parameters.transform_norm);
-        std::mem::swap(&mut hidden, attended);
+        let transformed = &mut buffers.attended;
+        let activation = After::Activation(self.config.head_activation);
+        self.dense(hidden.rows(), &parameters.transform, activation, transformed.rows_mut());
+        self.norm(transformed.rows_mut(), &parameters.transform_norm);
+        std::mem::swap(&mut hidden, transformed);
         BUFFERS.set(buffers);
         hidden
     }
@@ -105,16 +107,17 @@ impl CpuForward<'_> {
     fn embeddings(&self, batch: &PackedBatch) -> Matrix {
         let parameters = self.parameters;
         let h = self.config.hidden_size;
-        let (words, positions) =
-            (parameters.word_embeddings.values(), parameters.position_embeddings.values());
+        let words = parameters.word_embeddings.values();
         let token_type = parameters.token_type_embedding.as_ref().map(Weights::values);
+        let positions = parameters.position_embeddings.as_ref().map(Weights::values);
         let mut embeddings = Matrix::new(batch.num_tokens(), h);
         let mut rows = embeddings.rows_mut();
-        let places = batch.texts().flat_map(|text| text.iter().zip(positions.chunks_exact(h)));
+        let places = batch.texts().flat_map(|text| text.iter().zip(self.config.positions(text)));
         for (row, (&id, position)) in places.enumerate() {
             let row = rows.row_mut(row);
             row.copy_from_slice(&words[id as usize * h..][..h]);
-            for addend in token_type.into_iter().chain([position]) {
+            let position = positions.map(|positions| &positions[position * h..][..h]);
+            for addend in token_type.into_iter().chain(position) {
                 row.iter_mut().zip(addend).for_each(|(sum, addend)| *sum += addend);
             }
         }
@@ -122,7 +125,15 @@ impl CpuForward<'_> {
     }
 
     /// softmax(Q·Kᵀ / √D)·V for each text and each of the A heads, heads side by side: (T, H).
-    fn attention(&self, batch: &PackedBatch, projected: [&Matrix; 3], context: &mut Matrix) {
+    ///
+    /// * `window`: how far a token sees to either side; the whole text when `None`.
+    pub(super) fn attention(
+        &self,
+        batch: &PackedBatch,
+        projected: [&Matrix; 3],
+        window: Option<usize>,
+        context: &mut Matrix,
+    ) {
         let d = self.config.head_size();
         let mut heads = Vec::new();
         let mut rest = context.rows_mut();
@@ -131,13 +142,11 @@ impl CpuForward<'_> {
             rest = below;
             let projected = projected.map(|matrix| matrix.rows().rows(tokens.clone()));
             for (head, out) in text.column_blocks(d).into_iter().enumerate() {
-                let [query, key, value] = projected.map(|rows| rows.columns(head * d..(head + 1) * d));
-                heads.push((query, key, value, out));
+                heads.push((projected.map(|rows| rows.columns(head * d..(head + 1) * d)), out));
             }
         }
-        let attend = |scratch: &mut AttentionScratch,
-                      (query, key, value, out): (Rows, Rows, Rows, RowsMut)| {
-            kernel::attention(self.kernel, query, key, value, out, scratch);
+        let attend = |scratch: &mut AttentionScratch, (head, out): ([Rows; 3], RowsMut)| {
+            kernel::attention(self.kernel, head, window, out, scratch);
         };
         let scratch = AttentionScratch::default;
         match self.sharing {
@@ -150,34 +159,40 @@ impl CpuForward<'_> {
     }
 
     /// x·Wᵀ + b and what follows: (T, in) → (T, out).
-    fn dense(&self, x: &Matrix, layer: &Affine, after: After, out: &mut Matrix) {
+    pub(super) fn dense(&self, x: Rows, layer: &Affine, after: After, out: RowsMut) {
         self.dense_side_by_side(x, [(layer, out)], after);
     }
 
     /// [`CpuForward::dense`] for several layers of the same input, which threads share out together.
-    fn dense_side_by_side<const N: usize>(
+    pub(super) fn dense_side_by_side<const N: usize>(
         &self,
-        x: &Matrix,
-        layers: [(&Affine, &mut Matrix); N],
+        x: Rows,
+        layers: [(&Affine, RowsMut); N],
         after: After,
     ) {
-        let x = x.rows();
-        let mut blocks = Vec::new();
+        // By rows first: the layers' weights pass over one block of `x` after the other.
+        let mut blocks: Vec<Vec<_>> = Vec::new();
+        blocks.resize_with(x.num_rows().div_ceil(BLOCK_ROWS), Vec::new);
         for (layer, out) in layers {
             let (weight, bias) = (layer.weight.matrix(), layer.bias.values());
             let epilogue = match after {
                 After::Bias => Epilogue::Bias(bias),
-                After::Activation => Epilogue::Activation(bias, self.config.activation),
-                After::Residual(residual) => Epilogue::Residual(bias, residual.rows()),
+                After::Activation(activation) => Epilogue::Activation(bias, activation),
+                After::Residual(residual) => Epilogue::Residual(bias, residual),
+                After::Factor(factor) => Epilogue::Factor(bias, factor),
             };
             let width = self.sharing.share(bias.len());
-            for (index, out) in out.rows_mut().column_blocks(width).into_iter().enumerate() {
-                let columns = index * width..index * width + out.num_columns();
-                let epilogue = epilogue.block(0..x.num_rows(), columns.clone());
-                blocks.push((weight.rows(columns), epilogue, out));
+            for (index, (blocks, out)) in blocks.iter_mut().zip(out.row_blocks(BLOCK_ROWS)).enumerate() {
+                let rows = index * BLOCK_ROWS..index * BLOCK_ROWS + out.num_rows();
+                for (index, out) in out.column_blocks(width).into_iter().enumerate() {
+                    let columns = index * width..index * width + out.num_columns();
+                    let epilogue = epilogue.block(rows.clone(), columns.clone());
+                    blocks.push((x.rows(rows.clone()), weight.rows(columns), epilogue, out));
+                }
             }
         }
-        let block = |(weight, epilogue, out)| kernel::linear(self.kernel, x, weight, epilogue, out);
+        let block = |(x, weight, epilogue, out)| kernel::linear(self.kernel, x, weight, epilogue, out);
+        let blocks: Vec<_> = blocks.into_iter().flatten().collect();
         match self.sharing {
             Sharing::Alone => blocks.into_iter().for_each(block),
             Sharing::Among(_) => blocks.into_par_iter().with_max_len(1).for_each(block),
@@ -185,10 +200,23 @@ impl CpuForward<'_> {
     }
 
     /// LayerNorm of every row, in place.
-    fn norm(&self, x: &mut Matrix, norm: &Affine) {
+    pub(super) fn norm(&self, x: RowsMut, norm: &Affine) {
         let (weight, bias) = (norm.weight.values(), norm.bias.values());
         let epsilon = self.config.layer_norm_eps as f32;
-        kernel::layer_norm(self.kernel, x.rows_mut(), weight, bias, epsilon);
+        self.row_by_row(x, |_, x| kernel::layer_norm(self.kernel, x, weight, bias, epsilon));
+    }
+
+    /// `each` for blocks of rows, with the number of the block's first row; threads share them where there are many.
+    pub(super) fn row_by_row(&self, x: RowsMut, each: impl Fn(usize, RowsMut) + Sync) {
+        /// Fewer rows are done before another thread has heard of them.
+        const ROWS: usize = 128;
+        match self.sharing {
+            Sharing::Among(_) if x.num_rows() > ROWS => {
+                let blocks = x.row_blocks(ROWS).into_par_iter().enumerate();
+                blocks.for_each(|(index, block)| each(index * ROWS, block));
+            }
+            _ => each(0, x),
+        }
     }
 }
 

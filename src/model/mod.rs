@@ -1,11 +1,16 @@
 //! MaskedLm: token ids to the hidden states that the vocabulary projection is applied to.
 
+mod absolute;
 pub(crate) mod checkpoint;
 pub(crate) mod config;
 pub(crate) mod cpu;
 mod mmap;
+mod names;
+pub(crate) mod parameters;
 mod reference;
+mod rotary;
 pub(crate) mod stock;
+mod tensors;
 pub(crate) mod weights;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +24,8 @@ pub use reference::DeviceName;
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 use crate::kernel::Kernel;
-use checkpoint::Parameters;
 use cpu::{CpuForward, Sharing};
+use parameters::Parameters;
 use reference::{open_device, ReferenceForward};
 use weights::Weights;
 

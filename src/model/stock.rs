@@ -9,8 +9,8 @@ use candle_core::{DType, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertForMaskedLM, Config, HiddenAct, PositionEmbeddingType};
 
-use super::checkpoint::{Affine, Parameters};
 use super::config::HiddenActivation;
+use super::parameters::{AbsoluteLayer, Affine, Layers, Parameters};
 use super::MaskedLm;
 use crate::error::Error;
 use crate::pooling::Activation;
@@ -24,9 +24,21 @@ pub(crate) struct StockBert {
 }
 
 impl StockBert {
-    /// `None` where candle-transformers has no such model: an activation that its BERT does not know.
+    /// `None` where its BERT is another model: other blocks, other activations, a head with one of its own.
     pub fn new(lm: &MaskedLm) -> Result<Option<Self>, Error> {
         let config = lm.config();
+        let parameters = lm.parameters().tensors(lm.device())?;
+        let (Layers::Absolute(layers), Some(positions)) =
+            (&parameters.layers, &parameters.position_embeddings)
+        else {
+            return Ok(None);
+        };
+        if config.head_activation != config.activation {
+            return Ok(None);
+        }
+        // RoBERTa's first token has another row than the first.
+        let first_position = config.max_positions - config.max_tokens();
+        let positions = positions.narrow(0, first_position, config.max_tokens())?;
         let hidden_act = match config.activation {
             HiddenActivation::GeluErf => HiddenAct::Gelu,
             HiddenActivation::GeluTanh => HiddenAct::GeluApproximate,
@@ -41,14 +53,14 @@ impl StockBert {
             intermediate_size: config.feed_forward_size,
             hidden_act,
             hidden_dropout_prob: 0.0,
-            max_position_embeddings: config.max_positions,
+            max_position_embeddings: config.max_tokens(),
             type_vocab_size: 1,
             layer_norm_eps: config.layer_norm_eps,
             position_embedding_type: PositionEmbeddingType::Absolute,
             ..Config::default()
         };
-        let tensors =
-            VarBuilder::from_tensors(named(&lm.parameters().tensors(lm.device())?)?, DType::F32, lm.device());
+        let tensors = named(&parameters, layers, positions)?;
+        let tensors = VarBuilder::from_tensors(tensors, DType::F32, lm.device());
         Ok(Some(StockBert { model: BertForMaskedLM::load(tensors, &config)? }))
     }
 
@@ -65,7 +77,13 @@ impl StockBert {
 }
 
 /// The parameters under the names that candle-transformers asks for.
-fn named(parameters: &Parameters<Tensor>) -> Result<HashMap<String, Tensor>, Error> {
+///
+/// * `positions`: (positions, H), the first row that of a text's first token.
+fn named(
+    parameters: &Parameters<Tensor>,
+    layers: &[AbsoluteLayer<Tensor>],
+    positions: Tensor,
+) -> Result<HashMap<String, Tensor>, Error> {
     let mut tensors = HashMap::new();
     let word_embeddings = &parameters.word_embeddings;
     let token_type = match &parameters.token_type_embedding {
@@ -73,8 +91,7 @@ fn named(parameters: &Parameters<Tensor>) -> Result<HashMap<String, Tensor>, Err
         None => Tensor::zeros((1, word_embeddings.dim(1)?), DType::F32, word_embeddings.device())?,
     };
     tensors.insert("bert.embeddings.word_embeddings.weight".into(), word_embeddings.clone());
-    tensors
-        .insert("bert.embeddings.position_embeddings.weight".into(), parameters.position_embeddings.clone());
+    tensors.insert("bert.embeddings.position_embeddings.weight".into(), positions);
     tensors.insert("bert.embeddings.token_type_embeddings.weight".into(), token_type);
     tensors.insert("cls.predictions.decoder.weight".into(), parameters.decoder.clone());
     tensors.insert("cls.predictions.decoder.bias".into(), parameters.decoder_bias.clone());
@@ -85,12 +102,12 @@ fn named(parameters: &Parameters<Tensor>) -> Result<HashMap<String, Tensor>, Err
     affine("bert.embeddings.LayerNorm".into(), &parameters.embedding_norm);
     affine("cls.predictions.transform.dense".into(), &parameters.transform);
     affine("cls.predictions.transform.LayerNorm".into(), &parameters.transform_norm);
-    for (index, layer) in parameters.layers.iter().enumerate() {
+    for (index, layer) in layers.iter().enumerate() {
         let prefix = format!("bert.encoder.layer.{index}");
-        affine(format!("{prefix}.attention.self.query"), &layer.query);
-        affine(format!("{prefix}.attention.self.key"), &layer.key);
-        affine(format!("{prefix}.attention.self.value"), &layer.value);
-        affine(format!("{prefix}.attention.output.dense"), &layer.attention_output);
+        affine(format!("{prefix}.attention.self.query"), &layer.attention.query);
+        affine(format!("{prefix}.attention.self.key"), &layer.attention.key);
+        affine(format!("{prefix}.attention.self.value"), &layer.attention.value);
+        affine(format!("{prefix}.attention.output.dense"), &layer.attention.output);
         affine(format!("{prefix}.attention.output.LayerNorm"), &layer.attention_norm);
         affine(format!("{prefix}.intermediate.dense"), &layer.up);
         affine(format!("{prefix}.output.dense"), &layer.down);

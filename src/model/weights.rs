@@ -1,5 +1,6 @@
 //! The values of one parameter, where they are: in a mapped file, or in memory of our own.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::safetensors::MmapedSafetensors;
@@ -13,6 +14,8 @@ use crate::kernel::{Kernel, Panels, Rows, Weight};
 pub(crate) struct Weights {
     shape: Vec<usize>,
     values: Arc<Values>,
+    /// Where the first of them is: other than 0 in a part of a larger parameter.
+    start: usize,
     /// A matrix once more, as the kernels take it fastest; empty until somebody wants it.
     panels: Arc<OnceLock<Panels>>,
 }
@@ -26,21 +29,40 @@ impl Weights {
     /// Values that were converted, or made.
     pub fn owned(values: Vec<f32>, shape: &[usize]) -> Self {
         debug_assert_eq!(values.len(), shape.iter().product::<usize>());
-        Weights { shape: shape.to_vec(), values: Arc::new(Values::Owned(values)), panels: Arc::default() }
+        Weights {
+            shape: shape.to_vec(),
+            values: Arc::new(Values::Owned(values)),
+            start: 0,
+            panels: Arc::default(),
+        }
     }
 
     /// The f32 tensor `name` as it lies in a mapped file; `None` where it cannot be read in place.
     pub fn mapped(file: &Arc<MmapedSafetensors>, name: &str, shape: &[usize]) -> Option<Self> {
         let values = MappedValues::new(Arc::clone(file), name)?;
         let values = Arc::new(Values::Mapped(values));
-        Some(Weights { shape: shape.to_vec(), values, panels: Arc::default() })
+        Some(Weights { shape: shape.to_vec(), values, start: 0, panels: Arc::default() })
     }
 
     /// The values, rows one after the other.
     pub fn values(&self) -> &[f32] {
-        match &*self.values {
+        let values = match &*self.values {
             Values::Owned(values) => values,
             Values::Mapped(mapped) => mapped.values(),
+        };
+        &values[self.start..][..self.shape.iter().product()]
+    }
+
+    /// Rows of a matrix, or elements of a vector, where they lie.
+    pub fn rows(&self, rows: Range<usize>) -> Self {
+        let row: usize = self.shape[1..].iter().product();
+        let mut shape = self.shape.clone();
+        shape[0] = rows.len();
+        Weights {
+            shape,
+            values: Arc::clone(&self.values),
+            start: self.start + rows.start * row,
+            panels: Arc::default(),
         }
     }
 

@@ -111,9 +111,9 @@ fn attend(kernel: Kernel, tokens: usize) {
     let flop = 4.0 * (tokens * tokens * heads * size) as f64;
     report(kernel, &format!("attention, T = {tokens}, 12 heads"), flop, || {
         for (head, out) in out.rows_mut().column_blocks(size).into_iter().enumerate() {
-            let [query, key, value] =
+            let heads =
                 [&query, &key, &value].map(|matrix| matrix.rows().columns(head * size..(head + 1) * size));
-            attention(kernel, query, key, value, out, &mut scratch);
+            attention(kernel, heads, None, out, &mut scratch);
         }
     });
 }
