@@ -41,6 +41,20 @@ pub enum Error {
         /// What it names.
         model_type: String,
     },
+    /// An archive with a compiled model, as ml-commons registers it.
+    #[error("`{file}` holds a TorchScript program, whose weights only PyTorch can take out")]
+    TorchScript {
+        /// Path of the archive.
+        file: String,
+    },
+    /// The side of a text that this encoder cannot encode.
+    #[error("`{model}` {reason}")]
+    Side {
+        /// What the user calls the model.
+        model: String,
+        /// Which side it lacks, and why.
+        reason: String,
+    },
     /// A tensor is missing, or does not have the shape or type that config.json asks for.
     #[error("`{file}`: tensor `{tensor}` {reason}")]
     Tensor {
@@ -89,6 +103,10 @@ impl Error {
                 "supported: {}",
                 crate::model::SUPPORTED_MODEL_TYPES.map(|name| format!("`{name}`")).join(", ")
             )),
+            Error::TorchScript { file } => Some(match crate::known::contained_in(file) {
+                Some(known) => format!("the same weights are on the hub: `--model {}`", known.name),
+                None => "the hub has the same weights: `neural-sparse model list` shows the names".into(),
+            }),
             Error::Device { device, .. } => Some(format!(
                 "build with `cargo build --release --features {device}` on a machine that has it, or use `--device cpu`"
             )),

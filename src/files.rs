@@ -1,15 +1,17 @@
-//! The files of one model: a folder in Hugging Face layout, or the one compiled in.
+//! The files of one model: a folder in Hugging Face layout, an archive, or those compiled in.
 //!
 //! Knows where bytes are and what to call the place in a message; knows
 //! nothing of what they mean.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -37,25 +39,89 @@ pub fn sha256(mut bytes: impl Read) -> io::Result<String> {
 pub struct ModelFiles {
     name: String,
     place: Place,
-    /// Names of the files whose content was used.
+    /// Where these files are below all of the model's, `""` for all of them; a place that is a folder ends in it.
+    folder: String,
+    /// Names of the files whose content was used, from the place on.
     used: Arc<Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Clone, Debug)]
 enum Place {
     Folder(PathBuf),
+    /// A zip archive, its files in memory.
+    Archive(PathBuf, Arc<BTreeMap<String, Vec<u8>>>),
     BuiltIn(&'static [(&'static str, &'static [u8])]),
 }
+
+/// Bytes that an archive may hold, unpacked: a tokenizer and a table of weights are a few million.
+const MAX_ARCHIVE_BYTES: u64 = 256 << 20;
 
 impl ModelFiles {
     /// The files in `folder`; `name` is what messages call the model.
     pub fn folder(name: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
-        ModelFiles { name: name.into(), place: Place::Folder(folder.into()), used: Arc::default() }
+        ModelFiles::at(name.into(), Place::Folder(folder.into()))
     }
 
     /// The model that is compiled into the program.
     pub fn tiny() -> Self {
-        ModelFiles { name: "tiny".into(), place: Place::BuiltIn(crate::tiny::FILES), used: Arc::default() }
+        ModelFiles::at("tiny".into(), Place::BuiltIn(crate::tiny::FILES))
+    }
+
+    /// The files in a zip archive, as ml-commons registers a tokenizer model: tokenizer.json and idf.json.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] or [`Error::Invalid`] when it cannot be read; [`Error::TorchScript`] for an archive with a
+    /// compiled model, which holds no weights that could be read.
+    pub fn archive(name: impl Into<String>, path: impl Into<PathBuf>) -> Result<Self, Error> {
+        let path = path.into();
+        let file = path.display().to_string();
+        let invalid = |reason: String| Error::invalid(&file, reason);
+        let opened = File::open(&path).map_err(|source| Error::Read { file: file.clone(), source })?;
+        let mut archive = zip::ZipArchive::new(opened)
+            .map_err(|error| invalid(format!("a file that is no zip archive: {error}")))?;
+        let names: Vec<Cow<str>> =
+            archive.file_names().collect::<Result<_, _>>().map_err(|error| invalid(error.to_string()))?;
+        let is_program = |name: &Cow<str>| [".pt", ".ptc", "data.pkl"].iter().any(|end| name.ends_with(end));
+        if names.iter().any(is_program) {
+            return Err(Error::TorchScript { file });
+        }
+        let mut files = BTreeMap::new();
+        let mut room = MAX_ARCHIVE_BYTES;
+        for index in 0..archive.len() {
+            let mut entry = archive.by_index(index).map_err(|error| invalid(error.to_string()))?;
+            let mut bytes = Vec::new();
+            // What an entry says of its size may be wrong.
+            entry.by_ref().take(room + 1).read_to_end(&mut bytes).map_err(|error| invalid(error.to_string()))?;
+            room = room.checked_sub(bytes.len() as u64).ok_or_else(|| {
+                invalid(format!("unpacks to more than {} MiB: no tokenizer model", MAX_ARCHIVE_BYTES >> 20))
+            })?;
+            let name = entry.name().map_err(|error| invalid(error.to_string()))?.into_owned();
+            files.insert(name, bytes);
+        }
+        Ok(ModelFiles::at(name.into(), Place::Archive(path, Arc::new(files))))
+    }
+
+    fn at(name: String, place: Place) -> Self {
+        ModelFiles { name, place, folder: String::new(), used: Arc::default() }
+    }
+
+    /// The same model's files in `folder`, `""` for the same ones.
+    pub(crate) fn within(&self, folder: &str) -> Self {
+        let mut inside = ModelFiles { folder: self.inside(folder), ..self.clone() };
+        if let (Place::Folder(path), false) = (&mut inside.place, folder.is_empty()) {
+            path.push(folder);
+        }
+        inside
+    }
+
+    /// The name of `file` from the place on.
+    fn inside(&self, file: &str) -> String {
+        match (self.folder.as_str(), file) {
+            ("", file) => file.to_string(),
+            (folder, "") => folder.to_string(),
+            (folder, file) => format!("{folder}/{file}"),
+        }
     }
 
     /// What the user calls the model.
@@ -63,27 +129,34 @@ impl ModelFiles {
         &self.name
     }
 
-    /// The folder, unless the model is compiled in.
+    /// The folder, unless the model is compiled in or in an archive.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(folder) => Some(folder),
-            Place::BuiltIn(_) => None,
+            Place::Archive(..) | Place::BuiltIn(_) => None,
         }
     }
 
-    /// What a message calls `file`: its path, or `tiny/config.json` for the built-in model.
+    pub(crate) fn is_archive(&self) -> bool {
+        matches!(self.place, Place::Archive(..))
+    }
+
+    /// What a message calls `file`: its path, or `tiny/config.json` for a model that is compiled in.
     pub fn describe(&self, file: &str) -> String {
         match &self.place {
             Place::Folder(folder) => folder.join(file).display().to_string(),
-            Place::BuiltIn(_) => format!("{}/{file}", self.name),
+            Place::Archive(path, _) => format!("{}: {}", path.display(), self.inside(file)),
+            Place::BuiltIn(_) => format!("{}/{}", self.name, self.inside(file)),
         }
     }
 
     /// Whether `file` is there.
     pub fn contains(&self, file: &str) -> bool {
+        let name = self.inside(file);
         match &self.place {
             Place::Folder(folder) => folder.join(file).is_file(),
-            Place::BuiltIn(files) => files.iter().any(|(name, _)| *name == file),
+            Place::Archive(_, files) => files.contains_key(&name),
+            Place::BuiltIn(files) => entry(files, &name).or_else(|| entry(files, &compressed(&name))).is_some(),
         }
     }
 
@@ -93,22 +166,32 @@ impl ModelFiles {
     ///
     /// [`Error::Read`] when it is there and cannot be read.
     pub fn read(&self, file: &str) -> Result<Option<Cow<'static, [u8]>>, Error> {
-        match &self.place {
+        let read = match &self.place {
             Place::Folder(folder) => match std::fs::read(folder.join(file)) {
-                Ok(bytes) => {
-                    self.mark_used(file);
-                    Ok(Some(Cow::Owned(bytes)))
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-                Err(source) => Err(Error::Read { file: self.describe(file), source }),
+                Ok(bytes) => Some(Cow::Owned(bytes)),
+                Err(error) if is_absence(&error) => None,
+                Err(source) => return Err(Error::Read { file: self.describe(file), source }),
             },
-            Place::BuiltIn(_) => Ok(self.built_in(file).map(Cow::Borrowed)),
+            Place::Archive(_, files) => files.get(&self.inside(file)).cloned().map(Cow::Owned),
+            Place::BuiltIn(_) => match (self.built_in(file), self.built_in(&compressed(file))) {
+                (Some(bytes), _) => return Ok(Some(Cow::Borrowed(bytes))),
+                (None, Some(bytes)) => {
+                    let unpacked = zstd::decode_all(bytes);
+                    let source = |source| Error::Read { file: self.describe(file), source };
+                    return unpacked.map(|bytes| Some(Cow::Owned(bytes))).map_err(source);
+                }
+                (None, None) => None,
+            },
+        };
+        if read.is_some() {
+            self.mark_used(file);
         }
+        Ok(read)
     }
 
     /// Remembers that the content of `file` was used, where it is not read through [`ModelFiles::read`].
     pub(crate) fn mark_used(&self, file: &str) {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(file.to_string());
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(self.inside(file));
     }
 
     /// The SHA-256, in hexadecimal, of all files that were used so far: once a model is loaded, of its tensors,
@@ -124,7 +207,8 @@ impl ModelFiles {
         let mut list = String::new();
         for file in used {
             let hash = match &self.place {
-                Place::BuiltIn(_) => sha256(self.built_in(&file).unwrap_or_default()),
+                Place::BuiltIn(files) => sha256(entry(files, &file).unwrap_or_default()),
+                Place::Archive(_, files) => sha256(files.get(&file).map(Vec::as_slice).unwrap_or_default()),
                 Place::Folder(folder) => File::open(folder.join(&file)).and_then(sha256),
             };
             let hash = hash.map_err(|source| Error::Read { file: self.describe(&file), source })?;
@@ -136,10 +220,10 @@ impl ModelFiles {
     /// The bytes of `file` where the model is compiled in.
     pub(crate) fn built_in(&self, file: &str) -> Option<&'static [u8]> {
         match &self.place {
-            Place::Folder(_) => None,
+            Place::Folder(_) | Place::Archive(..) => None,
             Place::BuiltIn(files) => {
-                let (name, bytes) = files.iter().find(|(name, _)| *name == file)?;
-                self.mark_used(name);
+                let bytes = entry(files, &self.inside(file))?;
+                self.mark_used(file);
                 Some(bytes)
             }
         }
@@ -150,15 +234,40 @@ impl ModelFiles {
     /// # Errors
     ///
     /// [`Error::Read`], or [`Error::Invalid`] when it is not a JSON object.
-    pub(crate) fn read_json(
-        &self,
-        file: &str,
-    ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, Error> {
+    pub(crate) fn read_json(&self, file: &str) -> Result<Option<Map<String, Value>>, Error> {
+        self.read_json_as(file, "object")
+    }
+
+    /// `file` read as a JSON array, or `None` where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`], or [`Error::Invalid`] when it is not a JSON array.
+    pub(crate) fn read_json_array(&self, file: &str) -> Result<Option<Vec<Value>>, Error> {
+        self.read_json_as(file, "array")
+    }
+
+    fn read_json_as<T: DeserializeOwned>(&self, file: &str, kind: &str) -> Result<Option<T>, Error> {
         let Some(bytes) = self.read(file)? else { return Ok(None) };
         serde_json::from_slice(&bytes)
             .map(Some)
-            .map_err(|error| Error::invalid(self.describe(file), format!("not a JSON object: {error}")))
+            .map_err(|error| Error::invalid(self.describe(file), format!("not a JSON {kind}: {error}")))
     }
+}
+
+/// Whether a file, or a folder on the way to it, is not there.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The name of a file that is compiled in compressed.
+fn compressed(file: &str) -> String {
+    format!("{file}.zst")
+}
+
+/// The bytes of one file that is compiled in.
+fn entry(files: &'static [(&'static str, &'static [u8])], file: &str) -> Option<&'static [u8]> {
+    files.iter().find(|(name, _)| *name == file).map(|(_, bytes)| *bytes)
 }
 
 /// One thing that was read from a model's files: what was decided, how, and by which file.
@@ -167,7 +276,7 @@ impl ModelFiles {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// What was decided, in a few words.
-    pub what: &'static str,
+    pub what: String,
     /// The decision.
     pub value: String,
     /// The file and key that decided, or the rule that holds without one.
@@ -175,7 +284,19 @@ pub struct Decision {
 }
 
 impl Decision {
-    pub(crate) fn new(what: &'static str, value: impl Into<String>, source: impl Into<String>) -> Self {
-        Decision { what, value: value.into(), source: source.into() }
+    pub(crate) fn new(
+        what: impl Into<String>,
+        value: impl Into<String>,
+        source: impl Into<String>,
+    ) -> Self {
+        Decision { what: what.into(), value: value.into(), source: source.into() }
+    }
+
+    /// The same, said of one side; `""` for both.
+    pub(crate) fn of_side(self, side: &str) -> Self {
+        if side.is_empty() || self.what.starts_with(side) {
+            return self;
+        }
+        Decision { what: format!("{side} {}", self.what), ..self }
     }
 }

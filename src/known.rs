@@ -240,6 +240,13 @@ pub fn find(name: &str) -> Option<&'static KnownModel> {
     KNOWN_MODELS.iter().find(|model| model.name == name || model.hub_id == name)
 }
 
+/// The known model whose name on the hub is part of this file's, the longest such name.
+pub(crate) fn contained_in(file: &str) -> Option<&'static KnownModel> {
+    let name = |model: &KnownModel| model.hub_id.rsplit('/').next().unwrap_or_default();
+    let matching = KNOWN_MODELS.iter().filter(|model| model.hub_id.contains('/') && file.contains(name(model)));
+    matching.max_by_key(|model| name(model).len())
+}
+
 /// The hub id behind a short name.
 pub(crate) fn hub_id(name: &str) -> Option<&'static str> {
     find(name).map(|model| model.hub_id)

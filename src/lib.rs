@@ -31,6 +31,7 @@
 //! The library never prints, never exits and reads no environment variable of its own.
 
 mod batch;
+mod dialect;
 mod encoder;
 mod error;
 mod files;
@@ -39,6 +40,7 @@ pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
 mod kernel;
 pub mod known;
+mod layout;
 mod model;
 mod pooling;
 mod query;
@@ -49,6 +51,7 @@ mod tiny;
 mod tokenizer;
 pub mod verify;
 
+pub use dialect::Dialect;
 pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::Error;
 pub use files::{sha256, Decision, ModelFiles};

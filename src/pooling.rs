@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use candle_core::{Storage, Tensor, D};
 use rayon::prelude::*;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
-use crate::kernel::{self, Kernel, Rows, TextMaxima};
+use crate::kernel::{self, Epilogue, Kernel, Matrix, Rows, TextMaxima, Weight};
 use crate::known;
 use crate::model::cpu::Sharing;
 use crate::model::weights::Weights;
@@ -30,47 +30,113 @@ pub enum Activation {
     Log1pRelu,
 }
 
-impl Activation {
-    /// Reads the activation from a sentence-transformers pooling config, where the model has one.
+/// How the positions of a text become one, and what becomes of a logit: a SpladePooling's config.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoolingConfig {
+    pub strategy: Strategy,
+    pub activation: Activation,
+    source: PoolingSource,
+}
+
+/// How the positions of a text become one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// The largest weight of any token.
+    #[default]
+    Max,
+    /// The sum of all tokens' weights.
+    Sum,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum PoolingSource {
+    Config,
+    KnownName,
+    #[default]
+    Rule,
+}
+
+const POOLING_CONFIG: &str = "config.json";
+
+impl PoolingConfig {
+    /// Reads the config of a SpladePooling in `folder` below the model's files.
     ///
-    /// It is the only place where a model of two logarithms says so, and a copy of a model that another
-    /// program cached may lack it: a known model is then taken by its name, any other has a single logarithm.
-    pub(crate) fn load(files: &ModelFiles) -> Result<(Self, Decision), Error> {
-        for folder in ["1_SpladePooling", "document_1_SpladePooling"] {
-            let name = format!("{folder}/config.json");
-            let Some(config) = files.read_json(&name)? else { continue };
-            let file = files.describe(&name);
-            let key = |key: &str| config.get(key).and_then(Value::as_str);
-            if !matches!(key("pooling_strategy"), None | Some("max")) {
-                let strategy = &config["pooling_strategy"];
-                return Err(Error::invalid(
-                    file,
-                    format!("pooling_strategy {strategy} is not supported, only \"max\""),
-                ));
-            }
-            return match key("activation_function") {
-                None | Some("relu") => Ok(Activation::Relu.decided_by(file)),
-                Some("log1p_relu") => Ok(Activation::Log1pRelu.decided_by(file)),
-                Some(other) => Err(Error::invalid(
-                    file,
-                    format!("activation_function `{other}` is not supported, only `relu` and `log1p_relu`"),
-                )),
-            };
+    /// It is the only place where a model of two logarithms says so.
+    pub fn read(files: &ModelFiles, folder: &str) -> Result<Self, Error> {
+        let files = files.within(folder);
+        match files.read_json(POOLING_CONFIG)? {
+            Some(config) => PoolingConfig::parse(&config)
+                .map_err(|reason| Error::invalid(files.describe(POOLING_CONFIG), reason)),
+            None => Ok(PoolingConfig::unsaid(&files)),
         }
-        Ok(match known::find(files.name()) {
-            Some(known) => known.activation.decided_by("known by the model's name; no pooling config".into()),
-            None => Activation::Relu.decided_by("the rule where no pooling config says otherwise".into()),
-        })
     }
 
-    fn decided_by(self, source: String) -> (Self, Decision) {
-        let formula = match self {
+    /// That of a model without modules.json, whose pooling config may be there all the same.
+    pub fn without_modules(files: &ModelFiles) -> Result<Self, Error> {
+        let folders = ["1_SpladePooling", "document_1_SpladePooling"];
+        let found = folders.into_iter().find(|folder| files.within(folder).contains(POOLING_CONFIG));
+        match found {
+            Some(folder) => PoolingConfig::read(files, folder),
+            None => Ok(PoolingConfig::unsaid(files)),
+        }
+    }
+
+    /// A copy of a model that another program cached may lack its pooling config: a known model is then taken by its
+    /// name, any other has a single logarithm.
+    fn unsaid(files: &ModelFiles) -> Self {
+        match known::find(files.name()) {
+            Some(known) => PoolingConfig {
+                activation: known.activation,
+                source: PoolingSource::KnownName,
+                ..PoolingConfig::default()
+            },
+            None => PoolingConfig::default(),
+        }
+    }
+
+    fn parse(config: &Map<String, Value>) -> Result<Self, String> {
+        let key = |key: &str| config.get(key).filter(|value| !value.is_null());
+        let strategy = match key("pooling_strategy").map(|value| value.as_str().unwrap_or_default()) {
+            None | Some("max") => Strategy::Max,
+            Some("sum") => Strategy::Sum,
+            Some(_) => {
+                let other = &config["pooling_strategy"];
+                return Err(format!("pooling_strategy {other} is not supported, only \"max\" and \"sum\""));
+            }
+        };
+        let activation = match key("activation_function").map(|value| value.as_str().unwrap_or_default()) {
+            None | Some("relu") => Activation::Relu,
+            Some("log1p_relu") => Activation::Log1pRelu,
+            Some(_) => {
+                let other = &config["activation_function"];
+                return Err(format!(
+                    "activation_function {other} is not supported, only \"relu\" and \"log1p_relu\""
+                ));
+            }
+        };
+        Ok(PoolingConfig { strategy, activation, source: PoolingSource::Config })
+    }
+
+    /// What it says, as [`Decision`]s of the model whose files these are.
+    pub fn decisions(&self, files: &ModelFiles) -> [Decision; 2] {
+        let source = || match self.source {
+            PoolingSource::Config => format!("{}: SpladePooling", files.name()),
+            PoolingSource::KnownName => "known by the model's name; no pooling config".into(),
+            PoolingSource::Rule => "the rule where no pooling config says otherwise".into(),
+        };
+        let formula = match self.activation {
             Activation::Relu => "ln(1 + max(0, x))",
             Activation::Log1pRelu => "ln(1 + ln(1 + max(0, x)))",
         };
-        (self, Decision::new("activation", formula, source))
+        let strategy = match self.strategy {
+            Strategy::Max => "the largest of any token",
+            Strategy::Sum => "the sum over all tokens",
+        };
+        [Decision::new("activation", formula, source()), Decision::new("pooling", strategy, source())]
     }
+}
 
+impl Activation {
     /// The weight for the largest logit `x` of a term: f32, at least 0.
     fn apply(self, x: f32) -> f32 {
         if x <= 0.0 {
@@ -100,6 +166,7 @@ pub(crate) struct PooledRow {
 ///
 /// ```text
 /// w[v] = f( max_t (hidden[t] · decoder[v]) + bias[v] )      f = ln(1 + relu(x)), once or twice
+/// w[v] = Σ_t f( hidden[t] · decoder[v] + bias[v] )          for the few models that say so
 /// ```
 ///
 /// The bias and f never decrease, so taking the maximum first gives the same
@@ -112,7 +179,7 @@ pub(crate) struct SpladePooling {
     on_device: Option<Tensor>,
     /// (V)
     bias: Weights,
-    activation: Activation,
+    config: PoolingConfig,
     /// Entries whose weight is always 0: the special tokens.
     zeroed: Vec<u32>,
     screening: Screening,
@@ -127,12 +194,12 @@ impl SpladePooling {
         decoder: &Weights,
         on_device: Option<&Tensor>,
         bias: &Weights,
-        activation: Activation,
+        config: PoolingConfig,
         zeroed: Vec<u32>,
         screening: Screening,
     ) -> Self {
         let (decoder, on_device, bias) = (decoder.clone(), on_device.cloned(), bias.clone());
-        SpladePooling { decoder, on_device, bias, activation, zeroed, screening }
+        SpladePooling { decoder, on_device, bias, config, zeroed, screening }
     }
 
     /// How many logits were screened and computed on the CPU so far.
@@ -157,6 +224,12 @@ impl SpladePooling {
         sharing: Sharing,
         with_positions: bool,
     ) -> Result<Vec<PooledRow>, Error> {
+        if self.config.strategy == Strategy::Sum {
+            let sum = |tokens: &Range<usize>| {
+                self.sum_on_cpu(kernel, hidden.rows(tokens.clone()), sharing, with_positions)
+            };
+            return texts.iter().map(sum).collect();
+        }
         let (Some(first), Some(last)) = (texts.first(), texts.last()) else { return Ok(Vec::new()) };
         let (start, hidden) = (first.start, hidden.rows(first.start..last.end));
         let decoder = Rows::new(self.decoder.values(), hidden.num_columns());
@@ -196,6 +269,74 @@ impl SpladePooling {
         rows.into_iter().map(|row| self.finish(row.weights, row.positions)).collect()
     }
 
+    /// The sums of one text. Its logits exist for a piece of the vocabulary at a time.
+    fn sum_on_cpu(
+        &self,
+        kernel: Kernel,
+        hidden: Rows,
+        sharing: Sharing,
+        with_positions: bool,
+    ) -> Result<PooledRow, Error> {
+        let decoder = Rows::new(self.decoder.values(), hidden.num_columns());
+        let terms: Vec<Range<usize>> = (0..decoder.num_rows())
+            .step_by(PIECE_TERMS)
+            .map(|first| first..decoder.num_rows().min(first + PIECE_TERMS))
+            .collect();
+        let piece = |terms: Range<usize>| {
+            let mut logits = Matrix::new(hidden.num_rows(), terms.len());
+            let epilogue = Epilogue::Bias(&self.bias.values()[terms.clone()]);
+            let weight = Weight::Rows(decoder.rows(terms.clone()));
+            kernel::linear(kernel, hidden, weight, epilogue, logits.rows_mut());
+            let mut sums = Sums::new(terms.len(), self.config.activation);
+            (0..hidden.num_rows()).for_each(|token| sums.add(token as u32, logits.rows().row(token)));
+            sums
+        };
+        let pieces: Vec<Sums> = match sharing {
+            Sharing::Alone => terms.into_iter().map(piece).collect(),
+            Sharing::Among(_) => terms.into_par_iter().map(piece).collect(),
+        };
+        self.finish_sums(pieces, with_positions)
+    }
+
+    fn finish_sums(&self, pieces: Vec<Sums>, with_positions: bool) -> Result<PooledRow, Error> {
+        let mut row = PooledRow { weights: Vec::new(), positions: Vec::new() };
+        for piece in pieces {
+            row.weights.extend(piece.weights.iter().map(|weight| *weight as f32));
+            if with_positions {
+                row.positions.extend(piece.positions);
+            }
+        }
+        if row.weights.iter().any(|weight| !weight.is_finite()) {
+            return Err(Error::NotFinite("a logit"));
+        }
+        self.zero(&mut row.weights);
+        Ok(row)
+    }
+
+    /// The weights of one text from all of its logits (T, V), each position by itself and then all of them: the
+    /// published order.
+    pub fn pool_logits(&self, logits: &[Vec<f32>]) -> Vec<f32> {
+        let mut weights = vec![0.0; self.bias.values().len()];
+        for row in logits {
+            for (weight, &logit) in weights.iter_mut().zip(row) {
+                let value = self.config.activation.apply(logit);
+                *weight = match self.config.strategy {
+                    Strategy::Max if logit.is_nan() => f32::NAN,
+                    Strategy::Max => value.max(*weight),
+                    Strategy::Sum => value + *weight,
+                };
+            }
+        }
+        self.zero(&mut weights);
+        weights
+    }
+
+    fn zero(&self, weights: &mut [f32]) {
+        for &special in &self.zeroed {
+            weights[special as usize] = 0.0;
+        }
+    }
+
     /// Pools one text in candle tensors, on any device: the twin of [`SpladePooling::pool_on_cpu`].
     ///
     /// * `hidden`: (T, H), f32, T at least 1.
@@ -210,6 +351,14 @@ impl SpladePooling {
             None => self.decoder.tensor(hidden.device())?,
         };
         let num_terms = decoder.dim(0)?;
+        if self.config.strategy == Strategy::Sum {
+            let logits = hidden.matmul(&decoder.t()?)?.broadcast_add(&self.bias.tensor(hidden.device())?)?;
+            let mut sums = Sums::new(num_terms, self.config.activation);
+            for (token, row) in logits.to_vec2()?.iter().enumerate() {
+                sums.add(token as u32, row);
+            }
+            return self.finish_sums(vec![sums], with_positions);
+        }
         let (mut maxima, mut positions) = (Vec::with_capacity(num_terms), Vec::new());
         for start in (0..num_terms).step_by(TILE) {
             let tile = decoder.narrow(0, start, TILE.min(num_terms - start))?;
@@ -228,12 +377,40 @@ impl SpladePooling {
             if !logit.is_finite() {
                 return Err(Error::NotFinite("a logit"));
             }
-            *weight = self.activation.apply(logit);
+            *weight = self.config.activation.apply(logit);
         }
-        for &special in &self.zeroed {
-            row.weights[special as usize] = 0.0;
-        }
+        self.zero(&mut row.weights);
         Ok(row)
+    }
+}
+
+/// The weights of terms summed over tokens, and the token with the largest logit of each.
+struct Sums {
+    activation: Activation,
+    /// f64: hundreds of tokens add up.
+    weights: Vec<f64>,
+    largest: Vec<f32>,
+    positions: Vec<u32>,
+}
+
+impl Sums {
+    fn new(terms: usize, activation: Activation) -> Self {
+        let (weights, largest) = (vec![0.0; terms], vec![f32::NEG_INFINITY; terms]);
+        Sums { activation, weights, largest, positions: vec![0; terms] }
+    }
+
+    /// Adds the weights of one token's logits. A logit that is not finite leaves a sum that is not.
+    fn add(&mut self, token: u32, logits: &[f32]) {
+        for (term, &logit) in logits.iter().enumerate() {
+            if logit > self.largest[term] {
+                (self.largest[term], self.positions[term]) = (logit, token);
+            }
+            if logit > 0.0 {
+                self.weights[term] += f64::from(self.activation.apply(logit));
+            } else if !logit.is_finite() {
+                self.weights[term] = f64::NAN;
+            }
+        }
     }
 }
 
@@ -314,10 +491,52 @@ mod tests {
         Tensor::from_vec(rows.concat(), (rows.len(), rows[0].len()), &Device::Cpu).expect("shape fits")
     }
 
-    fn pooling(decoder: &[Vec<f32>], bias: &[f32], activation: Activation, zeroed: &[u32]) -> SpladePooling {
+    fn pooling(
+        decoder: &[Vec<f32>],
+        bias: &[f32],
+        config: impl Into<PoolingConfig>,
+        zeroed: &[u32],
+    ) -> SpladePooling {
+        let config = config.into();
         let bias = Weights::owned(bias.to_vec(), &[bias.len()]);
         let decoder = Weights::owned(decoder.concat(), &[decoder.len(), decoder[0].len()]);
-        SpladePooling::new(&decoder, None, &bias, activation, zeroed.to_vec(), Screening::default())
+        SpladePooling::new(&decoder, None, &bias, config, zeroed.to_vec(), Screening::default())
+    }
+
+    impl From<Activation> for PoolingConfig {
+        fn from(activation: Activation) -> Self {
+            PoolingConfig { activation, ..PoolingConfig::default() }
+        }
+    }
+
+    #[test]
+    fn sums_equal_the_published_order_over_all_logits() {
+        let terms = 2 * PIECE_TERMS + 3;
+        let (hidden, decoder, bias) = (numbers(13, 16, 1), numbers(terms, 16, 2), numbers(1, terms, 3).remove(0));
+        for activation in [Activation::Relu, Activation::Log1pRelu] {
+            let config = PoolingConfig { strategy: Strategy::Sum, ..activation.into() };
+            let pooling = pooling(&decoder, &bias, config, &[7]);
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+            let logits: Vec<Vec<f32>> = hidden
+                .iter()
+                .map(|h| decoder.iter().zip(&bias).map(|(row, bias)| dot(h, row) + bias).collect())
+                .collect();
+            let naive = pooling.pool_logits(&logits);
+            assert!(naive[7] == 0.0 && naive.iter().filter(|weight| **weight > 1.0).count() > 100);
+            let reference = pooling.pool(&tensor(&hidden), true).expect("pools");
+            for (kernel, sharing) in
+                Kernel::available().into_iter().flat_map(|kernel| [(kernel, Sharing::Alone), (kernel, Sharing::Among(2))])
+            {
+                let rows = [numbers(4, 16, 9).concat(), hidden.concat()].concat();
+                let (rows, texts) = (Rows::new(&rows, 16), [0..4, 4..17]);
+                let mut pooled = pooling.pool_on_cpu(kernel, rows, &texts, sharing, true).expect("pools");
+                let row = pooled.remove(1);
+                assert_eq!(row.positions, reference.positions, "{kernel:?}");
+                for ours in [&row.weights, &reference.weights] {
+                    assert!(ours.iter().zip(&naive).all(|(a, b)| (a - b).abs() < 2e-5), "{kernel:?}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -393,9 +612,12 @@ mod tests {
             for token in 0..3 {
                 let mut hidden = numbers(3, 4, 6);
                 hidden[token][2] = damaged;
-                let pooled = pooling(&numbers(5, 4, 5), &[0.0; 5], Activation::Relu, &[])
-                    .pool(&tensor(&hidden), false);
-                assert!(matches!(pooled, Err(Error::NotFinite(_))), "{damaged} in token {token}");
+                for strategy in [Strategy::Max, Strategy::Sum] {
+                    let config = PoolingConfig { strategy, ..PoolingConfig::default() };
+                    let pooled =
+                        pooling(&numbers(5, 4, 5), &[0.0; 5], config, &[]).pool(&tensor(&hidden), false);
+                    assert!(matches!(pooled, Err(Error::NotFinite(_))), "{damaged} in token {token}");
+                }
             }
         }
     }

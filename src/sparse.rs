@@ -19,6 +19,8 @@ pub struct SparseVector {
 pub enum Prune {
     /// Keeps weights of at least `ratio` times the largest; the ratio is in [0, 1).
     MaxRatio(f32),
+    /// Keeps weights above `ratio` times the largest, as the models that opensearch-py-ml traces prune by themselves.
+    AboveMaxRatio(f32),
     /// Keeps the heaviest weights while their running sum is at most `ratio` times the total;
     /// the term that crosses is dropped. The ratio is in [0, 1).
     AlphaMass(f32),
@@ -150,9 +152,10 @@ impl SparseVector {
     pub fn prune(&self, rule: Prune) -> SparseVector {
         match rule {
             Prune::AbsValue(least) => self.at_least(least),
-            Prune::MaxRatio(ratio) => {
-                let largest = self.weights.iter().copied().fold(0.0, f32::max);
-                self.at_least(ratio * largest)
+            Prune::MaxRatio(ratio) => self.at_least(ratio * self.largest()),
+            Prune::AboveMaxRatio(ratio) => {
+                let line = ratio * self.largest();
+                Self::from_distinct(self.iter().filter(|&(_, weight)| weight > line).collect())
             }
             Prune::AlphaMass(ratio) => {
                 // The total is summed in f64 and rounded once, the running sum in f32: OpenSearch's order.
@@ -165,6 +168,10 @@ impl SparseVector {
                 Self::from_distinct(kept.collect())
             }
         }
+    }
+
+    fn largest(&self) -> f32 {
+        self.weights.iter().copied().fold(0.0, f32::max)
     }
 
     fn at_least(&self, least: f32) -> SparseVector {
@@ -239,6 +246,7 @@ mod tests {
     fn pruning_follows_opensearch() {
         let all = vector(&[(1, 4.0), (2, 2.0), (3, 1.0), (4, 1.0)]);
         assert_eq!(all.prune(Prune::MaxRatio(0.5)), vector(&[(1, 4.0), (2, 2.0)]), "at least, not above");
+        assert_eq!(all.prune(Prune::AboveMaxRatio(0.5)), vector(&[(1, 4.0)]), "above, not at least");
         assert_eq!(all.prune(Prune::AbsValue(1.0)), all);
         assert_eq!(all.prune(Prune::AbsValue(1.5)).len(), 2);
         assert_eq!(

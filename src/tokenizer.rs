@@ -55,6 +55,11 @@ pub struct TokenIds {
 }
 
 impl Tokenizer {
+    /// Whether a tokenizer can be read from these files.
+    pub(crate) fn is_in(files: &ModelFiles) -> bool {
+        files.contains(TOKENIZER_JSON) || files.contains(VOCAB_TXT)
+    }
+
     /// Reads tokenizer.json, else vocab.txt with the options of tokenizer_config.json.
     ///
     /// Padding and truncation that tokenizer.json switches on are switched off: texts are never
@@ -62,13 +67,16 @@ impl Tokenizer {
     /// `max_positions`, tokenizer_config.json's `model_max_length` (when below 10⁶) and
     /// sentence_bert_config.json's `max_seq_length`.
     ///
+    /// * `max_positions`: those of the model that the tokens are for; `None` where no model limits them.
+    /// * `max_length`: what the caller wants instead.
+    ///
     /// # Errors
     ///
     /// [`Error::NoModel`] without either file, [`Error::Invalid`] naming the file and key at fault,
     /// [`Error::Option`] for a `max_length` beyond `max_positions` or too small for the special tokens.
     pub fn load(
         files: &ModelFiles,
-        max_positions: usize,
+        max_positions: Option<usize>,
         max_length: Option<usize>,
     ) -> Result<(Self, Vec<Decision>), Error> {
         let config = files.read_json(TOKENIZER_CONFIG)?.unwrap_or_default();
@@ -103,15 +111,17 @@ impl Tokenizer {
             .collect();
         let decisions = vec![
             Decision::new("tokenizer", format!("{} tokens", terms.len()), files.describe(source)),
-            Decision::new("special tokens (weight 0)", named.join(", "), special_source),
-            Decision::new(
-                "maximum length",
-                format!("{max_length} tokens, special tokens included"),
-                length_source,
-            ),
+            Decision::new("special tokens", named.join(", "), special_source),
+            Decision::new("maximum length", described_length(max_length), length_source),
         ];
         let piece_bytes = if splits_at_spaces(&inner) { PIECE_BYTES } else { usize::MAX };
         Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length, piece_bytes }, decisions))
+    }
+
+    /// The same with no special tokens around a text, and no limit either unless `is_limited`.
+    pub(crate) fn bare(self, is_limited: bool) -> Self {
+        let max_length = if is_limited { self.max_length } else { usize::MAX };
+        Tokenizer { prefix: Vec::new(), suffix: Vec::new(), max_length, ..self }
     }
 
     /// The token ids of `text`, special tokens added, cut at the end to `max_length`.
@@ -144,8 +154,8 @@ impl Tokenizer {
         }
         let ids = self.bare_ids(text)?;
         let mut windows = Vec::new();
-        for start in (0..).step_by(room - overlap) {
-            let end = ids.len().min(start + room);
+        for start in (0usize..).step_by(room - overlap) {
+            let end = ids.len().min(start.saturating_add(room));
             windows.push(TokenIds { ids: self.surrounded(&ids[start..end]), num_cut: 0 });
             if end == ids.len() {
                 break;
@@ -212,7 +222,7 @@ impl Tokenizer {
         &self.special_ids
     }
 
-    /// The most tokens of a text, special tokens included.
+    /// The most tokens of a text, special tokens included; `usize::MAX` where nothing limits them.
     pub fn max_length(&self) -> usize {
         self.max_length
     }
@@ -353,8 +363,8 @@ fn token_text(value: &Value) -> Option<&str> {
     value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
-fn checked_length(length: usize, max_positions: usize, num_special: usize) -> Result<usize, Error> {
-    if length > max_positions {
+fn checked_length(length: usize, max_positions: Option<usize>, num_special: usize) -> Result<usize, Error> {
+    if let Some(max_positions) = max_positions.filter(|max_positions| length > *max_positions) {
         return Err(Error::Option(format!(
             "--max-length {length} is more than the {max_positions} positions that this model has"
         )));
@@ -371,10 +381,13 @@ fn checked_length(length: usize, max_positions: usize, num_special: usize) -> Re
 fn default_length(
     files: &ModelFiles,
     config: &Map<String, Value>,
-    max_positions: usize,
+    max_positions: Option<usize>,
 ) -> Result<(usize, String), Error> {
     let sentence_bert = files.read_json(SENTENCE_BERT_CONFIG)?.unwrap_or_default();
-    let mut smallest = (max_positions, "config.json: max_position_embeddings".to_string());
+    let mut smallest = match max_positions {
+        Some(max_positions) => (max_positions, "config.json: max_position_embeddings".to_string()),
+        None => (usize::MAX, "no file names one".to_string()),
+    };
     let named = [
         (TOKENIZER_CONFIG, "model_max_length", config.get("model_max_length")),
         (SENTENCE_BERT_CONFIG, "max_seq_length", sentence_bert.get("max_seq_length")),
@@ -395,13 +408,20 @@ fn default_length(
     Ok(smallest)
 }
 
+fn described_length(length: usize) -> String {
+    match length {
+        usize::MAX => "no limit".into(),
+        length => format!("{length} tokens, special tokens included"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_text_has_the_tokens_of_its_pieces() {
-        let (mut tokenizer, _) = Tokenizer::load(&ModelFiles::tiny(), 512, None).expect("built in");
+        let (mut tokenizer, _) = Tokenizer::load(&ModelFiles::tiny(), Some(512), None).expect("built in");
         assert_eq!(tokenizer.piece_bytes, PIECE_BYTES);
         let awkward = [
             "a [MASK] b[MASK] c [SEP]d  [CLS] ",

@@ -8,6 +8,7 @@ use crate::encoder::{Encoded, Side, SparseEncoder};
 use crate::error::Error;
 use crate::known::{KnownModel, CARD_DOCUMENT, CARD_QUERY};
 use crate::model::stock::StockBert;
+use crate::sparse::SparseVector;
 
 /// How far the weights of two implementations may be apart.
 const SECOND_OPINION_TOLERANCE: f32 = 1e-4;
@@ -89,36 +90,41 @@ fn card_terms(encoder: &SparseEncoder, known: &KnownModel) -> Result<Check, Erro
     })
 }
 
-/// Compares our vectors with those of candle-transformers' own BERT over the same parameters, alone and batched.
+/// Compares our vectors with those of another implementation over the same parameters, alone and batched:
+/// candle-transformers' own BERT, or, where it has no such model, our forward pass in candle's tensors.
 ///
 /// # Errors
 ///
 /// As [`SparseEncoder::encode`].
-pub fn second_opinion(encoder: &SparseEncoder) -> Result<Check, Error> {
-    let what = "candle-transformers' BERT, the same parameters".to_string();
-    let Some(stock) = StockBert::new(encoder.model())? else {
-        let found = "no second opinion: candle-transformers has no such model".into();
+pub fn second_opinion(encoder: &SparseEncoder, side: Side) -> Result<Check, Error> {
+    let Some(transformer) = encoder.transformer(side)? else {
+        let what = format!("a second opinion on a {}", side.name());
+        let found = "none: a table has no forward pass".into();
         return Ok(Check { what, found, outcome: Outcome::None });
     };
+    let (model, pooling) = (&transformer.model, &transformer.pooling);
+    let stock = StockBert::new(model)?;
+    let what = match &stock {
+        Some(_) => "candle-transformers' BERT, the same parameters",
+        None => "the forward pass in candle's tensors, the same parameters",
+    };
     let texts = texts();
-    let batched = encoder.encode(&texts, Side::Document)?;
+    let batched = encoder.encode(&texts, side)?;
     let mut worst = (0.0f32, String::from("none"));
     for (text, batched) in texts.iter().zip(&batched) {
-        let alone = &encoder.encode(&[text], Side::Document)?[0];
-        let ids = encoder.tokenizer().encode(text)?.ids;
-        let mut theirs = stock.weights(&ids, encoder.activation(), encoder.model())?;
-        for id in encoder.zeroed_ids() {
-            theirs[id as usize] = 0.0;
-        }
+        let alone = &encoder.encode(&[text], side)?[0];
+        let ids = encoder.token_ids(text, side)?;
+        let logits = match &stock {
+            Some(stock) => stock.logits(&ids, model)?,
+            None => model.reference_logits(&ids)?,
+        };
+        let theirs = SparseVector::from_dense(&pooling.pool_logits(&logits));
+        let theirs = encoder.finished(theirs, &ids, side)?;
         for ours in [alone, batched] {
-            let mut difference: Vec<f32> = theirs.clone();
-            for (id, weight) in ours.vector.iter() {
-                difference[id as usize] -= weight;
-            }
-            for (id, difference) in difference.iter().map(|difference| difference.abs()).enumerate() {
+            for (term, difference) in differences(&ours.vector, &theirs) {
                 // A NaN from the other side counts as a difference.
                 if difference > worst.0 || difference.is_nan() {
-                    let term = encoder.tokenizer().term(id as u32).unwrap_or("?");
+                    let term = encoder.tokenizer().term(term).unwrap_or("?");
                     worst =
                         (difference, format!("`{term}` of \"{}…\", {} tokens", shortened(text), ids.len()));
                 }
@@ -127,10 +133,20 @@ pub fn second_opinion(encoder: &SparseEncoder) -> Result<Check, Error> {
     }
     let right = worst.0 <= SECOND_OPINION_TOLERANCE;
     Ok(Check {
-        what,
+        what: what.into(),
         found: format!("{} texts, largest difference {:.1e} ({})", texts.len(), worst.0, worst.1),
         outcome: if right { Outcome::Pass } else { Outcome::Fail },
     })
+}
+
+/// How far each weight of either vector is from the other's.
+fn differences<'v>(a: &'v SparseVector, b: &'v SparseVector) -> impl Iterator<Item = (u32, f32)> + 'v {
+    let weight = |of: &SparseVector, id| match of.indices().binary_search(&id) {
+        Ok(place) => of.weights()[place],
+        Err(_) => 0.0,
+    };
+    let ids = a.indices().iter().chain(b.indices());
+    ids.map(move |&id| (id, (weight(a, id) - weight(b, id)).abs()))
 }
 
 /// Encodes the same texts alone, together, in another order, and on 1 and several threads: the bits must not change.
@@ -140,10 +156,10 @@ pub fn second_opinion(encoder: &SparseEncoder) -> Result<Check, Error> {
 /// # Errors
 ///
 /// As [`SparseEncoder::encode`], or [`Error::Threads`].
-pub fn invariance(encoder: &mut SparseEncoder) -> Result<Check, Error> {
+pub fn invariance(encoder: &mut SparseEncoder, side: Side) -> Result<Check, Error> {
     let texts = texts();
     let num_threads = encoder.num_threads();
-    let together = encoder.encode(&texts, Side::Document)?;
+    let together = encoder.encode(&texts, side)?;
     let mut broken = Vec::new();
     let mut compare = |how: &str, encoded: &[Encoded]| {
         let differing = encoded.iter().zip(&together).filter(|(a, b)| !same_bits(a, b)).count();
@@ -155,11 +171,11 @@ pub fn invariance(encoder: &mut SparseEncoder) -> Result<Check, Error> {
         encoder.set_threads(Some(threads))?;
         let alone: Vec<Encoded> = texts
             .iter()
-            .map(|text| Ok(encoder.encode(&[text], Side::Document)?.remove(0)))
+            .map(|text| Ok(encoder.encode(&[text], side)?.remove(0)))
             .collect::<Result<_, Error>>()?;
         compare(&format!("alone on {threads} threads"), &alone);
         let reordered: Vec<&str> = texts.iter().rev().map(String::as_str).collect();
-        let mut reversed = encoder.encode(&reordered, Side::Document)?;
+        let mut reversed = encoder.encode(&reordered, side)?;
         reversed.reverse();
         compare(&format!("in reverse order on {threads} threads"), &reversed);
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl;
-use neural_sparse::{EncoderOptions, Prune, SparseEncoder, SparseVector};
+use neural_sparse::{Dialect, EncoderOptions, Prune, SparseEncoder, SparseVector};
 use serde_json::Value;
 
 use super::bulk::{InputArgs, Tally};
@@ -53,6 +53,15 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// The same, pruning as the dialect does.
+    fn in_dialect(&self, dialect: Dialect) -> Self {
+        let prune = match self.prune {
+            Some(Prune::MaxRatio(ratio)) if dialect.drops_equal_ratio() => Some(Prune::AboveMaxRatio(ratio)),
+            rule => rule,
+        };
+        Shape { prune, ..self.clone() }
+    }
+
     pub fn apply(&self, mut vector: SparseVector) -> SparseVector {
         if let Some(rule) = self.prune {
             vector = vector.prune(rule);
@@ -69,7 +78,7 @@ impl Shape {
     /// The options and their values, which decide what is written.
     fn settings(&self) -> [(String, Value); 3] {
         let prune = self.prune.map(|rule| match rule {
-            Prune::MaxRatio(ratio) => format!("max_ratio={ratio}"),
+            Prune::MaxRatio(ratio) | Prune::AboveMaxRatio(ratio) => format!("max_ratio={ratio}"),
             Prune::AlphaMass(ratio) => format!("alpha_mass={ratio}"),
             Prune::AbsValue(weight) => format!("abs_value={weight}"),
         });
@@ -101,17 +110,19 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
         EncoderOptions { batch_tokens: Some(args.rows.batch_tokens.get()), ..args.model.options()? };
     let encoder = SparseEncoder::load(&model_files, &options)?;
     let side = args.model.known_side(&encoder)?;
-    let mut settings = args.model.settings(&encoder, side);
+    let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.rows.settings());
     settings.extend(args.shape.settings());
-    let around = args.model.surroundings(&model_files, &encoder, settings);
-    run.run(args.rows.job(encoder, side, args.shape.clone(), parser), around)
+    let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
+    let shape = args.shape.in_dialect(args.model.dialect);
+    run.run(args.rows.job(encoder, side, shape, parser), around)
 }
 
 /// Encodes the texts of the command line, or lines of standard input.
 fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
+    let shape = args.shape.in_dialect(args.model.dialect);
     let mut out = Output::open(args.output.as_deref(), Existing::Refuse)?;
     let mut tally = Tally::default();
     let quiet = args.model.hub.quiet;
@@ -119,18 +130,18 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
         if io::stdin().is_terminal() && !quiet {
             complain(format_args!("note: reading texts from the terminal, one a line; Ctrl-D ends"));
         }
-        lines::encode_lines(&encoder, side, &args.shape, &mut out, &mut tally)?
+        lines::encode_lines(&encoder, side, &shape, &mut out, &mut tally)?
     } else {
         for encoded in encoder.encode(&args.texts, side)? {
             tally.rows_in += 1;
             tally.count_text(encoded.num_tokens, encoded.num_cut);
-            write_line(&mut out, &encoder, &args.shape.apply(encoded.vector))?;
+            write_line(&mut out, &encoder, &shape.apply(encoded.vector))?;
         }
         Exit::Done
     };
     out.finish()?;
     if !quiet {
-        tally.say_truncated(encoder.tokenizer().max_length());
+        tally.say_truncated(encoder.max_length(side)?);
     }
     Ok(exit)
 }

@@ -103,7 +103,7 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     if !args.model.hub.quiet {
         let mut tally = Tally { rows_in: 1, ..Tally::default() };
         tally.count_text(explanation.encoded.num_tokens, explanation.encoded.num_cut);
-        tally.say_truncated(encoder.tokenizer().max_length());
+        tally.say_truncated(encoder.max_length(side)?);
     }
     Ok(Exit::Done)
 }
@@ -114,10 +114,10 @@ fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let model_files = args.model.files()?;
     let encoder = SparseEncoder::load(&model_files, &args.model.options()?)?;
     let side = args.model.known_side(&encoder)?;
-    let mut settings = args.model.settings(&encoder, side);
+    let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.fields.settings());
     settings.insert("the command".into(), "explain".into());
-    let around = args.model.surroundings(&model_files, &encoder, settings);
+    let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
     let fields = Fields {
         text: args.fields.text_field.clone(),
         id: args.fields.id_field.clone(),

@@ -21,7 +21,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use neural_sparse::{hub, known, DeviceName, EncoderOptions, ModelFiles, Side, SparseEncoder};
+use neural_sparse::{hub, known, DeviceName, Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
 use serde_json::Value;
 
 use bulk::Surroundings;
@@ -60,6 +60,9 @@ struct ModelArgs {
     /// The side that the texts stand on; needed where a model encodes queries and documents differently
     #[arg(long = "as", value_name = "SIDE")]
     side: Option<SideName>,
+    /// Whose reading of the model to follow: the model cards', ml-commons' or sentence-transformers'
+    #[arg(long, value_name = "card|ml-commons|sentence-transformers", default_value = "card")]
+    dialect: Dialect,
     /// Cut texts to this many tokens, special tokens included [default: the model's own limit]
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<NonZeroUsize>,
@@ -113,34 +116,35 @@ impl ModelArgs {
         Ok(SparseEncoder::load(&self.files()?, &self.options()?)?)
     }
 
-    /// What decides a vector, by the names that messages give it.
-    fn settings(&self, encoder: &SparseEncoder, side: Side) -> BTreeMap<String, Value> {
-        let side = if side == Side::Query { "query" } else { "document" };
+    /// What decides a vector of `side`, by the names that messages give it.
+    fn settings(&self, encoder: &SparseEncoder, side: Side) -> anyhow::Result<BTreeMap<String, Value>> {
         let device = format!("{:?}", self.device).to_lowercase();
-        let settings: [(&str, Value); 4] = [
-            ("--as", side.into()),
-            ("--max-length", encoder.tokenizer().max_length().into()),
+        let settings: [(&str, Value); 5] = [
+            ("--as", side.name().into()),
+            ("--max-length", encoder.max_length(side)?.into()),
+            ("--dialect", self.dialect.name().into()),
             ("--device", device.into()),
             ("the kernel", encoder.kernel().name().into()),
         ];
-        settings.map(|(name, value)| (name.to_string(), value)).into()
+        Ok(settings.map(|(name, value)| (name.to_string(), value)).into())
     }
 
-    /// What a bulk run with this model is told.
+    /// What a bulk run with this model is told; its texts are cut as those of `side` are.
     fn surroundings<'a>(
         &'a self,
         model_files: &'a ModelFiles,
         encoder: &SparseEncoder,
+        side: Side,
         settings: BTreeMap<String, Value>,
-    ) -> Surroundings<'a> {
-        Surroundings {
+    ) -> anyhow::Result<Surroundings<'a>> {
+        Ok(Surroundings {
             model: &self.model,
             model_files,
             settings,
             num_threads: encoder.num_threads(),
-            max_length: encoder.tokenizer().max_length(),
+            max_length: encoder.max_length(side)?,
             quiet: self.hub.quiet,
-        }
+        })
     }
 
     fn options(&self) -> Result<EncoderOptions, UsageError> {
@@ -149,6 +153,8 @@ impl ModelArgs {
             num_threads: self.threads.map(NonZeroUsize::get),
             kernel: environment::kernel()?,
             without_screen: environment::without_screen(),
+            only: self.side(),
+            dialect: self.dialect,
             device: match self.device {
                 Device::Cpu => DeviceName::Cpu,
                 Device::Cuda => DeviceName::Cuda,

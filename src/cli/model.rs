@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::{Args, Subcommand};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
 use neural_sparse::verify::{self, Check, Outcome};
-use neural_sparse::{hub, Decision, DecoderReading, EncoderOptions, SparseEncoder};
+use neural_sparse::{hub, Decision, DecoderReading, EncoderOptions, Side, SparseEncoder};
 
 use super::failure::Exit;
 use super::{counted, environment, HubArgs, ModelArgs};
@@ -129,8 +129,9 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
             outcome: Outcome::None,
         }),
     }
-    checks.push(verify::second_opinion(&encoder)?);
-    checks.push(verify::invariance(&mut encoder)?);
+    let side = named.model.side().unwrap_or(Side::Document);
+    checks.push(verify::second_opinion(&encoder, side)?);
+    checks.push(verify::invariance(&mut encoder, side)?);
     let pass = all_pass(&checks);
     let rows = checks.into_iter().map(|check| {
         let outcome = match check.outcome {

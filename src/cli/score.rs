@@ -68,10 +68,10 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let model_files = args.model.files()?;
     let options = args.model.options()?;
     let scorer = Scorer::new(SparseEncoder::load(&model_files, &options)?, args.model.side());
-    let mut settings = args.model.settings(&scorer.encoder, scorer.document_side);
+    let mut settings = args.model.settings(&scorer.encoder, scorer.document_side)?;
     settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
     settings.insert("the command".into(), Value::from("score"));
-    let around = args.model.surroundings(&model_files, &scorer.encoder, settings);
+    let around = args.model.surroundings(&model_files, &scorer.encoder, scorer.document_side, settings)?;
     run.run(scorer, around)
 }
 
@@ -110,7 +110,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     if !args.model.hub.quiet {
-        tally.say_truncated(scorer.encoder.tokenizer().max_length());
+        tally.say_truncated(scorer.encoder.max_length(scorer.document_side)?);
     }
     Ok(Exit::Done)
 }

@@ -238,6 +238,22 @@ impl Blocks {
     }
 }
 
+/// Refuses a model whose config.json names an architecture that is not supported.
+///
+/// # Errors
+///
+/// [`Error::UnsupportedModel`]; [`Error::Invalid`] when the file is not JSON.
+pub(crate) fn refuse_model_type(files: &ModelFiles) -> Result<(), Error> {
+    let config = files.read_json("config.json")?.unwrap_or_default();
+    match config.get("model_type").and_then(Value::as_str) {
+        Some(model_type) if !SUPPORTED_MODEL_TYPES.contains(&model_type) => {
+            let (file, model_type) = (files.describe("config.json"), model_type.to_string());
+            Err(Error::UnsupportedModel { file, model_type })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn missing_config(files: &ModelFiles) -> Error {
     let reason = match files.path() {
         Some(path) if !path.is_dir() => "no such folder",

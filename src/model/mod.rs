@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use candle_core::{Device, Tensor};
 
 pub use checkpoint::DecoderReading;
-pub(crate) use config::{ModelConfig, SUPPORTED_MODEL_TYPES};
+pub(crate) use config::{refuse_model_type, ModelConfig, SUPPORTED_MODEL_TYPES};
 pub use reference::DeviceName;
 
 use crate::error::Error;
@@ -27,7 +27,17 @@ use crate::kernel::Kernel;
 use cpu::{CpuForward, Sharing};
 use parameters::Parameters;
 use reference::{open_device, ReferenceForward};
+use tensors::Tensors;
 use weights::Weights;
+
+/// The values of a stored vector, of whatever length.
+///
+/// # Errors
+///
+/// [`Error::NoModel`] without a checkpoint, [`Error::Tensor`] when it has no such vector.
+pub(crate) fn read_vector(files: &ModelFiles, name: &str) -> Result<Vec<f32>, Error> {
+    Tensors::open(files)?.vector(name)
+}
 
 /// A masked language model up to its head, ready to run.
 pub(crate) struct MaskedLm {
@@ -75,10 +85,6 @@ impl MaskedLm {
         &self.parameters
     }
 
-    pub fn kernel(&self) -> Kernel {
-        self.kernel
-    }
-
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -104,6 +110,14 @@ impl MaskedLm {
                 scope.spawn(move || share.for_each(|matrix| matrix.keep_panels(self.kernel)));
             }
         });
+    }
+
+    /// The logits of one text by the reference's forward pass: (T, V).
+    pub fn reference_logits(&self, ids: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
+        let parameters = self.parameters.tensors(&self.device)?;
+        let forward = ReferenceForward { config: &self.config, parameters: &parameters };
+        let logits = forward.hidden_states(ids)?.matmul(&parameters.decoder.t()?)?;
+        Ok(logits.broadcast_add(&parameters.decoder_bias)?.to_vec2()?)
     }
 
     /// The decoder where the reference is to multiply with it.

@@ -1,7 +1,6 @@
 //! candle-transformers' own BERT over the same parameters: an implementation of other hands.
 //!
-//! Only `model verify` uses it, to compare our vectors with. It pools in the
-//! published order over the full (T, V) logits.
+//! Only `model verify` uses it, to compare our vectors with.
 
 use std::collections::HashMap;
 
@@ -13,7 +12,6 @@ use super::config::HiddenActivation;
 use super::parameters::{AbsoluteLayer, Affine, Layers, Parameters};
 use super::MaskedLm;
 use crate::error::Error;
-use crate::pooling::Activation;
 
 /// A checkpoint run by candle-transformers' `BertForMaskedLM`.
 ///
@@ -64,15 +62,10 @@ impl StockBert {
         Ok(Some(StockBert { model: BertForMaskedLM::load(tensors, &config)? }))
     }
 
-    /// The pooled weights of one text, (V), special tokens included.
-    pub fn weights(&self, ids: &[u32], activation: Activation, lm: &MaskedLm) -> Result<Vec<f32>, Error> {
+    /// The logits of one text: (T, V).
+    pub fn logits(&self, ids: &[u32], lm: &MaskedLm) -> Result<Vec<Vec<f32>>, Error> {
         let ids = Tensor::new(ids, lm.device())?.unsqueeze(0)?;
-        let logits = self.model.forward(&ids, &ids.zeros_like()?, None)?.squeeze(0)?;
-        let mut weights = (logits.relu()? + 1.0)?.log()?;
-        if activation == Activation::Log1pRelu {
-            weights = (weights + 1.0)?.log()?;
-        }
-        Ok(weights.max(0)?.to_vec1()?)
+        Ok(self.model.forward(&ids, &ids.zeros_like()?, None)?.squeeze(0)?.to_vec2()?)
     }
 }
 

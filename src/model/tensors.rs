@@ -103,18 +103,33 @@ impl Tensors {
             }
         }
         let tensor = self.stored(name)?;
-        let dtype = tensor.dtype();
         if tensor.dims() != shape {
             let has = tensor.dims();
             return Err(self.fault(name, format!("has the shape {has:?}, config.json asks for {shape:?}")));
         }
+        Ok((Weights::owned(self.widened(name, &tensor)?, shape), tensor.dtype()))
+    }
+
+    /// The values of the vector `name` in f32.
+    pub fn vector(&self, name: &str) -> Result<Vec<f32>, Error> {
+        if !self.names().contains(name) {
+            return Err(self.fault(name, "is missing"));
+        }
+        let tensor = self.stored(name)?;
+        match tensor.dims() {
+            [_] => self.widened(name, &tensor),
+            other => Err(self.fault(name, format!("has the shape {other:?}, not that of a vector"))),
+        }
+    }
+
+    fn widened(&self, name: &str, tensor: &Tensor) -> Result<Vec<f32>, Error> {
+        let dtype = tensor.dtype();
         if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16) {
             return Err(
                 self.fault(name, format!("is stored as {}; f32, f16 and bf16 are read", dtype.as_str()))
             );
         }
-        let values = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-        Ok((Weights::owned(values, shape), dtype))
+        Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
     }
 
     fn stored(&self, name: &str) -> Result<Tensor, Error> {

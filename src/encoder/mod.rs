@@ -1,0 +1,395 @@
+//! SparseEncoder: texts to sparse vectors.
+//!
+//! A tokenizer, a table or a transformer for each side, on threads of its own. What they are made from is in
+//! `load.rs`, how a transformer is run in `transformer.rs`.
+
+mod load;
+mod transformer;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use rayon::ThreadPool;
+
+use crate::dialect::Dialect;
+use crate::error::Error;
+use crate::files::{Decision, ModelFiles};
+use crate::kernel::Kernel;
+use crate::model::{DecoderReading, DeviceName};
+use crate::query::QueryTable;
+use crate::screening::ScreenCount;
+use crate::sparse::SparseVector;
+use crate::threads;
+use crate::tokenizer::{TokenIds, Tokenizer};
+pub(crate) use transformer::Transformer;
+
+/// Which side of a search a text stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What is searched for.
+    Query,
+    /// What is searched in.
+    Document,
+}
+
+impl Side {
+    /// `query` or `document`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Query => "query",
+            Side::Document => "document",
+        }
+    }
+}
+
+/// How a [`SparseEncoder`] is set up.
+#[derive(Clone, Debug, Default)]
+pub struct EncoderOptions {
+    /// The most tokens of a text, special tokens included; the model's own limit when `None`.
+    pub max_length: Option<usize>,
+    /// Threads to encode with; as many as there are processors when `None`.
+    pub num_threads: Option<usize>,
+    /// The most tokens that a thread packs into one batch, 512 when `None` or more; the vectors do not depend on it.
+    pub batch_tokens: Option<usize>,
+    /// Where the forward pass runs.
+    pub device: DeviceName,
+    /// What computes it on the CPU; the fastest that this processor has when `None`.
+    pub kernel: Option<Kernel>,
+    /// Whether to compute every logit in f32. Otherwise those that cannot matter are screened out on the CPU, by a
+    /// proven bound: the vectors are the same, bit for bit.
+    pub without_screen: bool,
+    /// The only side whose texts will be encoded; both when `None`. What the other one needs is not loaded: of a model
+    /// with a table, the queries need no weights.
+    pub only: Option<Side>,
+    /// Whose reading of the model is followed.
+    pub dialect: Dialect,
+    /// What to make of a stored decoder that differs from the embeddings; as the model's authors did
+    /// when `None` and the model is a known one.
+    pub decoder: Option<DecoderReading>,
+}
+
+/// One encoded text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Encoded {
+    /// Its vector.
+    pub vector: SparseVector,
+    /// Tokens that were encoded, special tokens included.
+    pub num_tokens: usize,
+    /// Tokens that were cut off because the text is longer than the limit.
+    pub num_cut: usize,
+}
+
+impl From<(SparseVector, TokenIds)> for Encoded {
+    fn from((vector, tokens): (SparseVector, TokenIds)) -> Self {
+        Encoded { vector, num_tokens: tokens.ids.len(), num_cut: tokens.num_cut }
+    }
+}
+
+/// Which token of a text gave which term.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The text as it was encoded.
+    pub encoded: Encoded,
+    /// For each term of the vector, by ascending id: the position of the token whose logit was the largest.
+    pub positions: Vec<usize>,
+    /// The tokens of the text in order, special tokens included.
+    pub tokens: Vec<Token>,
+}
+
+/// One token of an explained text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Token {
+    /// Its vocabulary id.
+    pub id: u32,
+    /// The bytes of the text that it stands for; `None` for a special token that was added.
+    pub span: Option<Range<usize>>,
+}
+
+/// What the texts of one side go through.
+struct SideEncoder {
+    tokenizer: Arc<Tokenizer>,
+    /// Put before each text.
+    prompt: String,
+    how: Encoding,
+    /// Terms of a vector that are kept, the heaviest.
+    max_active_dims: Option<usize>,
+}
+
+/// How tokens become weights.
+enum Encoding {
+    /// Each token's own, from a table.
+    Table(QueryTable),
+    /// Those of a model.
+    Model(Arc<Transformer>),
+    /// Those of a model for the text's own tokens, times those of a table.
+    OwnTokens(Arc<Transformer>, QueryTable),
+}
+
+impl Encoding {
+    fn transformer(&self) -> Option<&Arc<Transformer>> {
+        match self {
+            Encoding::Table(_) => None,
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => Some(transformer),
+        }
+    }
+}
+
+/// Encodes texts with one model.
+///
+/// The same text gives the same vector, bit for bit, alone or among others, in any order and with any number of
+/// threads; on another kernel it gives the same weights to within 1e-5. On a GPU each text is computed by itself.
+pub struct SparseEncoder {
+    /// What messages call the model.
+    name: String,
+    query: Option<Arc<SideEncoder>>,
+    document: Option<Arc<SideEncoder>>,
+    /// Why a side is not there.
+    absence: &'static str,
+    sides_differ: bool,
+    kernel: Kernel,
+    threads: ThreadPool,
+    decisions: Vec<Decision>,
+}
+
+impl SparseEncoder {
+    /// Loads a model.
+    ///
+    /// # Errors
+    ///
+    /// An [`Error`] that names the file, tensor or option at fault.
+    pub fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Self, Error> {
+        load::load(files, options)
+    }
+
+    /// The vocabulary: terms of a vector, special tokens. Both sides have the same.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        let side = self.document.as_ref().or(self.query.as_ref());
+        &side.expect("one side is loaded, anything else is a bug").tokenizer
+    }
+
+    /// The most tokens of a text of one side, special tokens included; `usize::MAX` where nothing limits them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Side`] when that side is not loaded.
+    pub fn max_length(&self, side: Side) -> Result<usize, Error> {
+        Ok(self.side(side)?.tokenizer.max_length())
+    }
+
+    /// Everything that was read from the model's files, and what decided it.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// Whether queries and documents are encoded differently: a text's side then has to be known.
+    pub fn sides_differ(&self) -> bool {
+        self.sides_differ
+    }
+
+    /// What computes the forward pass on the CPU.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// How many logits were screened so far, and how many of them computed in f32; zeros where nothing is screened.
+    pub fn screen_count(&self) -> ScreenCount {
+        let counts: Vec<ScreenCount> = self.transformers().iter().map(|it| it.screen_count()).collect();
+        ScreenCount {
+            pairs: counts.iter().map(|count| count.pairs).sum(),
+            computed: counts.iter().map(|count| count.computed).sum(),
+        }
+    }
+
+    /// Each transformer of either side once.
+    fn transformers(&self) -> Vec<&Arc<Transformer>> {
+        let document = self.document.as_ref().and_then(|side| side.how.transformer());
+        let query = self.query.as_ref().and_then(|side| side.how.transformer());
+        let is_another = |query: &&Arc<Transformer>| document.is_none_or(|it| !Arc::ptr_eq(it, query));
+        document.into_iter().chain(query.filter(is_another)).collect()
+    }
+
+    /// How many threads encode.
+    pub fn num_threads(&self) -> usize {
+        self.threads.current_num_threads()
+    }
+
+    /// Encodes with this many threads from now on; as many as there are processors when `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Threads`] when the system refuses them.
+    pub fn set_threads(&mut self, num_threads: Option<usize>) -> Result<(), Error> {
+        self.threads = threads::start(num_threads)?;
+        Ok(())
+    }
+
+    fn side(&self, side: Side) -> Result<&SideEncoder, Error> {
+        let (encoder, name) = match side {
+            Side::Query => (&self.query, "queries"),
+            Side::Document => (&self.document, "documents"),
+        };
+        encoder.as_deref().ok_or_else(|| Error::Side {
+            model: self.name.clone(),
+            reason: format!("cannot encode {name}: {}", self.absence),
+        })
+    }
+
+    /// Encodes texts of one side; one result per text, in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenize`], [`Error::NotFinite`] or [`Error::Compute`]; [`Error::Side`] when the model has no such side.
+    pub fn encode<S: AsRef<str> + Sync>(&self, texts: &[S], side: Side) -> Result<Vec<Encoded>, Error> {
+        let side = self.side(side)?;
+        let tokens = self.on_threads(texts, |text| side.tokenizer.encode(&side.prompted(text)))?;
+        let vectors = self.threads.install(|| side.encode(&tokens))?;
+        Ok(vectors.into_iter().zip(tokens).map(Encoded::from).collect())
+    }
+
+    /// Encodes the whole of each text in windows that overlap by so many tokens: for each text, its windows in
+    /// order, each what it gives when it is encoded alone. See [`Tokenizer::encode_windows`].
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`], or [`Error::Option`] when the overlap is too large.
+    pub fn encode_windows<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        overlap: usize,
+        side: Side,
+    ) -> Result<Vec<Vec<Encoded>>, Error> {
+        let side = self.side(side)?;
+        let windows =
+            self.on_threads(texts, |text| side.tokenizer.encode_windows(&side.prompted(text), overlap))?;
+        let counts: Vec<usize> = windows.iter().map(Vec::len).collect();
+        let windows: Vec<TokenIds> = windows.into_iter().flatten().collect();
+        let vectors = self.threads.install(|| side.encode(&windows))?;
+        let mut encoded = vectors.into_iter().zip(windows).map(Encoded::from);
+        Ok(counts.into_iter().map(|count| encoded.by_ref().take(count).collect()).collect())
+    }
+
+    /// Tokenizes on every thread.
+    fn on_threads<S: AsRef<str> + Sync, T: Send>(
+        &self,
+        texts: &[S],
+        tokenize: impl Fn(&str) -> Result<T, Error> + Sync,
+    ) -> Result<Vec<T>, Error> {
+        self.threads.install(|| texts.par_iter().map(|text| tokenize(text.as_ref())).collect())
+    }
+
+    /// Explains texts of one side, as [`SparseEncoder::explain`] does each; one result per text, in their order. Each
+    /// distinct text is encoded once.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`].
+    pub fn explain_all<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        side: Side,
+    ) -> Result<Vec<Explanation>, Error> {
+        let mut places = HashMap::new();
+        let mut distinct = Vec::new();
+        for text in texts {
+            places.entry(text.as_ref()).or_insert_with(|| {
+                distinct.push(text.as_ref());
+                distinct.len() - 1
+            });
+        }
+        let explained = self.on_threads(&distinct, |text| self.explain(text, side))?;
+        Ok(texts.iter().map(|text| explained[places[text.as_ref()]].clone()).collect())
+    }
+
+    /// Encodes one text and keeps which token won each term. Queries of a table have no forward pass:
+    /// each of their terms comes from its own token.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`].
+    pub fn explain(&self, text: &str, side: Side) -> Result<Explanation, Error> {
+        let side = self.side(side)?;
+        let prompted = side.prompted(text);
+        let TokenIds { ids, num_cut } = side.tokenizer.encode(&prompted)?;
+        // A place in the prompt is none in the text.
+        let in_text = |span: Range<usize>| {
+            let start = span.start.checked_sub(side.prompt.len())?;
+            Some(start..span.end - side.prompt.len())
+        };
+        let spans = side.tokenizer.spans(&prompted)?.into_iter().map(|span| span.and_then(in_text));
+        let (vector, positions) = self.threads.install(|| side.explain(&ids))?;
+        let encoded = Encoded { vector, num_tokens: ids.len(), num_cut };
+        let tokens = ids.into_iter().zip(spans).map(|(id, span)| Token { id, span }).collect();
+        Ok(Explanation { encoded, positions, tokens })
+    }
+
+    /// The transformer of one side, if it has one.
+    pub(crate) fn transformer(&self, side: Side) -> Result<Option<&Transformer>, Error> {
+        Ok(self.side(side)?.how.transformer().map(|transformer| &**transformer))
+    }
+
+    /// The token ids of a text of one side, as they are encoded.
+    pub(crate) fn token_ids(&self, text: &str, side: Side) -> Result<Vec<u32>, Error> {
+        let side = self.side(side)?;
+        Ok(side.tokenizer.encode(&side.prompted(text))?.ids)
+    }
+
+    /// What becomes of the vector that a transformer gives for these tokens.
+    pub(crate) fn finished(
+        &self,
+        vector: SparseVector,
+        ids: &[u32],
+        side: Side,
+    ) -> Result<SparseVector, Error> {
+        Ok(self.side(side)?.finished(vector, ids))
+    }
+}
+
+impl SideEncoder {
+    fn prompted<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.prompt.as_str() {
+            "" => Cow::Borrowed(text),
+            prompt => Cow::Owned(format!("{prompt}{text}")),
+        }
+    }
+
+    /// The vectors of tokenized texts, in their order. To be called on the encoder's threads.
+    fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
+        let vectors = match &self.how {
+            Encoding::Table(table) => tokens.iter().map(|text| table.encode(&text.ids)).collect(),
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.encode(tokens)?,
+        };
+        Ok(vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect())
+    }
+
+    /// What is kept of a vector.
+    fn finished(&self, vector: SparseVector, ids: &[u32]) -> SparseVector {
+        let vector = match &self.how {
+            Encoding::OwnTokens(_, table) => table.masked(&vector, ids),
+            Encoding::Table(_) | Encoding::Model(_) => vector,
+        };
+        match self.max_active_dims {
+            Some(count) => vector.top_k(count),
+            None => vector,
+        }
+    }
+
+    /// The vector of one text, and for each of its terms the position of the token that it comes from.
+    fn explain(&self, ids: &[u32]) -> Result<(SparseVector, Vec<usize>), Error> {
+        let (whole, positions) = match &self.how {
+            Encoding::Table(table) => {
+                let vector = table.encode(ids);
+                let first = |term: &u32| ids.iter().position(|id| id == term).unwrap_or_default();
+                let positions = vector.indices().iter().map(first).collect();
+                (vector, positions)
+            }
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.explain(ids)?,
+        };
+        let place = |id: &u32| whole.indices().binary_search(id).ok().map(|place| positions[place]);
+        let kept = self.finished(whole.clone(), ids);
+        let positions = kept.indices().iter().filter_map(place).collect();
+        Ok((kept, positions))
+    }
+}

@@ -1,0 +1,145 @@
+//! One masked language model and its pooling: token ids to sparse vectors, packed, on the encoder's threads.
+
+use std::ops::Range;
+
+use crate::batch::{runs_for_threads, runs_within, PackedBatch};
+use crate::error::Error;
+use crate::model::cpu::Sharing;
+use crate::model::MaskedLm;
+use crate::pooling::{PooledRow, SpladePooling};
+use crate::screening::ScreenCount;
+use crate::sparse::SparseVector;
+use crate::threads;
+use crate::tokenizer::TokenIds;
+
+/// The most tokens that a thread packs into one batch: enough to read the weights seldom, few enough to hold what is
+/// computed of them.
+pub(super) const BATCH_TOKENS: usize = 512;
+
+/// Texts that are pooled at once: each has V floats until its vector is made of them.
+const POOLED_TEXTS: usize = 32;
+
+/// A smaller batch costs more for reading the weights than it gains by keeping every thread busy.
+const MIN_BATCH_TOKENS: usize = 64;
+
+/// A call with so few tokens is a query: reading and packing the weights takes it a good part of its time.
+const FEW_TOKENS: usize = 64;
+
+/// A masked language model and what makes vectors of its hidden states.
+pub(crate) struct Transformer {
+    pub model: MaskedLm,
+    pub pooling: SpladePooling,
+    /// The most tokens that a thread packs into one batch.
+    pub batch_tokens: usize,
+}
+
+impl Transformer {
+    pub fn screen_count(&self) -> ScreenCount {
+        self.pooling.screen_count()
+    }
+
+    /// The vectors of tokenized texts, in their order: longest first, in batches, each distinct text once.
+    ///
+    /// To be called on the encoder's threads.
+    pub fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
+        let ids = |index: &usize| tokens[*index].ids.as_slice();
+        let mut order: Vec<usize> = (0..tokens.len()).collect();
+        order.sort_by(|a, b| ids(b).len().cmp(&ids(a).len()).then_with(|| ids(a).cmp(ids(b))));
+        let (mut distinct, mut places): (Vec<&[u32]>, Vec<usize>) = Default::default();
+        for index in &order {
+            if distinct.last().is_none_or(|last| *last != ids(index)) {
+                distinct.push(ids(index));
+            }
+            places.push(distinct.len() - 1);
+        }
+        if distinct.iter().map(|ids| ids.len()).sum::<usize>() <= FEW_TOKENS {
+            self.model.expect_short();
+        }
+        // A text longer than a batch is shared: on each thread one of its own, they would need that much more memory.
+        let (long, short) = distinct.split_at(distinct.partition_point(|ids| ids.len() > BATCH_TOKENS));
+        let mut computed = self.encode_shared(long)?;
+        computed.extend(self.encode_distinct(short)?);
+        let mut vectors = vec![SparseVector::default(); tokens.len()];
+        for (index, place) in order.into_iter().zip(places) {
+            vectors[index] = computed[place].clone();
+        }
+        Ok(vectors)
+    }
+
+    /// The vector of one text, and for each of its terms the position of the token whose logit was the largest.
+    ///
+    /// To be called on the encoder's threads.
+    pub fn explain(&self, ids: &[u32]) -> Result<(SparseVector, Vec<usize>), Error> {
+        let explain = |row: PooledRow| {
+            let vector = SparseVector::from_dense(&row.weights);
+            let winner = |term: &u32| row.positions[*term as usize] as usize;
+            let positions = vector.indices().iter().map(winner).collect();
+            (vector, positions)
+        };
+        let batch = PackedBatch::pack([ids]);
+        let mut rows = threads::all_awake(|| self.pooled(&batch, among_all(), true, explain))?;
+        Ok(rows.remove(0))
+    }
+
+    /// The vectors of texts, longest first: a batch for each thread at a time, or, where there are too few to keep them
+    /// all busy, one batch among them all.
+    fn encode_distinct(&self, texts: &[&[u32]]) -> Result<Vec<SparseVector>, Error> {
+        let num_threads = rayon::current_num_threads();
+        let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
+        let longest = lengths.iter().copied().max().unwrap_or_default().max(MIN_BATCH_TOKENS);
+        if num_threads > 1 && lengths.iter().sum::<usize>() < 4 * num_threads * longest {
+            return self.encode_shared(texts);
+        }
+        let least = MIN_BATCH_TOKENS.min(self.batch_tokens);
+        let batches = runs_for_threads(&lengths, least..=self.batch_tokens, num_threads);
+        let computed = threads::in_order(batches.len(), |index| {
+            self.encode_batch(&texts[batches[index].clone()], Sharing::Alone)
+        })?;
+        Ok(computed.into_iter().flatten().collect())
+    }
+
+    /// The vectors of texts, one batch after the other, each among all threads.
+    fn encode_shared(&self, texts: &[&[u32]]) -> Result<Vec<SparseVector>, Error> {
+        let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
+        let batches = runs_within(&lengths, self.batch_tokens).into_iter();
+        let vectors = |batch: Range<usize>| self.encode_batch(&texts[batch], among_all());
+        let computed = threads::all_awake(|| batches.map(vectors).collect::<Result<Vec<_>, _>>())?;
+        Ok(computed.into_iter().flatten().collect())
+    }
+
+    fn encode_batch(&self, texts: &[&[u32]], sharing: Sharing) -> Result<Vec<SparseVector>, Error> {
+        let batch = PackedBatch::pack(texts.iter().copied());
+        self.pooled(&batch, sharing, false, |row| SparseVector::from_dense(&row.weights))
+    }
+
+    /// What `finish` makes of each pooled text of a batch.
+    fn pooled<T: Send>(
+        &self,
+        batch: &PackedBatch,
+        sharing: Sharing,
+        with_positions: bool,
+        finish: impl Fn(PooledRow) -> T + Sync,
+    ) -> Result<Vec<T>, Error> {
+        if let Some(reference) = self.model.on_device() {
+            let pool = |ids| Ok(finish(self.pooling.pool(&reference.hidden_states(ids)?, with_positions)?));
+            return batch.texts().map(pool).collect();
+        }
+        let forward = self.model.on_cpu(sharing);
+        let hidden = forward.hidden_states(batch);
+        let texts: Vec<Range<usize>> = batch.ranges().collect();
+        let mut finished = Vec::with_capacity(texts.len());
+        for texts in texts.chunks(POOLED_TEXTS) {
+            let rows =
+                self.pooling.pool_on_cpu(forward.kernel, hidden.rows(), texts, sharing, with_positions)?;
+            finished.extend(rows.into_iter().map(&finish));
+        }
+        Ok(finished)
+    }
+}
+
+fn among_all() -> Sharing {
+    match rayon::current_num_threads() {
+        1 => Sharing::Alone,
+        threads => Sharing::Among(threads),
+    }
+}

@@ -1,0 +1,268 @@
+//! What a model's files are made of: which modules the texts of either side go through.
+//!
+//! Reads the settings that sentence-transformers 5 and 6 write (modules.json, a Router's own file, a config for each
+//! module), and knows what a plain folder means that has none of them. Opens no weights and no tokenizer.
+
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+use crate::files::{Decision, ModelFiles};
+use crate::pooling::PoolingConfig;
+use crate::query::TableSource;
+
+const MODULES: &str = "modules.json";
+const ROUTER: &str = "router_config.json";
+const SENTENCE_TRANSFORMERS: &str = "config_sentence_transformers.json";
+const SENTENCE_BERT: &str = "sentence_bert_config.json";
+const CONFIG: &str = "config.json";
+
+/// The modules of a model, by side.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub query: Route,
+    /// `None` where the files hold a table for queries and nothing else.
+    pub document: Option<Route>,
+    /// Terms of a vector that are kept, the heaviest; all of them when `None`.
+    pub max_active_dims: Option<usize>,
+    /// What decided all this, but for the modules themselves.
+    pub decisions: Vec<Decision>,
+}
+
+/// What the texts of one side go through. It has a transformer, a table, or both.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Route {
+    /// The folder of a masked language model below the model's files, `""` for themselves, and how it is pooled.
+    pub transformer: Option<(String, PoolingConfig)>,
+    /// Weights of the text's own tokens: on their own, or what a transformer's weights are multiplied with.
+    pub table: Option<TableSource>,
+    /// Put before each text.
+    pub prompt: String,
+    /// The file that names the modules.
+    pub source: String,
+}
+
+impl Layout {
+    /// Whether a text has another vector as a query than as a document.
+    pub fn sides_differ(&self) -> bool {
+        let same = |document: &Route| {
+            (&document.transformer, &document.table, &document.prompt)
+                == (&self.query.transformer, &self.query.table, &self.query.prompt)
+        };
+        !self.document.as_ref().is_some_and(same)
+    }
+
+    /// Reads the layout of a model.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] naming the file and what in it cannot be followed.
+    pub fn read(files: &ModelFiles) -> Result<Layout, Error> {
+        let (query, document) = match files.read_json_array(MODULES)? {
+            Some(modules) => routes_of_modules(files, &modules)?,
+            None if files.contains(ROUTER) => {
+                let router = Module { class: "Router".into(), folder: String::new() };
+                routed(files, &[router])?
+            }
+            None => plain(files)?,
+        };
+        let settings = files.read_json(SENTENCE_TRANSFORMERS)?.unwrap_or_default();
+        let file = files.describe(SENTENCE_TRANSFORMERS);
+        let prompt = |names: &[&str]| prompt(&settings, names).map_err(|reason| Error::invalid(&file, reason));
+        let (query_prompt, document_prompt) = (prompt(&["query"])?, prompt(&["document", "passage", "corpus"])?);
+        let mut decisions = Vec::new();
+        for (what, prompt) in [("query prompt", &query_prompt), ("document prompt", &document_prompt)] {
+            if !prompt.is_empty() {
+                decisions.push(Decision::new(what, format!("{prompt:?}"), format!("{file}: prompts")));
+            }
+        }
+        let max_active_dims = match settings.get("max_active_dims") {
+            None | Some(Value::Null) => None,
+            Some(value) => match value.as_u64().filter(|count| *count > 0) {
+                Some(count) => {
+                    let kept = format!("the {count} heaviest");
+                    decisions.push(Decision::new("terms kept", kept, format!("{file}: max_active_dims")));
+                    Some(count as usize)
+                }
+                None => {
+                    let reason = format!("`max_active_dims` is {value}, not a number of terms");
+                    return Err(Error::invalid(file, reason));
+                }
+            },
+        };
+        Ok(Layout {
+            query: Route { prompt: query_prompt, ..query },
+            document: document.map(|route| Route { prompt: document_prompt, ..route }),
+            max_active_dims,
+            decisions,
+        })
+    }
+}
+
+/// A module by the last part of its class's name, and the folder below the model's files that holds it.
+#[derive(Clone, Debug)]
+struct Module {
+    class: String,
+    folder: String,
+}
+
+impl Module {
+    fn new(files: &ModelFiles, file: &str, class: &str, folder: &str) -> Result<Self, Error> {
+        // A name with more steps could read any file of the user's.
+        if folder.contains(['/', '\\']) || folder == ".." {
+            let reason = format!("`{folder}` is not a folder beside it");
+            return Err(Error::invalid(files.describe(file), reason));
+        }
+        let class = class.rsplit('.').next().unwrap_or_default();
+        Ok(Module { class: class.to_string(), folder: folder.to_string() })
+    }
+}
+
+/// The routes of both sides from modules.json.
+fn routes_of_modules(files: &ModelFiles, modules: &[Value]) -> Result<(Route, Option<Route>), Error> {
+    let mut listed = Vec::new();
+    for module in modules {
+        let key = |key: &str| module.get(key).and_then(Value::as_str);
+        let (Some(class), Some(folder)) = (key("type"), key("path")) else {
+            let reason = "a module without `type` or `path`";
+            return Err(Error::invalid(files.describe(MODULES), reason));
+        };
+        listed.push(Module::new(files, MODULES, class, folder)?);
+    }
+    if listed.iter().any(|module| is_router(&module.class)) {
+        return routed(files, &listed);
+    }
+    let document = route(files, MODULES, &listed)?;
+    // A table beside a model that is listed as symmetric: the model's cards encode queries with it.
+    let query = match TableSource::beside(files) {
+        Some(table) => table_alone(files, table),
+        None => document.clone(),
+    };
+    Ok((query, Some(document)))
+}
+
+fn is_router(class: &str) -> bool {
+    matches!(class, "Router" | "Asym")
+}
+
+/// The routes of a model with a Router: what stands before and after it is on both.
+fn routed(files: &ModelFiles, modules: &[Module]) -> Result<(Route, Option<Route>), Error> {
+    let place = modules.iter().position(|module| is_router(&module.class)).unwrap_or_default();
+    let folder = &modules[place].folder;
+    let (before, after) = (&modules[..place], &modules[place + 1..]);
+    let router = files.within(folder);
+    let name = if router.contains(ROUTER) { ROUTER } else { CONFIG };
+    let config = router.read_json(name)?.unwrap_or_default();
+    let invalid = |reason: String| Error::invalid(router.describe(name), reason);
+    let types = config.get("types").and_then(Value::as_object);
+    let structure = config.get("structure").and_then(Value::as_object);
+    let (Some(types), Some(structure)) = (types, structure) else {
+        return Err(invalid("not the config of a Router: no `types` or no `structure`".into()));
+    };
+    let side = |side: &str| -> Result<Route, Error> {
+        let Some(Value::Array(ids)) = structure.get(side) else {
+            let names: Vec<&str> = structure.keys().map(String::as_str).collect();
+            return Err(invalid(format!("has no route `{side}`, only {}", names.join(", "))));
+        };
+        let mut modules = before.to_vec();
+        for id in ids {
+            let id = id.as_str().unwrap_or_default();
+            let class = types.get(id).and_then(Value::as_str);
+            let class = class.ok_or_else(|| invalid(format!("`types` has no `{id}`")))?;
+            let module = Module::new(&router, name, class, id)?;
+            modules.push(Module { folder: joined(folder, &module.folder), ..module });
+        }
+        modules.extend_from_slice(after);
+        route(files, &joined(folder, name), &modules)
+    };
+    Ok((side("query")?, Some(side("document")?)))
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    match (folder, name) {
+        ("", name) => name.to_string(),
+        (folder, "") => folder.to_string(),
+        (folder, name) => format!("{folder}/{name}"),
+    }
+}
+
+/// One side's modules, in order, as a route; `source` names the file that lists them.
+fn route(files: &ModelFiles, source: &str, modules: &[Module]) -> Result<Route, Error> {
+    let invalid = |reason: String| Error::invalid(files.describe(source), reason);
+    let (mut transformer, mut pooling, mut table) = (None, None, None);
+    for Module { class, folder } in modules {
+        match class.as_str() {
+            "MLMTransformer" => transformer = Some(folder.clone()),
+            "Transformer" => {
+                insist_on_fill_mask(&files.within(folder))?;
+                transformer = Some(folder.clone());
+            }
+            "SpladePooling" => pooling = Some(PoolingConfig::read(files, folder)?),
+            "SparseStaticEmbedding" | "IDF" => table = Some(TableSource::module(files, folder)?),
+            other => {
+                return Err(invalid(format!(
+                    "the module `{other}` is not supported, only MLMTransformer (or Transformer for fill-mask), \
+                     SpladePooling, SparseStaticEmbedding and Router"
+                )))
+            }
+        }
+    }
+    let transformer = match (transformer, pooling) {
+        (Some(folder), Some(pooling)) => Some((folder, pooling)),
+        (None, None) if table.is_some() => None,
+        (Some(_), None) => return Err(invalid("has a transformer without SpladePooling".into())),
+        (None, _) => return Err(invalid("has a route without a transformer or a table".into())),
+    };
+    let source = files.describe(source);
+    Ok(Route { transformer, table, prompt: String::new(), source })
+}
+
+/// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.
+fn insist_on_fill_mask(files: &ModelFiles) -> Result<(), Error> {
+    let config = files.read_json(SENTENCE_BERT)?.unwrap_or_default();
+    match config.get("transformer_task").and_then(Value::as_str) {
+        Some("fill-mask") => Ok(()),
+        task => {
+            let task = task.map_or("absent".to_string(), |task| format!("\"{task}\""));
+            let reason = format!(
+                "`transformer_task` is {task}, not \"fill-mask\": this is a model of dense vectors, not of term weights"
+            );
+            Err(Error::invalid(files.describe(SENTENCE_BERT), reason))
+        }
+    }
+}
+
+/// A folder that sentence-transformers has not written: a masked language model, a table for queries, or both.
+fn plain(files: &ModelFiles) -> Result<(Route, Option<Route>), Error> {
+    let table = TableSource::beside(files).map(|table| table_alone(files, table));
+    if !files.contains(CONFIG) {
+        if let Some(query) = table {
+            return Ok((query, None));
+        }
+    }
+    let source = files.describe(CONFIG);
+    let pooling = PoolingConfig::without_modules(files)?;
+    let transformer = Some((String::new(), pooling));
+    let document = Route { transformer, table: None, prompt: String::new(), source };
+    Ok((table.unwrap_or_else(|| document.clone()), Some(document)))
+}
+
+fn table_alone(files: &ModelFiles, table: TableSource) -> Route {
+    let source = files.describe(&table.file);
+    Route { transformer: None, table: Some(table), prompt: String::new(), source }
+}
+
+/// The first of these prompts that the settings have, as `encode_query` and `encode_document` of sentence-transformers
+/// choose.
+fn prompt(settings: &Map<String, Value>, names: &[&str]) -> Result<String, String> {
+    let prompts = match settings.get("prompts") {
+        None | Some(Value::Null) => return Ok(String::new()),
+        Some(Value::Object(prompts)) => prompts,
+        Some(_) => return Err("`prompts` is not an object".into()),
+    };
+    let name = names.iter().copied().find(|name| prompts.contains_key(*name));
+    match name.map(|name| (name, &prompts[name])) {
+        None | Some((_, Value::Null)) => Ok(String::new()),
+        Some((_, Value::String(prompt))) => Ok(prompt.clone()),
+        Some((name, other)) => Err(format!("the prompt `{name}` is {other}, not a string")),
+    }
+}
