@@ -37,6 +37,8 @@ pub(crate) struct Route {
     pub table: Option<TableSource>,
     /// Put before each text.
     pub prompt: String,
+    /// The most tokens of a text, where the model has another limit for this side.
+    pub max_length: Option<usize>,
     /// The file that names the modules.
     pub source: String,
 }
@@ -44,10 +46,8 @@ pub(crate) struct Route {
 impl Layout {
     /// Whether a text has another vector as a query than as a document.
     pub fn sides_differ(&self) -> bool {
-        let same = |document: &Route| {
-            (&document.transformer, &document.table, &document.prompt)
-                == (&self.query.transformer, &self.query.table, &self.query.prompt)
-        };
+        let of_query = Route { source: String::new(), ..self.query.clone() };
+        let same = |document: &Route| Route { source: String::new(), ..document.clone() } == of_query;
         !self.document.as_ref().is_some_and(same)
     }
 
@@ -89,9 +89,16 @@ impl Layout {
                 }
             },
         };
+        let mut length = |route: &Route, key: &str| own_length(files, route, key, &mut decisions);
+        let query_length = length(&query, "query_length")?;
+        let document_length = match &document {
+            Some(route) => length(route, "document_length")?,
+            None => None,
+        };
         Ok(Layout {
-            query: Route { prompt: query_prompt, ..query },
-            document: document.map(|route| Route { prompt: document_prompt, ..route }),
+            query: Route { prompt: query_prompt, max_length: query_length, ..query },
+            document: document
+                .map(|route| Route { prompt: document_prompt, max_length: document_length, ..route }),
             max_active_dims,
             decisions,
         })
@@ -213,7 +220,7 @@ fn route(files: &ModelFiles, source: &str, modules: &[Module]) -> Result<Route, 
         (None, _) => return Err(invalid("has a route without a transformer or a table".into())),
     };
     let source = files.describe(source);
-    Ok(Route { transformer, table, prompt: String::new(), source })
+    Ok(Route { transformer, table, prompt: String::new(), max_length: None, source })
 }
 
 /// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.
@@ -242,13 +249,38 @@ fn plain(files: &ModelFiles) -> Result<(Route, Option<Route>), Error> {
     let source = files.describe(CONFIG);
     let pooling = PoolingConfig::without_modules(files)?;
     let transformer = Some((String::new(), pooling));
-    let document = Route { transformer, table: None, prompt: String::new(), source };
+    let document = Route { transformer, table: None, prompt: String::new(), max_length: None, source };
     Ok((table.unwrap_or_else(|| document.clone()), Some(document)))
 }
 
 fn table_alone(files: &ModelFiles, table: TableSource) -> Route {
     let source = files.describe(&table.file);
-    Route { transformer: None, table: Some(table), prompt: String::new(), source }
+    Route { transformer: None, table: Some(table), prompt: String::new(), max_length: None, source }
+}
+
+/// The limit that a transformer's settings have for one side only.
+fn own_length(
+    files: &ModelFiles,
+    route: &Route,
+    key: &str,
+    decisions: &mut Vec<Decision>,
+) -> Result<Option<usize>, Error> {
+    let Some((folder, _)) = &route.transformer else { return Ok(None) };
+    let files = files.within(folder);
+    let settings = files.read_json(SENTENCE_BERT)?.unwrap_or_default();
+    let value = match settings.get(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    let file = files.describe(SENTENCE_BERT);
+    match value.as_u64().filter(|length| *length >= 3) {
+        Some(length) => {
+            let what = key.replace('_', " ");
+            decisions.push(Decision::new(what, format!("at most {length} tokens"), format!("{file}: {key}")));
+            Ok(Some(length as usize))
+        }
+        None => Err(Error::invalid(file, format!("`{key}` is {value}, not a number of tokens"))),
+    }
 }
 
 /// The first of these prompts that the settings have, as `encode_query` and `encode_document` of sentence-transformers

@@ -31,11 +31,12 @@ pub enum Activation {
 }
 
 /// How the positions of a text become one, and what becomes of a logit: a SpladePooling's config.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PoolingConfig {
     pub strategy: Strategy,
     pub activation: Activation,
-    source: PoolingSource,
+    /// The file that says so, or the rule.
+    source: String,
 }
 
 /// How the positions of a text become one.
@@ -48,14 +49,6 @@ pub(crate) enum Strategy {
     Sum,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum PoolingSource {
-    Config,
-    KnownName,
-    #[default]
-    Rule,
-}
-
 const POOLING_CONFIG: &str = "config.json";
 
 impl PoolingConfig {
@@ -65,8 +58,7 @@ impl PoolingConfig {
     pub fn read(files: &ModelFiles, folder: &str) -> Result<Self, Error> {
         let files = files.within(folder);
         match files.read_json(POOLING_CONFIG)? {
-            Some(config) => PoolingConfig::parse(&config)
-                .map_err(|reason| Error::invalid(files.describe(POOLING_CONFIG), reason)),
+            Some(config) => PoolingConfig::parse(&config, files.describe(POOLING_CONFIG)),
             None => Ok(PoolingConfig::unsaid(&files)),
         }
     }
@@ -86,44 +78,38 @@ impl PoolingConfig {
     fn unsaid(files: &ModelFiles) -> Self {
         match known::find(files.name()) {
             Some(known) => PoolingConfig {
+                strategy: Strategy::Max,
                 activation: known.activation,
-                source: PoolingSource::KnownName,
+                source: "known by the model's name; no pooling config".into(),
+            },
+            None => PoolingConfig {
+                source: "the rule where no pooling config says otherwise".into(),
                 ..PoolingConfig::default()
             },
-            None => PoolingConfig::default(),
         }
     }
 
-    fn parse(config: &Map<String, Value>) -> Result<Self, String> {
+    fn parse(config: &Map<String, Value>, source: String) -> Result<Self, Error> {
         let key = |key: &str| config.get(key).filter(|value| !value.is_null());
+        let unsupported = |key: &str, supported: &str| {
+            let reason = format!("{key} {} is not supported, only {supported}", config[key]);
+            Error::invalid(&source, reason)
+        };
         let strategy = match key("pooling_strategy").map(|value| value.as_str().unwrap_or_default()) {
             None | Some("max") => Strategy::Max,
             Some("sum") => Strategy::Sum,
-            Some(_) => {
-                let other = &config["pooling_strategy"];
-                return Err(format!("pooling_strategy {other} is not supported, only \"max\" and \"sum\""));
-            }
+            Some(_) => return Err(unsupported("pooling_strategy", "\"max\" and \"sum\"")),
         };
         let activation = match key("activation_function").map(|value| value.as_str().unwrap_or_default()) {
             None | Some("relu") => Activation::Relu,
             Some("log1p_relu") => Activation::Log1pRelu,
-            Some(_) => {
-                let other = &config["activation_function"];
-                return Err(format!(
-                    "activation_function {other} is not supported, only \"relu\" and \"log1p_relu\""
-                ));
-            }
+            Some(_) => return Err(unsupported("activation_function", "\"relu\" and \"log1p_relu\"")),
         };
-        Ok(PoolingConfig { strategy, activation, source: PoolingSource::Config })
+        Ok(PoolingConfig { strategy, activation, source })
     }
 
-    /// What it says, as [`Decision`]s of the model whose files these are.
-    pub fn decisions(&self, files: &ModelFiles) -> [Decision; 2] {
-        let source = || match self.source {
-            PoolingSource::Config => format!("{}: SpladePooling", files.name()),
-            PoolingSource::KnownName => "known by the model's name; no pooling config".into(),
-            PoolingSource::Rule => "the rule where no pooling config says otherwise".into(),
-        };
+    /// What it says.
+    pub fn decisions(&self) -> [Decision; 2] {
         let formula = match self.activation {
             Activation::Relu => "ln(1 + max(0, x))",
             Activation::Log1pRelu => "ln(1 + ln(1 + max(0, x)))",
@@ -132,7 +118,8 @@ impl PoolingConfig {
             Strategy::Max => "the largest of any token",
             Strategy::Sum => "the sum over all tokens",
         };
-        [Decision::new("activation", formula, source()), Decision::new("pooling", strategy, source())]
+        let decision = |what, value| Decision::new(what, value, self.source.clone());
+        [decision("activation", formula), decision("pooling", strategy)]
     }
 }
 
@@ -613,7 +600,7 @@ mod tests {
                 let mut hidden = numbers(3, 4, 6);
                 hidden[token][2] = damaged;
                 for strategy in [Strategy::Max, Strategy::Sum] {
-                    let config = PoolingConfig { strategy, ..PoolingConfig::default() };
+                    let config = PoolingConfig { strategy, ..Activation::Relu.into() };
                     let pooled =
                         pooling(&numbers(5, 4, 5), &[0.0; 5], config, &[]).pool(&tensor(&hidden), false);
                     assert!(matches!(pooled, Err(Error::NotFinite(_))), "{damaged} in token {token}");

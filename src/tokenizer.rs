@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 // The map type of every model's vocabulary; only this module names it in public.
 use tokenizers::models::bpe::Vocab;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::BertNormalizer;
+use tokenizers::normalizers::{BertNormalizer, Lowercase, Sequence};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
@@ -28,6 +28,7 @@ const SPECIAL_TOKEN_KEYS: [&str; 7] =
     ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token"];
 
 /// Splits texts into the tokens of one model.
+#[derive(Clone)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     /// Special tokens that every text begins and ends with.
@@ -84,6 +85,10 @@ impl Tokenizer {
         let fault = |error: tokenizers::Error| Error::invalid(files.describe(source), error.to_string());
         inner.with_padding(None);
         inner.with_truncation(None).map_err(fault)?;
+        let sentence_bert = files.read_json(SENTENCE_BERT_CONFIG)?.unwrap_or_default();
+        if sentence_bert.get("do_lower_case") == Some(&Value::Bool(true)) {
+            lowercase(&mut inner).map_err(fault)?;
+        }
         let (prefix, suffix) = surrounding_tokens(&inner).map_err(fault)?;
         let mut terms = vec![None; inner.get_vocab_size(true)];
         for (term, id) in inner.get_vocab(true) {
@@ -103,7 +108,7 @@ impl Tokenizer {
             Some(length) => {
                 (checked_length(length, max_positions, prefix.len() + suffix.len())?, "--max-length".into())
             }
-            None => default_length(files, &config, max_positions)?,
+            None => default_length(files, &config, &sentence_bert, max_positions)?,
         };
         let named: Vec<String> = special_ids
             .iter()
@@ -116,6 +121,11 @@ impl Tokenizer {
         ];
         let piece_bytes = if splits_at_spaces(&inner) { PIECE_BYTES } else { usize::MAX };
         Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length, piece_bytes }, decisions))
+    }
+
+    /// The same with this limit, if it is lower.
+    pub(crate) fn limited_to(&self, max_length: usize) -> Self {
+        Tokenizer { max_length: max_length.min(self.max_length), ..self.clone() }
     }
 
     /// The same with no special tokens around a text, and no limit either unless `is_limited`.
@@ -313,6 +323,18 @@ fn wordpiece(vocabulary: &str, config: &Map<String, Value>) -> tokenizers::Resul
     Ok(tokenizer)
 }
 
+/// Lets a tokenizer see lower case only, as sentence-transformers 6 does where `do_lower_case` says so.
+fn lowercase(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
+    let first = NormalizerWrapper::Lowercase(Lowercase);
+    let normalizer = match tokenizer.get_normalizer().cloned() {
+        None => first,
+        Some(NormalizerWrapper::BertNormalizer(bert)) if bert.lowercase => return Ok(()),
+        Some(other) => NormalizerWrapper::Sequence(Sequence::new(vec![first, other])),
+    };
+    tokenizer.with_normalizer(Some(normalizer))?;
+    Ok(())
+}
+
 /// What the post-processor puts before and after a text.
 fn surrounding_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
     // Any text will do as the thing in the middle.
@@ -381,9 +403,9 @@ fn checked_length(length: usize, max_positions: Option<usize>, num_special: usiz
 fn default_length(
     files: &ModelFiles,
     config: &Map<String, Value>,
+    sentence_bert: &Map<String, Value>,
     max_positions: Option<usize>,
 ) -> Result<(usize, String), Error> {
-    let sentence_bert = files.read_json(SENTENCE_BERT_CONFIG)?.unwrap_or_default();
     let mut smallest = match max_positions {
         Some(max_positions) => (max_positions, "config.json: max_position_embeddings".to_string()),
         None => (usize::MAX, "no file names one".to_string()),

@@ -87,7 +87,10 @@ impl<'a> Loader<'a> {
         let mut decisions = Vec::new();
         let loaded = match (&route.transformer, &route.table) {
             (Some(parts), table) => {
-                let (tokenizer, transformer) = self.transformer(parts, &mut decisions)?;
+                let (mut tokenizer, transformer) = self.transformer(parts, &mut decisions)?;
+                if let (Some(length), None) = (route.max_length, self.options.max_length) {
+                    tokenizer = Arc::new(tokenizer.limited_to(length));
+                }
                 match table {
                     None => (tokenizer, Encoding::Model(transformer)),
                     Some(table) => {
@@ -127,7 +130,7 @@ impl<'a> Loader<'a> {
         if let Some((_, tokenizer, transformer)) = self.transformers.iter().find(|opened| opened.0 == parts) {
             return Ok((Arc::clone(tokenizer), Arc::clone(transformer)));
         }
-        let (tokenizer, transformer) = self.open(&parts.0, parts.1, decisions)?;
+        let (tokenizer, transformer) = self.open(&parts.0, parts.1.clone(), decisions)?;
         let (tokenizer, transformer) = (Arc::new(tokenizer), Arc::new(transformer));
         self.transformers.push((parts, Arc::clone(&tokenizer), Arc::clone(&transformer)));
         Ok((tokenizer, transformer))
@@ -157,7 +160,7 @@ impl<'a> Loader<'a> {
         }
         decisions.extend(of_model);
         decisions.extend(of_tokenizer);
-        decisions.extend(pooling.decisions(&files));
+        decisions.extend(pooling.decisions());
         let pooled = SpladePooling::new(
             &model.parameters().decoder,
             model.decoder_on_device(),

@@ -13,6 +13,8 @@ mod explain;
 mod hub;
 /// The same text gives the same bits, whatever is around it.
 mod invariance;
+/// What sentence-transformers writes, both generations of it.
+mod layouts;
 mod model;
 /// The library against PyTorch's numbers, on every checkpoint layout.
 mod parity;

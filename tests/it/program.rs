@@ -116,6 +116,23 @@ pub fn copied(name: &str) -> tempfile::TempDir {
     copy
 }
 
+/// The same with the folders in it.
+pub fn copied_whole(name: &str) -> tempfile::TempDir {
+    let copy = copied(name);
+    for entry in std::fs::read_dir(fixture(name)).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            let folder = copy.path().join(entry.file_name());
+            std::fs::create_dir(&folder).unwrap();
+            for file in std::fs::read_dir(entry.path()).unwrap() {
+                let file = file.unwrap();
+                std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+            }
+        }
+    }
+    copy
+}
+
 /// The lines of a JSONL file.
 pub fn json_lines(path: &Path) -> Vec<serde_json::Value> {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
