@@ -24,7 +24,7 @@ pub struct RowError {
 }
 
 impl RowError {
-    fn new(reason: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
         RowError { column: None, reason: reason.into() }
     }
 }
@@ -207,15 +207,15 @@ pub fn write_f32(out: &mut impl Write, value: f32) -> io::Result<()> {
 }
 
 /// One field of a row.
-struct Entry<'a> {
-    key: String,
+pub(crate) struct Entry<'a> {
+    pub(crate) key: String,
     /// The key as it was written, quotes and escapes included.
     written_key: &'a RawValue,
-    value: &'a RawValue,
+    pub(crate) value: &'a RawValue,
 }
 
 /// The fields of the object in `line`, in their order; values are checked to be JSON and not read further.
-fn entries(line: &[u8]) -> Result<Vec<Entry<'_>>, RowError> {
+pub(crate) fn entries(line: &[u8]) -> Result<Vec<Entry<'_>>, RowError> {
     let text = std::str::from_utf8(line)
         .map_err(|error| RowError { column: Some(error.valid_up_to() + 1), reason: "not UTF-8".into() })?;
     if !text.trim_ascii_start().starts_with('{') {
@@ -250,7 +250,7 @@ impl<'de> Visitor<'de> for Entries {
 }
 
 /// The value of the field `name`, or of the path that its dots make; an error where a key on the way is given twice.
-fn find<'a>(entries: &[Entry<'a>], name: &str) -> Result<Option<&'a RawValue>, RowError> {
+pub(crate) fn find<'a>(entries: &[Entry<'a>], name: &str) -> Result<Option<&'a RawValue>, RowError> {
     let mut matching = entries.iter().filter(|entry| entry.key == name);
     if let Some(entry) = matching.next() {
         return match matching.next() {
@@ -265,7 +265,7 @@ fn find<'a>(entries: &[Entry<'a>], name: &str) -> Result<Option<&'a RawValue>, R
     }
 }
 
-fn string(name: &str, value: &RawValue) -> Result<String, RowError> {
+pub(crate) fn string(name: &str, value: &RawValue) -> Result<String, RowError> {
     if !value.get().starts_with('"') {
         return Err(RowError::new(format!("the field `{name}` is {}, not a string", kind(value))));
     }
@@ -283,7 +283,7 @@ fn checked_id(value: &RawValue) -> Result<String, RowError> {
     }
 }
 
-fn kind(value: &RawValue) -> &'static str {
+pub(crate) fn kind(value: &RawValue) -> &'static str {
     match value.get().as_bytes()[0] {
         b'"' => "a string",
         b'{' => "an object",
@@ -294,13 +294,13 @@ fn kind(value: &RawValue) -> &'static str {
     }
 }
 
-fn not_json(error: &serde_json::Error) -> RowError {
+pub(crate) fn not_json(error: &serde_json::Error) -> RowError {
     let column = if error.column() > 0 { Some(error.column()) } else { None };
     RowError { column, reason: format!("not JSON: {}", message(error)) }
 }
 
 /// serde_json's message without the line, which is always 1 here, and in words that say what is meant.
-fn message(error: &serde_json::Error) -> String {
+pub(crate) fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if text.contains("surrogate") || text.contains("unexpected end of hex escape") {
         return "a surrogate escape (\\ud800 to \\udfff) without its other half".into();

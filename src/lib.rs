@@ -35,6 +35,7 @@ mod dialect;
 mod encoder;
 mod error;
 mod files;
+pub mod golden;
 pub mod hub;
 pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
