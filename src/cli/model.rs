@@ -19,7 +19,11 @@ pub(super) struct ModelCommandArgs {
 
 #[derive(Subcommand)]
 enum ModelCommand {
-    /// List the models that are known by name, with their published figures
+    /// List the models that are known by name, with their published figures and licences
+    ///
+    /// NDCG@10 is the mean over 13 BEIR sets, MRR@10 that of the development queries of MS MARCO, FLOPS the expected
+    /// number of terms that a query and a document share. Marks: `non-commercial`, by its licence; `gated`, the hub asks
+    /// for a token; `unconfirmed`, its published scores have yet to be reproduced from its files.
     List,
     /// Show what a model's files hold and how it will be run, and the file that decided each point
     Show(NamedModelArgs),
@@ -79,21 +83,37 @@ fn list(out: &mut impl Write) -> io::Result<()> {
     let figure =
         |figure: Option<f32>, digits: usize| figure.map_or("-".into(), |figure| format!("{figure:.digits$}"));
     let row = |model: &KnownModel| {
+        let marks = [
+            (model.is_non_commercial(), "non-commercial"),
+            (model.gated, "gated"),
+            (model.unconfirmed, "unconfirmed"),
+        ];
+        let marks: Vec<&str> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
         vec![
             model.name.to_string(),
             model.architecture.to_string(),
             format!("{:.1} M", model.million_parameters),
             model.query_side.to_string(),
             figure(model.ndcg_at_10, 3),
+            figure(model.mrr_at_10, 3),
             figure(model.flops, 1),
-            if model.supported {
-                model.hub_id.to_string()
-            } else {
-                format!("{} (cannot be run yet)", model.hub_id)
-            },
+            model.licence.to_string(),
+            if marks.is_empty() { "-".into() } else { marks.join(", ") },
+            if model.hub_id == model.name { String::new() } else { model.hub_id.to_string() },
         ]
     };
-    let titles = ["name", "architecture", "parameters", "query side", "NDCG@10", "FLOPS", "hub id"];
+    let titles = [
+        "name",
+        "architecture",
+        "parameters",
+        "query side",
+        "NDCG@10",
+        "MRR@10",
+        "FLOPS",
+        "licence",
+        "marks",
+        "hub id",
+    ];
     write_table(out, &titles, KNOWN_MODELS.iter().map(row).collect())
 }
 

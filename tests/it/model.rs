@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use neural_sparse::known::{find, KNOWN_MODELS};
+
 use crate::hub_server::HubServer;
 use crate::program::{copied, fixture, folder, neural_sparse};
 
@@ -28,8 +30,43 @@ fn list_knows_the_family() {
         assert!(out.lines().any(|line| line.split_whitespace().next() == Some(name)), "{name}");
     }
     let line = out.lines().find(|line| line.starts_with("v2-distill ")).unwrap();
-    for figure in ["67.0 M", "0.528", "8.3", V2_DISTILL] {
+    for figure in ["67.0 M", "0.528", "8.3", "Apache-2.0", V2_DISTILL] {
         assert!(line.contains(figure), "{line}");
+    }
+}
+
+#[test]
+fn list_says_what_may_be_done_with_a_model() {
+    let out = neural_sparse(&["model", "list"]).run().ok();
+    for (name, parts) in [
+        ("tiny", &["MIT", "0.309"][..]),
+        ("naver/splade-v3", &["CC-BY-NC-SA-4.0", "non-commercial, gated", "0.517", "0.402"]),
+        ("naver/efficient-splade-VI-BT-large-doc", &["another model", "non-commercial"]),
+        ("naver/splade-v3-lexical", &["its own words"]),
+        ("doc-v3-gte", &["Apache-2.0", "unconfirmed", "0.546"]),
+        ("ibm-granite/granite-embedding-30m-sparse", &["RoBERTa", "Apache-2.0"]),
+    ] {
+        let line = out.lines().find(|line| line.split_whitespace().next() == Some(name)).expect(name);
+        for part in parts {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+}
+
+#[test]
+fn every_known_model_is_found_by_its_names() {
+    for known in &KNOWN_MODELS {
+        for name in [known.name, known.hub_id] {
+            assert!(
+                find(name).is_some_and(|found| std::ptr::eq(found, known)),
+                "{name} stands for two models"
+            );
+        }
+        assert!(!known.architecture.is_empty() && known.million_parameters > 0.0, "{}", known.name);
+        // A name with a slash could be taken for another repository.
+        assert!(!known.name.contains('/') || known.name == known.hub_id, "{}", known.name);
+        let published = known.goldens.iter().filter(|golden| golden.source.contains("sentence-transformers"));
+        assert!(published.clone().all(|golden| golden.kept_special_tokens), "{}", known.name);
     }
 }
 
