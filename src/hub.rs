@@ -2,11 +2,13 @@
 //!
 //! A name is `tiny`, a folder, a short name or a hub id `org/name`; the last
 //! two go to the cache that Python's huggingface_hub shares, then to the hub.
-//! Nothing here knows what the files mean, reads the environment or prints.
+//! Nothing here knows what the files mean, reads the environment or prints; of
+//! their content only what decides which files are needed is looked at.
 
 mod cache;
 mod download;
 mod error;
+mod listing;
 mod needed;
 
 use std::fmt;
@@ -50,10 +52,20 @@ impl fmt::Debug for HubOptions {
     }
 }
 
+/// How much of a model is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// All of it: queries and documents can be encoded.
+    Whole,
+    /// What encodes queries, where that is a table of token weights: its files, settings and vocabularies, a few
+    /// megabytes, without any checkpoint. Where queries need a transformer, the same as [`Parts::Whole`].
+    QuerySide,
+}
+
 /// What [`pull`] left in the cache.
 #[derive(Clone, Debug)]
 pub struct Pulled {
-    /// The complete model.
+    /// The model, complete as far as it was wanted.
     pub files: ModelFiles,
     /// The commit it is from; `None` for `tiny` and for a folder, which need no download.
     pub commit: Option<String>,
@@ -80,42 +92,55 @@ pub struct PulledFile {
 ///
 /// * `name`: `tiny`, a folder, a short name, or a hub id `org/name`.
 /// * `revision`: branch, tag or full commit hash on the hub; `None` is `main`.
+/// * `parts`: what the model is complete with, and what is downloaded of it.
 ///
 /// # Errors
 ///
 /// [`HubError`]: the name or an option makes no sense, the model is not cached
-/// while `offline`, the hub refuses it or cannot be reached, a download is not
-/// what the hub says it is, or the cache cannot be written.
-pub fn resolve(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<ModelFiles, HubError> {
+/// while `offline`, the hub refuses it or cannot be reached, its architecture
+/// is not supported, a download is not what the hub says it is, or the cache
+/// cannot be written.
+pub fn resolve(
+    name: &str,
+    revision: Option<&str>,
+    parts: Parts,
+    options: &HubOptions,
+) -> Result<ModelFiles, HubError> {
     let repo = match place(name, revision)? {
         Place::Local(files) => return Ok(files),
         Place::Hub(id) => CachedRepo::new(name, id, revision.unwrap_or(DEFAULT_REVISION), options)?,
     };
-    if let Some(folder) = repo.complete_snapshot()? {
+    if let Some(folder) = repo.complete_snapshot(parts)? {
         return Ok(ModelFiles::folder(name, folder));
     }
     if options.offline {
-        return Err(repo.offline_error()?);
+        return Err(repo.offline_error(parts)?);
     }
     let hub = download::Hub::new(options)?;
     let _lock = repo.lock()?;
     // Whoever held the lock may have been downloading this very model.
-    if let Some(folder) = repo.complete_snapshot()? {
+    if let Some(folder) = repo.complete_snapshot(parts)? {
         return Ok(ModelFiles::folder(name, folder));
     }
-    Ok(hub.pull(&repo)?.files)
+    Ok(hub.pull(&repo, parts)?.files)
 }
 
 /// Downloads the newest files of the model that the user calls `name`, as far as they are not cached.
 ///
 /// Always asks the hub what `revision` is now, unlike [`resolve`]. Cached
 /// files are compared with what the hub states, and replaced where they differ.
-/// Nothing is done for `tiny` and for a folder.
+/// Nothing is done for `tiny` and for a folder. With [`Parts::QuerySide`] a
+/// cached checkpoint stays as long as the hub's is the same.
 ///
 /// # Errors
 ///
 /// As [`resolve`]; and [`HubError::Option`] with `offline`.
-pub fn pull(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<Pulled, HubError> {
+pub fn pull(
+    name: &str,
+    revision: Option<&str>,
+    parts: Parts,
+    options: &HubOptions,
+) -> Result<Pulled, HubError> {
     let repo = match place(name, revision)? {
         Place::Local(files) => {
             return Ok(Pulled { files, commit: None, downloaded: Vec::new(), present: Vec::new() })
@@ -127,7 +152,7 @@ pub fn pull(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<
     }
     let hub = download::Hub::new(options)?;
     let _lock = repo.lock()?;
-    hub.pull(&repo)
+    hub.pull(&repo, parts)
 }
 
 enum Place {

@@ -21,7 +21,8 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use neural_sparse::{hub, known, DeviceName, Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
+use neural_sparse::hub::{self, HubError, Parts};
+use neural_sparse::{known, DeviceName, Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
 use serde_json::Value;
 
 use bulk::Surroundings;
@@ -88,7 +89,7 @@ struct HubArgs {
     quiet: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum SideName {
     Query,
     Document,
@@ -102,14 +103,15 @@ enum Device {
 }
 
 impl HubArgs {
-    fn resolve(&self, name: &str) -> Result<ModelFiles, hub::HubError> {
-        hub::resolve(name, self.revision.as_deref(), &environment::hub_options(self.offline, self.quiet))
+    fn resolve(&self, name: &str, parts: Parts) -> Result<ModelFiles, HubError> {
+        let options = environment::hub_options(self.offline, self.quiet);
+        hub::resolve(name, self.revision.as_deref(), parts, &options)
     }
 }
 
 impl ModelArgs {
-    fn files(&self) -> Result<ModelFiles, hub::HubError> {
-        self.hub.resolve(&self.model)
+    fn files(&self) -> Result<ModelFiles, HubError> {
+        self.hub.resolve(&self.model, Parts::Whole)
     }
 
     fn load(&self) -> anyhow::Result<SparseEncoder> {

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
+use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
 use neural_sparse::verify::{self, Check, Outcome};
-use neural_sparse::{hub, Decision, DecoderReading, EncoderOptions, Side, SparseEncoder};
+use neural_sparse::{Decision, DecoderReading, EncoderOptions, Side, SparseEncoder};
 
 use super::failure::Exit;
-use super::{counted, environment, HubArgs, ModelArgs};
+use super::{counted, environment, HubArgs, ModelArgs, SideName};
 
 /// List, inspect, download and check models
 #[derive(Args)]
@@ -32,6 +33,9 @@ enum ModelCommand {
         /// Short name or hub id
         #[arg(value_name = "MODEL", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
         name: String,
+        /// The side that is wanted; with `query`, a model whose queries need only a table comes without its checkpoint
+        #[arg(long = "as", value_name = "SIDE")]
+        side: Option<SideName>,
         #[command(flatten)]
         hub: HubArgs,
     },
@@ -58,7 +62,7 @@ impl NamedModelArgs {
 
     fn load(&self, decoder: Option<DecoderReading>) -> anyhow::Result<SparseEncoder> {
         let options = EncoderOptions { decoder, ..self.model.options()? };
-        Ok(SparseEncoder::load(&self.model.hub.resolve(self.name())?, &options)?)
+        Ok(SparseEncoder::load(&self.model.hub.resolve(self.name(), Parts::Whole)?, &options)?)
     }
 }
 
@@ -73,7 +77,11 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
             });
             write_table(&mut out, &["what", "how it is run", "decided by"], rows.collect())?;
         }
-        ModelCommand::Pull { name, hub } => pull(&mut out, name, hub)?,
+        ModelCommand::Pull { name, side, hub } => {
+            // Documents are encoded by what is large; the rest is not worth leaving out.
+            let parts = if *side == Some(SideName::Query) { Parts::QuerySide } else { Parts::Whole };
+            pull(&mut out, name, parts, hub)?;
+        }
         ModelCommand::Verify(named) => return verify_model(&mut out, named),
     }
     Ok(Exit::Done)
@@ -117,9 +125,9 @@ fn list(out: &mut impl Write) -> io::Result<()> {
     write_table(out, &titles, KNOWN_MODELS.iter().map(row).collect())
 }
 
-fn pull(out: &mut impl Write, name: &str, args: &HubArgs) -> anyhow::Result<()> {
+fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyhow::Result<()> {
     let options = environment::hub_options(args.offline, args.quiet);
-    let pulled = hub::pull(name, args.revision.as_deref(), &options)?;
+    let pulled = hub::pull(name, args.revision.as_deref(), parts, &options)?;
     for file in &pulled.downloaded {
         writeln!(out, "downloaded {} ({} bytes)", file.name, file.bytes)?;
     }

@@ -10,13 +10,13 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::needed::missing;
-use super::{is_plain, HubError, HubOptions};
+use super::{is_plain, HubError, HubOptions, Parts};
 
 /// How long to wait for another process that downloads: long enough for the
 /// largest model (700 MB) on a slow line, short enough not to hang for ever.
@@ -100,25 +100,28 @@ impl CachedRepo {
         folders.find(|folder| folder.is_dir())
     }
 
-    /// The cached folder, if it holds all that a model needs.
+    /// The cached folder, if it holds all that `parts` of a model need.
     ///
     /// Files that only some models have (such as idf.json) cannot be missed
     /// without asking the hub; downloads here fetch the parameters last, so
     /// their own leftovers are never taken for complete.
-    pub(super) fn complete_snapshot(&self) -> Result<Option<PathBuf>, HubError> {
+    pub(super) fn complete_snapshot(&self, parts: Parts) -> Result<Option<PathBuf>, HubError> {
         let Some(folder) = self.snapshot() else { return Ok(None) };
-        Ok(if missing(&self.id, &folder)?.is_none() { Some(folder) } else { None })
+        Ok(if missing(&self.id, &folder, parts)?.is_none() { Some(folder) } else { None })
     }
 
-    /// Why the cache alone does not give the model.
-    pub(super) fn offline_error(&self) -> Result<HubError, HubError> {
+    /// Why the cache alone does not give `parts` of the model.
+    pub(super) fn offline_error(&self, parts: Parts) -> Result<HubError, HubError> {
         let missing = match self.snapshot() {
-            Some(folder) => missing(&self.id, &folder)?.map(|file| folder.join(file)),
+            Some(folder) => missing(&self.id, &folder, parts)?.map(|file| folder.join(file)),
             None => None,
         };
         let (name, revision) = (self.name.clone(), self.revision.clone());
         Ok(match missing {
-            Some(file) => HubError::Incomplete { name, file },
+            Some(file) => {
+                let has_query_side = self.complete_snapshot(Parts::QuerySide)?.is_some();
+                HubError::Incomplete { name, file, has_query_side }
+            }
             None => HubError::NotCached { name, revision, cache_dir: self.cache_dir.clone() },
         })
     }
@@ -146,4 +149,32 @@ impl CachedRepo {
             }
         }
     }
+}
+
+/// Deletes a file that may not be there.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Puts a blob into a snapshot as Python does: by a relative link, or a copy where links are not for everyone.
+pub(super) fn place_link(blob: &Path, link: &Path, etag: &str, file: &str) -> io::Result<()> {
+    if let Some(folder) = link.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // Up from the file's folder to the snapshot, to `snapshots`, to the repository.
+    let target = format!("{}blobs/{etag}", "../".repeat(file.matches('/').count() + 2));
+    symlink(&target, link).or_else(|_| fs::copy(blob, link).map(drop))
+}
+
+#[cfg(unix)]
+fn symlink(target: &str, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(not(unix))]
+fn symlink(_: &str, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

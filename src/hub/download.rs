@@ -3,7 +3,7 @@
 //! hf-hub does the transfer. It compares neither size nor hash, so every file
 //! is compared here with what the hub states, and deleted where it differs.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -16,10 +16,11 @@ use ureq::http::Uri;
 
 use crate::sha256;
 
-use super::cache::{CachedRepo, PATIENCE};
+use super::cache::{place_link, remove, CachedRepo, PATIENCE};
 use super::error::Cause;
-use super::needed::{shards, Needed, INDEX};
-use super::{is_plain, HubError, HubOptions, ModelFiles, Pulled, PulledFile};
+use super::listing::Listing;
+use super::needed::{configs, refuse_unsupported, shards, Needed};
+use super::{is_plain, HubError, HubOptions, ModelFiles, Parts, Pulled, PulledFile};
 
 /// How often a file is tried again after a failure that may pass.
 const RETRIES: u32 = 2;
@@ -53,16 +54,15 @@ impl Hub {
         Ok(Hub { endpoint: endpoint.into(), token, progress: options.progress })
     }
 
-    /// Downloads what `repo` lacks of the commit that its revision is now.
-    pub(super) fn pull(&self, repo: &CachedRepo) -> Result<Pulled, HubError> {
+    /// Downloads what `repo` lacks of `parts` of the commit that its revision is now.
+    pub(super) fn pull(&self, repo: &CachedRepo, parts: Parts) -> Result<Pulled, HubError> {
         let api = self.api(repo.cache()).map_err(|error| self.error(repo, error))?;
         let asked = api.repo(Repo::with_revision(repo.id.clone(), RepoType::Model, repo.revision.clone()));
         let RepoInfo { sha, siblings } = self.info(repo, &asked)?;
         if !is_plain(&sha) {
             return Err(self.odd_answer(format!("`{sha}` is not a commit")));
         }
-        let names: Vec<&str> = siblings.iter().map(|sibling| sibling.rfilename.as_str()).collect();
-        let needed = Needed::new(&repo.id, &names)?;
+        let listing = Listing::of_names(siblings.into_iter().map(|sibling| sibling.rfilename));
 
         // Pinned, so that a snapshot is never a mix of two commits.
         let pinned = api.repo(Repo::with_revision(repo.id.clone(), RepoType::Model, sha.clone()));
@@ -71,11 +71,11 @@ impl Hub {
         // hf-hub notes the commit as if it were a branch; Python does not.
         let stray = repo.reference(&sha);
         let had_stray = stray.exists();
-        let fetched = transfer.fetch_all(&needed);
+        let fetched = transfer.fetch_all(&listing, parts);
         if !had_stray {
             remove(&stray).map_err(|source| repo.error(source))?;
         }
-        let (downloaded, present) = fetched?;
+        let Fetched { downloaded, present } = fetched?;
         repo.write_reference(&sha)?;
         let files = ModelFiles::folder(repo.name.as_str(), transfer.snapshot);
         Ok(Pulled { files, commit: Some(sha), downloaded, present })
@@ -145,6 +145,13 @@ impl Hub {
     }
 }
 
+/// What became of the files of one commit.
+#[derive(Default)]
+struct Fetched {
+    downloaded: Vec<PulledFile>,
+    present: Vec<PulledFile>,
+}
+
 /// One commit on its way into the cache.
 struct Transfer<'a> {
     hub: &'a Hub,
@@ -157,29 +164,57 @@ struct Transfer<'a> {
 
 impl Transfer<'_> {
     /// Fetches everything, the parameters last: what an interruption leaves is then seen to be incomplete.
-    fn fetch_all(&self, needed: &Needed) -> Result<(Vec<PulledFile>, Vec<PulledFile>), HubError> {
-        let (mut downloaded, mut present) = (Vec::new(), Vec::new());
-        let mut fetch = |file: &str| -> Result<(), HubError> {
-            let stated = self.stated(file)?;
-            let list = if self.is_there(file, &stated)? {
-                &mut present
-            } else {
-                self.download(file, &stated)?;
-                &mut downloaded
-            };
-            list.push(PulledFile { name: file.into(), bytes: stated.size() as u64 });
-            Ok(())
-        };
-        for file in &needed.small {
-            fetch(file)?;
+    fn fetch_all(&self, listing: &Listing, parts: Parts) -> Result<Fetched, HubError> {
+        let mut fetched = Fetched::default();
+        // A model that cannot be run is refused for that, whatever else it lacks.
+        for config in configs(listing) {
+            self.fetch(&config, &mut fetched)?;
+            refuse_unsupported(&self.repo.id, &self.snapshot, &config)?;
         }
-        fetch(needed.checkpoint)?;
-        if needed.checkpoint == INDEX {
-            for shard in shards(&self.snapshot.join(INDEX))? {
-                fetch(&shard)?;
+        let needed = Needed::new(&self.repo.id, listing, parts)?;
+        for file in &needed.small {
+            self.fetch(file, &mut fetched)?;
+        }
+        if needed.is_query_side {
+            self.keep_checkpoints(&needed.checkpoints, &mut fetched)?;
+            return Ok(fetched);
+        }
+        for checkpoint in &needed.checkpoints {
+            self.fetch(checkpoint, &mut fetched)?;
+            for shard in shards(&self.snapshot, checkpoint)? {
+                self.fetch(&shard, &mut fetched)?;
             }
         }
-        Ok((downloaded, present))
+        Ok(fetched)
+    }
+
+    fn fetch(&self, file: &str, fetched: &mut Fetched) -> Result<(), HubError> {
+        let stated = self.stated(file)?;
+        let list = if self.is_there(file, &stated)? {
+            &mut fetched.present
+        } else {
+            self.download(file, &stated)?;
+            &mut fetched.downloaded
+        };
+        list.push(PulledFile { name: file.into(), bytes: stated.size() as u64 });
+        Ok(())
+    }
+
+    /// Takes the checkpoints that are cached over to this commit, so that a whole model does not become half a one
+    /// when the newest query side is pulled. Downloads none.
+    fn keep_checkpoints(&self, checkpoints: &[String], fetched: &mut Fetched) -> Result<(), HubError> {
+        if self.repo.complete_snapshot(Parts::Whole)?.is_none() {
+            return Ok(());
+        }
+        let mut files = checkpoints.to_vec();
+        while let Some(file) = files.pop() {
+            let stated = self.stated(&file)?;
+            if self.is_there(&file, &stated)? {
+                files.extend(shards(&self.snapshot, &file)?);
+                fetched.present.push(PulledFile { name: file, bytes: stated.size() as u64 });
+            }
+        }
+        Ok(())
     }
 
     /// Size and hash of `file` in the words of the hub, checked for what hf-hub builds paths of.
@@ -354,32 +389,4 @@ fn is_network(error: &io::Error) -> bool {
 
 fn cause(error: io::Error) -> Cause {
     error.into()
-}
-
-/// Deletes a file that may not be there.
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Puts a blob into a snapshot as Python does: by a relative link, or a copy where links are not for everyone.
-fn place_link(blob: &Path, link: &Path, etag: &str, file: &str) -> io::Result<()> {
-    if let Some(folder) = link.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    // Up from the file's folder to the snapshot, to `snapshots`, to the repository.
-    let target = format!("{}blobs/{etag}", "../".repeat(file.matches('/').count() + 2));
-    symlink(&target, link).or_else(|_| fs::copy(blob, link).map(drop))
-}
-
-#[cfg(unix)]
-fn symlink(target: &str, link: &Path) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, link)
-}
-
-#[cfg(not(unix))]
-fn symlink(_: &str, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

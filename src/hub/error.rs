@@ -57,13 +57,16 @@ pub enum HubError {
         token: bool,
     },
     /// The repository lacks files that a model needs.
-    #[error("`{id}` holds no masked-language-model checkpoint: no {}", missing.join(", no "))]
+    #[error("`{id}` holds no masked-language-model checkpoint: {}", absent(missing))]
     NoCheckpoint {
         /// The repository.
         id: String,
-        /// The files.
-        missing: Vec<&'static str>,
+        /// The files, where others could take their place the first choice.
+        missing: Vec<String>,
     },
+    /// The repository's model is of an architecture that this program does not run; nothing large was downloaded.
+    #[error(transparent)]
+    Unsupported(crate::Error),
     /// The hub cannot be reached.
     #[error("cannot reach `{endpoint}` for `{name}`")]
     Unreachable {
@@ -109,6 +112,8 @@ pub enum HubError {
         name: String,
         /// Where the file belongs.
         file: PathBuf,
+        /// Whether what is cached is enough to encode queries.
+        has_query_side: bool,
     },
     /// The connection broke while a file was downloaded.
     #[error("the download of `{file}` was cut short after {got} of {expected} bytes")]
@@ -186,7 +191,11 @@ impl HubError {
             }
             HubError::Unreachable { name, .. } => format!("{}; `HF_ENDPOINT` names a mirror", without_network(name)),
             HubError::Status { name, .. } => format!("try again later; {}", without_network(name)),
+            HubError::Incomplete { name, has_query_side: true, .. } => {
+                format!("only the query side is cached, which is enough for `--as query`; {}", without_network(name))
+            }
             HubError::NotCached { name, .. } | HubError::Incomplete { name, .. } => without_network(name),
+            HubError::Unsupported(error) => return error.hint(),
             HubError::CutShort { name, .. } => {
                 format!("`neural-sparse model pull {name}` goes on where it stopped; `--model tiny` needs no network")
             }
@@ -204,6 +213,19 @@ impl HubError {
             | HubError::Locked { .. } => return None,
         })
     }
+}
+
+/// Names files that are not there, with what could take their place.
+fn absent(files: &[String]) -> String {
+    let named = files.iter().map(|file| {
+        let others = match file.rsplit('/').next() {
+            Some("model.safetensors") => " (nor its shards, nor `pytorch_model.bin`)",
+            Some("tokenizer.json") => " (nor `vocab.txt`)",
+            _ => "",
+        };
+        format!("no `{file}`{others}")
+    });
+    named.collect::<Vec<_>>().join(", ")
 }
 
 fn without_network(name: &str) -> String {

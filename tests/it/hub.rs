@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use neural_sparse::hub::{pull, resolve, HubError, HubOptions};
+use neural_sparse::hub::{self, HubError, HubOptions, Parts, Pulled};
 use neural_sparse::ModelFiles;
 
 use crate::hub_server::{sha256, Fault, HubServer, COMMIT};
@@ -22,6 +22,14 @@ fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
 
 fn model_files() -> Vec<(String, Vec<u8>)> {
     files(&["model.safetensors", "README.md", "config.json", "tokenizer.json", "tokenizer_config.json"])
+}
+
+fn resolve(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<ModelFiles, HubError> {
+    hub::resolve(name, revision, Parts::Whole, options)
+}
+
+fn pull(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<Pulled, HubError> {
+    hub::pull(name, revision, Parts::Whole, options)
 }
 
 /// A hub and an empty cache.
@@ -136,6 +144,7 @@ fn only_needed_files_are_downloaded() {
         "query_0_SparseStaticEmbedding/config.json",
         "query_0_SparseStaticEmbedding/model.safetensors",
         "query_0_SparseStaticEmbedding/tokenizer.json",
+        "query_0_SparseStaticEmbedding/vocab.txt",
         "query_token_weights.txt",
         "router_config.json",
         "tokenizer.json",
@@ -147,11 +156,12 @@ fn only_needed_files_are_downloaded() {
         [
             "config.json",
             "tokenizer.json",
-            "1_SpladePooling/config.json",
             "router_config.json",
-            "idf.json",
+            "1_SpladePooling/config.json",
             "query_0_SparseStaticEmbedding/config.json",
+            "query_0_SparseStaticEmbedding/tokenizer.json",
             "query_0_SparseStaticEmbedding/model.safetensors",
+            "idf.json",
             "model.safetensors",
         ]
     );
@@ -241,6 +251,31 @@ fn a_cached_document_encoder_without_its_query_table_is_incomplete() {
     assert!(matches!(&error, HubError::Incomplete { file, .. } if file.ends_with("idf.json")), "{error}");
     fs::write(folder.join("query_token_weights.txt"), "a\t1.0\n").expect("a file");
     resolve(id, Some(COMMIT), &setting.offline()).expect("the cached model");
+}
+
+#[test]
+fn half_of_a_pair_of_models_is_incomplete() {
+    // Python's transformers fetches the model in the root, and not the one in the folder of the other route.
+    let setting = Setting::new(Vec::new());
+    let id = "naver/efficient-splade-VI-BT-large-doc";
+    let repo = setting.options().cache_dir.join(format!("models--{}", id.replace('/', "--")));
+    let folder = repo.join("snapshots").join(COMMIT);
+    fs::create_dir_all(folder.join("query_0_MLMTransformer")).expect("a folder");
+    for (name, bytes) in model_files() {
+        fs::write(folder.join(name), bytes).expect("a file");
+    }
+    let lacks = |file: &str| {
+        let error = resolve(id, Some(COMMIT), &setting.offline()).expect_err("half a model");
+        assert!(
+            matches!(&error, HubError::Incomplete { file: lacking, .. } if lacking.ends_with(file)),
+            "{error}"
+        );
+    };
+    lacks("router_config.json");
+    fs::write(folder.join("query_0_MLMTransformer/config.json"), "{}").expect("a file");
+    lacks("query_0_MLMTransformer/model.safetensors");
+    fs::write(folder.join("query_0_MLMTransformer/model.safetensors"), "").expect("a file");
+    resolve(id, Some(COMMIT), &setting.offline()).expect("both models");
 }
 
 #[test]

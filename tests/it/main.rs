@@ -11,6 +11,8 @@ mod encode;
 mod explain;
 /// The hub: names, cache, downloads.
 mod hub;
+/// The same, of models in several folders.
+mod hub_layouts;
 /// The same text gives the same bits, whatever is around it.
 mod invariance;
 /// What sentence-transformers writes, both generations of it.

@@ -160,6 +160,42 @@ fn pull_downloads_once() {
     assert!(neural_sparse(&["model", "pull", "tiny"]).run().ok().contains("built in"));
 }
 
+/// `neural-sparse` with this hub and this cache.
+fn with_hub(server: &HubServer, home: &tempfile::TempDir, arguments: &[&str]) -> crate::program::Program {
+    neural_sparse(arguments)
+        .env("HF_ENDPOINT", server.endpoint())
+        .env("HF_HOME", home.path())
+        .env("HF_HUB_OFFLINE", "0")
+}
+
+#[test]
+fn pull_as_query_leaves_the_checkpoint() {
+    let mut files = ["config.json", "model.safetensors", "tokenizer.json"]
+        .map(|name| (name.to_string(), fs::read(fixture("bert-tied").join(name)).unwrap()))
+        .to_vec();
+    files.push(("idf.json".into(), b"{}".to_vec()));
+    let server = HubServer::start("org/model", files);
+    let home = folder();
+    let out =
+        with_hub(&server, &home, &["model", "pull", "org/model", "--as", "query", "--quiet"]).run().ok();
+    assert!(out.contains("downloaded idf.json") && !out.contains("model.safetensors"), "{out}");
+    let stderr =
+        with_hub(&server, &home, &["encode", "--model", "org/model", "--offline", "x"]).run().fails(1);
+    assert!(stderr.contains("model.safetensors") && stderr.contains("--as query"), "{stderr}");
+    let out = with_hub(&server, &home, &["model", "pull", "org/model", "--quiet"]).run().ok();
+    assert!(out.contains("downloaded model.safetensors") && out.contains("3 files there already"), "{out}");
+}
+
+#[test]
+fn pull_refuses_an_architecture_that_cannot_be_run() {
+    let config = br#"{"model_type": "t5"}"#.to_vec();
+    let server = HubServer::start("org/model", vec![("config.json".into(), config)]);
+    let stderr = with_hub(&server, &folder(), &["model", "pull", "org/model"]).run().fails(1);
+    assert!(
+        stderr.contains("model_type `t5` is not supported") && stderr.contains("hint: supported: `bert`")
+    );
+}
+
 #[test]
 fn a_hub_that_cannot_be_reached_has_a_hint() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
