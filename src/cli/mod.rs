@@ -21,12 +21,12 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use neural_sparse::hub::{self, HubError, Parts};
+use neural_sparse::hub::{self, HubError, HubOptions, Parts};
 use neural_sparse::{known, DeviceName, Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
 use serde_json::Value;
 
 use bulk::Surroundings;
-use failure::UsageError;
+use failure::{complain, UsageError};
 
 /// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
 #[derive(Parser)]
@@ -103,15 +103,44 @@ enum Device {
 }
 
 impl HubArgs {
+    /// The files of the model `name`. A licence that limits its use is noted before a download.
     fn resolve(&self, name: &str, parts: Parts) -> Result<ModelFiles, HubError> {
         let options = environment::hub_options(self.offline, self.quiet);
-        hub::resolve(name, self.revision.as_deref(), parts, &options)
+        let resolve = |options: &HubOptions| hub::resolve(name, self.revision.as_deref(), parts, options);
+        if !options.offline && !self.quiet && licence_note(name).is_some() {
+            // What is cached already is used without a word: whoever downloaded it was told.
+            match resolve(&HubOptions { offline: true, ..options.clone() }) {
+                Err(HubError::NotCached { .. } | HubError::Incomplete { .. }) => self.note_licence(name),
+                found => return found,
+            }
+        }
+        resolve(&options)
     }
+
+    fn note_licence(&self, name: &str) {
+        if let Some(note) = licence_note(name).filter(|_| !self.quiet) {
+            complain(format_args!("{note}"));
+        }
+    }
+}
+
+/// What is to be said before the model `name` is downloaded.
+fn licence_note(name: &str) -> Option<String> {
+    let known = known::find(name).filter(|known| known.is_non_commercial())?;
+    Some(format!("note: `{name}` is licensed {}: non-commercial use only", known.licence))
 }
 
 impl ModelArgs {
     fn files(&self) -> Result<ModelFiles, HubError> {
-        self.hub.resolve(&self.model, Parts::Whole)
+        self.hub.resolve(&self.model, self.parts())
+    }
+
+    /// Which of the model's files the texts need.
+    fn parts(&self) -> Parts {
+        match self.side {
+            Some(SideName::Query) => Parts::QuerySide,
+            _ => Parts::Whole,
+        }
     }
 
     fn load(&self) -> anyhow::Result<SparseEncoder> {

@@ -187,6 +187,27 @@ fn pull_as_query_leaves_the_checkpoint() {
 }
 
 #[test]
+fn a_licence_that_limits_the_use_is_noted_before_a_download() {
+    const ID: &str = "naver/splade-v3-distilbert";
+    const NOTE: &str =
+        "note: `naver/splade-v3-distilbert` is licensed CC-BY-NC-SA-4.0: non-commercial use only\n";
+    let files = ["config.json", "model.safetensors", "tokenizer.json"]
+        .map(|name| (name.to_string(), fs::read(fixture("bert-tied").join(name)).unwrap()));
+    let server = HubServer::start(ID, files.to_vec());
+    let home = folder();
+    let encode = ["encode", "--model", ID, "--as", "document", "x"];
+    let finished = with_hub(&server, &home, &encode).run();
+    assert!(finished.stderr.contains(NOTE), "{}", finished.stderr);
+    // Once it is there, it is used without a word.
+    let finished = with_hub(&server, &home, &encode).run();
+    assert_eq!((finished.code, finished.stderr.as_str()), (Some(0), ""));
+    let pulled = with_hub(&server, &home, &["model", "pull", ID]).run();
+    assert_eq!((pulled.code, pulled.stderr.as_str()), (Some(0), NOTE));
+    let pulled = with_hub(&server, &home, &["model", "pull", ID, "--quiet"]).run();
+    assert_eq!((pulled.code, pulled.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn pull_refuses_an_architecture_that_cannot_be_run() {
     let config = br#"{"model_type": "t5"}"#.to_vec();
     let server = HubServer::start("org/model", vec![("config.json".into(), config)]);
