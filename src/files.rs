@@ -67,6 +67,12 @@ impl ModelFiles {
         ModelFiles::at("tiny".into(), Place::BuiltIn(crate::tiny::FILES))
     }
 
+    /// The query side of a known model, where it is compiled into the program: a tokenizer and a table of token weights.
+    pub fn built_in_queries(name: &str) -> Option<Self> {
+        let known = crate::known::find(name).filter(|known| known.has_built_in_queries())?;
+        Some(ModelFiles::at(known.name.into(), Place::BuiltIn(crate::opensearch_query::FILES)))
+    }
+
     /// The files in a zip archive, as ml-commons registers a tokenizer model: tokenizer.json and idf.json.
     ///
     /// # Errors

@@ -86,11 +86,12 @@ pub struct PulledFile {
 
 /// The files of the model that the user calls `name`.
 ///
-/// Tried in this order: `tiny` (compiled in), a folder, the cache, the hub. A
-/// complete cached model is taken as it is, without a request: [`pull`] looks
-/// for a newer one. An incomplete one is completed.
+/// Tried in this order: `tiny` (compiled in), a folder or zip archive, the cache,
+/// the query sides that are compiled in, the hub. A complete cached model is
+/// taken as it is, without a request: [`pull`] looks for a newer one. An
+/// incomplete one is completed.
 ///
-/// * `name`: `tiny`, a folder, a short name, or a hub id `org/name`.
+/// * `name`: `tiny`, a folder, a zip archive, a short name, or a hub id `org/name`.
 /// * `revision`: branch, tag or full commit hash on the hub; `None` is `main`.
 /// * `parts`: what the model is complete with, and what is downloaded of it.
 ///
@@ -112,6 +113,9 @@ pub fn resolve(
     };
     if let Some(folder) = repo.complete_snapshot(parts)? {
         return Ok(ModelFiles::folder(name, folder));
+    }
+    if let (Parts::QuerySide, None, Some(files)) = (parts, revision, ModelFiles::built_in_queries(name)) {
+        return Ok(files);
     }
     if options.offline {
         return Err(repo.offline_error(parts)?);
@@ -170,6 +174,8 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
         Some((ModelFiles::tiny(), "is compiled in"))
     } else if path.is_dir() {
         Some((ModelFiles::folder(name, path), "is a folder"))
+    } else if path.is_file() {
+        Some((ModelFiles::archive(name, path).map_err(HubError::Model)?, "is an archive"))
     } else {
         None
     };
@@ -180,9 +186,6 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
                 "`{name}` {why} and has no revision `{revision}`: `--revision` is for models of the hub"
             ))),
         };
-    }
-    if path.exists() {
-        return Err(HubError::NoFolder { path: name.into(), reason: "is a file, not a folder" });
     }
     if name.starts_with(['.', '/', '~']) || name.contains('\\') || name.matches('/').count() > 1 {
         return Err(HubError::NoFolder { path: name.into(), reason: "no such folder" });

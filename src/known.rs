@@ -26,13 +26,7 @@ pub struct KnownModel {
     /// Parameters in use, in millions, of all its transformers.
     pub million_parameters: f32,
     /// How queries are encoded.
-    ///
-    /// * `model`: as documents are.
-    /// * `another model`: by a smaller or differently trained transformer, which is in the same repository.
-    /// * `table`: a weight for each of their tokens, no forward pass.
-    /// * `bag of words`: the weight 1 for each of their tokens, no forward pass.
-    /// * `its own words`: as documents are, but only the terms that the query itself holds.
-    pub query_side: &'static str,
+    pub query_side: QuerySide,
     /// Mean NDCG@10 over 13 BEIR sets; `None` where none is published.
     pub ndcg_at_10: Option<f32>,
     /// MRR@10 on the development queries of MS MARCO; `None` where none is published.
@@ -56,7 +50,43 @@ pub struct KnownModel {
     pub card_terms: &'static [(&'static str, f32, f32)],
 }
 
+/// How a known model encodes queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuerySide {
+    /// As documents are.
+    Model,
+    /// By a smaller or differently trained transformer, which is in the same repository.
+    AnotherModel,
+    /// A weight for each of their tokens, no forward pass.
+    Table,
+    /// The weight 1 for each of their tokens, no forward pass.
+    BagOfWords,
+    /// As documents are, but only the terms that the query itself holds.
+    OwnWords,
+}
+
+impl QuerySide {
+    /// It in a word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            QuerySide::Model => "model",
+            QuerySide::AnotherModel => "another model",
+            QuerySide::Table => "table",
+            QuerySide::BagOfWords => "bag of words",
+            QuerySide::OwnWords => "its own words",
+        }
+    }
+}
+
+/// The models whose table of query weights is compiled in: they all have the same one, and the same vocabulary.
+const BUILT_IN_QUERIES: [&str; 4] = ["doc-v1", "doc-v2-distill", "doc-v2-mini", "doc-v3-distill"];
+
 impl KnownModel {
+    /// Whether its query side is compiled in: a table and a vocabulary.
+    pub fn has_built_in_queries(&self) -> bool {
+        BUILT_IN_QUERIES.contains(&self.name)
+    }
+
     /// Whether its licence forbids commercial use.
     pub fn is_non_commercial(&self) -> bool {
         self.licence.contains("-NC-")

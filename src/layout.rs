@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+use crate::known::{self, QuerySide};
 use crate::pooling::PoolingConfig;
 use crate::query::TableSource;
 
@@ -139,12 +140,31 @@ fn routes_of_modules(files: &ModelFiles, modules: &[Value]) -> Result<(Route, Op
         return routed(files, &listed);
     }
     let document = route(files, MODULES, &listed)?;
-    // A table beside a model that is listed as symmetric: the model's cards encode queries with it.
-    let query = match TableSource::beside(files) {
-        Some(table) => table_alone(files, table),
-        None => document.clone(),
-    };
-    Ok((query, Some(document)))
+    Ok((unrouted_query(files, &document)?, Some(document)))
+}
+
+/// The query route where no Router tells one: that of the documents, unless a table stands beside the model, with which
+/// its cards then encode queries, or the model is known to have another and its files were copied without it.
+fn unrouted_query(files: &ModelFiles, document: &Route) -> Result<Route, Error> {
+    if let Some(table) = TableSource::beside(files) {
+        return Ok(table_alone(files, table));
+    }
+    let Some(known) = known::find(files.name()) else { return Ok(document.clone()) };
+    match known.query_side {
+        QuerySide::Model => Ok(document.clone()),
+        QuerySide::BagOfWords => Ok(table_alone(files, TableSource::ones())),
+        QuerySide::OwnWords => Ok(Route { table: Some(TableSource::ones()), ..document.clone() }),
+        QuerySide::Table if known.has_built_in_queries() => {
+            Ok(table_alone(files, TableSource::built_in()))
+        }
+        QuerySide::Table | QuerySide::AnotherModel => {
+            let reason = format!(
+                "`{}` has a query side of its own, which is not here: `neural-sparse model pull {}` completes it",
+                known.name, known.name
+            );
+            Err(Error::invalid(files.describe(""), reason))
+        }
+    }
 }
 
 fn is_router(class: &str) -> bool {
@@ -240,17 +260,16 @@ fn insist_on_fill_mask(files: &ModelFiles) -> Result<(), Error> {
 
 /// A folder that sentence-transformers has not written: a masked language model, a table for queries, or both.
 fn plain(files: &ModelFiles) -> Result<(Route, Option<Route>), Error> {
-    let table = TableSource::beside(files).map(|table| table_alone(files, table));
     if !files.contains(CONFIG) {
-        if let Some(query) = table {
-            return Ok((query, None));
+        if let Some(table) = TableSource::beside(files) {
+            return Ok((table_alone(files, table), None));
         }
     }
     let source = files.describe(CONFIG);
     let pooling = PoolingConfig::without_modules(files)?;
     let transformer = Some((String::new(), pooling));
     let document = Route { transformer, table: None, prompt: String::new(), max_length: None, source };
-    Ok((table.unwrap_or_else(|| document.clone()), Some(document)))
+    Ok((unrouted_query(files, &document)?, Some(document)))
 }
 
 fn table_alone(files: &ModelFiles, table: TableSource) -> Route {

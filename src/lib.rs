@@ -43,6 +43,7 @@ mod kernel;
 pub mod known;
 mod layout;
 mod model;
+mod opensearch_query;
 mod pooling;
 mod query;
 mod screening;

@@ -36,6 +36,8 @@ enum TableKind {
     Tensor,
     /// There is none: every token weighs 1.
     Ones,
+    /// The JSON that is compiled in.
+    BuiltIn,
 }
 
 impl TableSource {
@@ -46,8 +48,17 @@ impl TableSource {
         };
         let found = at(IDF_JSON, TableKind::Json).or_else(|| at(TOKEN_WEIGHTS_TXT, TableKind::Text));
         // A tokenizer in an archive without a table is what ml-commons runs with a weight of 1 for each token.
-        let bare = || at("tokenizer.json", TableKind::Ones).filter(|_| files.is_archive());
-        found.or_else(bare)
+        found.or_else(|| (files.is_archive() && Tokenizer::is_in(files)).then(TableSource::ones))
+    }
+
+    /// No table: the weight 1 for every token.
+    pub fn ones() -> Self {
+        TableSource { folder: String::new(), file: String::new(), kind: TableKind::Ones }
+    }
+
+    /// The table that is compiled in, of the model that these files are a copy of.
+    pub fn built_in() -> Self {
+        TableSource { folder: String::new(), file: String::new(), kind: TableKind::BuiltIn }
     }
 
     /// The table of a `SparseStaticEmbedding` in `folder`: the JSON that its config names, else its tensor.
@@ -95,7 +106,11 @@ impl QueryTable {
         dialect: Dialect,
     ) -> Result<(Self, Decision), Error> {
         let size = tokenizer.vocab_size();
-        let file = files.describe(&source.file);
+        let file = match source.kind {
+            TableKind::BuiltIn => "built in; the model's files hold none".into(),
+            TableKind::Ones => "the rule where there is no table".into(),
+            _ => files.describe(&source.file),
+        };
         let invalid = |reason: String| Error::invalid(&file, reason);
         let bytes = || files.read(&source.file).map(Option::unwrap_or_default);
         let by_term = |absent: f32, entries: Vec<(String, f32)>| {
@@ -127,6 +142,11 @@ impl QueryTable {
                 (weights, format!("{count} token weights by id"))
             }
             TableKind::Ones => (vec![1.0; size], "no table: every token weighs 1".into()),
+            TableKind::BuiltIn => {
+                let table = ModelFiles::built_in_queries(files.name());
+                let table = table.map(|table| table.read(IDF_JSON)).transpose()?.flatten().unwrap_or_default();
+                by_term(dialect.absent_weight(), json_entries(&table).map_err(invalid)?)
+            }
         };
         if !dialect.keeps_special_tokens() {
             for &special in tokenizer.special_ids() {

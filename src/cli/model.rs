@@ -1,12 +1,15 @@
 //! `model`: the known models, what a model's files hold, download, and the acceptance check.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
+use neural_sparse::golden::{self, Difference};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
 use neural_sparse::verify::{self, Check, Outcome};
-use neural_sparse::{Decision, DecoderReading, EncoderOptions, Side, SparseEncoder};
+use neural_sparse::{Decision, DecoderReading, Dialect, EncoderOptions, Side, SparseEncoder};
 
 use super::failure::Exit;
 use super::{counted, environment, HubArgs, ModelArgs, SideName};
@@ -41,9 +44,19 @@ enum ModelCommand {
     },
     /// Check that a model gives the right numbers on this machine; exit code 0 or 1
     ///
-    /// Published scores where the model is known, candle-transformers' own BERT as a second opinion,
-    /// and the same bits alone, batched, reordered and on any number of threads.
-    Verify(NamedModelArgs),
+    /// Published scores where the model is known, another implementation of the forward pass as a second opinion, and
+    /// the same bits alone, batched, reordered and on any number of threads.
+    ///
+    /// With --golden, the vectors or scores of a file that was computed elsewhere are compared instead, under every
+    /// dialect: which of them matches, or which term differs first.
+    Verify {
+        #[command(flatten)]
+        named: NamedModelArgs,
+        /// Rows of a text and its vector, or of a query, a document and their score: as this program writes them, or as
+        /// text-embeddings-inference, ml-commons and sentence-transformers do
+        #[arg(long, value_name = "FILE")]
+        golden: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -60,9 +73,9 @@ impl NamedModelArgs {
         self.name.as_deref().unwrap_or(&self.model.model)
     }
 
-    fn load(&self, decoder: Option<DecoderReading>) -> anyhow::Result<SparseEncoder> {
-        let options = EncoderOptions { decoder, ..self.model.options()? };
-        Ok(SparseEncoder::load(&self.model.hub.resolve(self.name(), Parts::Whole)?, &options)?)
+    fn load(&self, decoder: Option<DecoderReading>, dialect: Dialect) -> anyhow::Result<SparseEncoder> {
+        let options = EncoderOptions { decoder, dialect, ..self.model.options()? };
+        Ok(SparseEncoder::load(&self.model.hub.resolve(self.name(), self.model.parts())?, &options)?)
     }
 }
 
@@ -71,7 +84,7 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ModelCommand::List => list(&mut out)?,
         ModelCommand::Show(named) => {
-            let encoder = named.load(None)?;
+            let encoder = named.load(None, named.model.dialect)?;
             let rows = encoder.decisions().iter().map(|Decision { what, value, source }| {
                 vec![what.to_string(), value.clone(), source.clone()]
             });
@@ -82,7 +95,10 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
             let parts = if *side == Some(SideName::Query) { Parts::QuerySide } else { Parts::Whole };
             pull(&mut out, name, parts, hub)?;
         }
-        ModelCommand::Verify(named) => return verify_model(&mut out, named),
+        ModelCommand::Verify { named, golden: None } => return verify_model(&mut out, named),
+        ModelCommand::Verify { named, golden: Some(golden) } => {
+            return verify_golden(&mut out, named, golden);
+        }
     }
     Ok(Exit::Done)
 }
@@ -101,7 +117,7 @@ fn list(out: &mut impl Write) -> io::Result<()> {
             model.name.to_string(),
             model.architecture.to_string(),
             format!("{:.1} M", model.million_parameters),
-            model.query_side.to_string(),
+            model.query_side.name().to_string(),
             figure(model.ndcg_at_10, 3),
             figure(model.mrr_at_10, 3),
             figure(model.flops, 1),
@@ -143,22 +159,27 @@ fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyho
 }
 
 fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<Exit> {
-    let mut encoder = named.load(None)?;
+    let mut encoder = named.load(None, named.model.dialect)?;
+    let side = named.model.side().unwrap_or(Side::Document);
     let mut checks = Vec::new();
     match known::find(named.name()) {
-        Some(known) => {
-            let published = verify::published_numbers(&encoder, known)?;
+        // Scores are of both sides.
+        Some(known) if named.model.side().is_none() => {
+            let published = published_numbers(named, known, None)?;
             let other = if all_pass(&published) { None } else { other_decoder(named, &encoder, known)? };
             checks.extend(published);
             checks.extend(other);
         }
-        None => checks.push(Check {
+        known => checks.push(Check {
             what: "published numbers".into(),
-            found: "none: not a model that is known by name".into(),
+            found: match known {
+                Some(_) => "not compared: they are of both sides, and --as names one",
+                None => "none: not a model that is known by name",
+            }
+            .into(),
             outcome: Outcome::None,
         }),
     }
-    let side = named.model.side().unwrap_or(Side::Document);
     checks.push(verify::second_opinion(&encoder, side)?);
     checks.push(verify::invariance(&mut encoder, side)?);
     let pass = all_pass(&checks);
@@ -175,6 +196,21 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
     Ok(if pass { Exit::Done } else { Exit::Failed })
 }
 
+/// The published numbers of a model, each in the dialect that it was computed in.
+fn published_numbers(
+    named: &NamedModelArgs,
+    known: &KnownModel,
+    decoder: Option<DecoderReading>,
+) -> anyhow::Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for (dialect, kept_special_tokens) in [(Dialect::Card, false), (Dialect::SentenceTransformers, true)] {
+        if known.goldens.iter().any(|golden| golden.kept_special_tokens == kept_special_tokens) {
+            checks.extend(verify::published_numbers(&named.load(decoder, dialect)?, known)?);
+        }
+    }
+    Ok(checks)
+}
+
 /// Where the checkpoint leaves a choice of decoder: whether the published numbers come out with the other one.
 fn other_decoder(
     named: &NamedModelArgs,
@@ -185,11 +221,11 @@ fn other_decoder(
         DecoderReading::Stored => (DecoderReading::Tied, "tied to the embeddings"),
         DecoderReading::Tied => (DecoderReading::Stored, "the stored one"),
     };
-    let other = named.load(Some(reading))?;
+    let other = named.load(Some(reading), named.model.dialect)?;
     if other.decisions() == encoder.decisions() {
         return Ok(None);
     }
-    let right = all_pass(&verify::published_numbers(&other, known)?);
+    let right = all_pass(&published_numbers(named, known, Some(reading))?);
     let found =
         if right { "the published numbers come out: this is how the model is meant" } else { "no better" };
     Ok(Some(Check {
@@ -197,6 +233,39 @@ fn other_decoder(
         found: found.into(),
         outcome: Outcome::None,
     }))
+}
+
+/// Compares what was computed elsewhere with ours in every dialect.
+fn verify_golden(out: &mut impl Write, named: &NamedModelArgs, file: &Path) -> anyhow::Result<Exit> {
+    let golden = golden::read(file)?;
+    let mut rows = Vec::new();
+    let mut matching = Vec::new();
+    for dialect in Dialect::ALL {
+        let encoder = named.load(None, dialect)?;
+        let comparison = golden::compare(&encoder, &golden, named.model.side())
+            .with_context(|| format!("cannot compare `{}`", file.display()))?;
+        let difference = |difference: &Option<Difference>| difference.as_ref().map(Difference::to_string);
+        let largest = match &comparison.largest {
+            Some(largest) => format!("{:.1e}", largest.size()),
+            None => "0".into(),
+        };
+        rows.push(vec![
+            dialect.to_string(),
+            format!("{} of {}", comparison.num_matching, comparison.num_rows),
+            largest,
+            difference(&comparison.first).unwrap_or_else(|| "-".into()),
+        ]);
+        if comparison.matches() {
+            matching.push(dialect.name());
+        }
+    }
+    write_table(out, &["dialect", "rows that match", "largest difference", "first that differs"], rows)?;
+    if matching.is_empty() {
+        writeln!(out, "FAIL: no dialect gives these numbers")?;
+        return Ok(Exit::Failed);
+    }
+    writeln!(out, "PASS: {}", matching.join(", "))?;
+    Ok(Exit::Done)
 }
 
 fn all_pass(checks: &[Check]) -> bool {

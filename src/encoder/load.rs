@@ -64,6 +64,7 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         document,
         absence,
         sides_differ,
+        dialect,
         kernel,
         threads,
         decisions,

@@ -149,6 +149,7 @@ pub struct SparseEncoder {
     /// Why a side is not there.
     absence: &'static str,
     sides_differ: bool,
+    dialect: Dialect,
     kernel: Kernel,
     threads: ThreadPool,
     decisions: Vec<Decision>,
@@ -187,6 +188,11 @@ impl SparseEncoder {
     /// Whether queries and documents are encoded differently: a text's side then has to be known.
     pub fn sides_differ(&self) -> bool {
         self.sides_differ
+    }
+
+    /// Whose reading of the model is followed.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// What computes the forward pass on the CPU.

@@ -64,9 +64,9 @@ pub enum HubError {
         /// The files, where others could take their place the first choice.
         missing: Vec<String>,
     },
-    /// The repository's model is of an architecture that this program does not run; nothing large was downloaded.
+    /// The model is none that this program runs, which its config or its archive says before anything large is read.
     #[error(transparent)]
-    Unsupported(crate::Error),
+    Model(crate::Error),
     /// The hub cannot be reached.
     #[error("cannot reach `{endpoint}` for `{name}`")]
     Unreachable {
@@ -195,7 +195,7 @@ impl HubError {
                 format!("only the query side is cached, which is enough for `--as query`; {}", without_network(name))
             }
             HubError::NotCached { name, .. } | HubError::Incomplete { name, .. } => without_network(name),
-            HubError::Unsupported(error) => return error.hint(),
+            HubError::Model(error) => return error.hint(),
             HubError::CutShort { name, .. } => {
                 format!("`neural-sparse model pull {name}` goes on where it stopped; `--model tiny` needs no network")
             }

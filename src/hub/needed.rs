@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::listing::{path, Listing, CONFIG, ROOT, ROUTER_CONFIG};
 use super::{is_plain, HubError, Parts};
 use crate::error::Error;
-use crate::known::KnownModel;
+use crate::known::{KnownModel, QuerySide};
 use crate::model::SUPPORTED_MODEL_TYPES;
 
 const SAFETENSORS: &str = "model.safetensors";
@@ -63,7 +63,7 @@ pub(super) fn refuse_unsupported(id: &str, snapshot: &Path, config: &str) -> Res
     match keys["model_type"].as_str() {
         Some(model_type) if !SUPPORTED_MODEL_TYPES.contains(&model_type) => {
             let file = format!("{id}/{config}");
-            Err(HubError::Unsupported(Error::UnsupportedModel { file, model_type: model_type.into() }))
+            Err(HubError::Model(Error::UnsupportedModel { file, model_type: model_type.into() }))
         }
         // The config of a Router names no architecture.
         _ => Ok(()),
@@ -132,7 +132,7 @@ fn lacks(listing: &Listing, parts: Parts, known: Option<&KnownModel>) -> Vec<Str
     let query_side = known.map(|model| model.query_side);
     let has_table = has_query_table(listing);
     let mut lacks = Vec::new();
-    if parts == Parts::QuerySide && (has_table || query_side == Some("table")) {
+    if parts == Parts::QuerySide && (has_table || query_side == Some(QuerySide::Table)) {
         let places = transformers(listing);
         if !places.iter().any(|place| listing.has(place, CONFIG)) {
             lacks.push(path(places[0], CONFIG));
@@ -146,8 +146,8 @@ fn lacks(listing: &Listing, parts: Parts, known: Option<&KnownModel>) -> Vec<Str
     }
     // Other programs cache such models without the query side, which they do not use.
     match query_side {
-        Some("table") if !has_table => lacks.push(IDF.into()),
-        Some("another model") if listing.transformer_folders().next().is_none() => {
+        Some(QuerySide::Table) if !has_table => lacks.push(IDF.into()),
+        Some(QuerySide::AnotherModel) if listing.transformer_folders().next().is_none() => {
             lacks.push(ROUTER_CONFIG.into());
         }
         _ => {}

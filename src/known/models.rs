@@ -1,6 +1,6 @@
 //! The list itself.
 
-use super::{card_terms, Golden, KnownModel, CARD_DOCUMENT, CARD_QUERY};
+use super::{card_terms, Golden, KnownModel, QuerySide, CARD_DOCUMENT, CARD_QUERY};
 use crate::model::DecoderReading;
 use crate::pooling::Activation;
 
@@ -70,7 +70,7 @@ const PLAIN: KnownModel = KnownModel {
     hub_id: "",
     architecture: "",
     million_parameters: 0.0,
-    query_side: "model",
+    query_side: QuerySide::Model,
     ndcg_at_10: None,
     mrr_at_10: None,
     flops: None,
@@ -139,7 +139,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-doc-v1",
         architecture: "BERT",
         million_parameters: 109.5,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ndcg_at_10: Some(0.490),
         flops: Some(2.3),
         decoder: DecoderReading::Tied,
@@ -151,7 +151,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-doc-v2-distill",
         architecture: "DistilBERT",
         million_parameters: 67.0,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ndcg_at_10: Some(0.504),
         flops: Some(1.8),
         goldens: &with_card(tested_card(17.5307), planets([8.87648, 21.10651, 16.59742, 18.52468])),
@@ -162,7 +162,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-doc-v2-mini",
         architecture: "BERT",
         million_parameters: 22.7,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ndcg_at_10: Some(0.497),
         flops: Some(1.7),
         goldens: &with_card(card(13.8344, CARD_SOURCE), planets([5.63165, 14.10177, 12.41127, 13.27736])),
@@ -173,7 +173,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-doc-v3-distill",
         architecture: "DistilBERT",
         million_parameters: 67.0,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ndcg_at_10: Some(0.517),
         flops: Some(1.8),
         activation: Activation::Log1pRelu,
@@ -185,7 +185,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-doc-v3-gte",
         architecture: "GTE (new)",
         million_parameters: 137.4,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ndcg_at_10: Some(0.546),
         flops: Some(1.7),
         activation: Activation::Log1pRelu,
@@ -198,7 +198,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-multilingual-v1",
         architecture: "BERT",
         million_parameters: 167.5,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ndcg_at_10: Some(0.500),
         goldens: &planets([4.70941, 12.14164, 9.9167, 10.65915]),
         ..PLAIN
@@ -239,7 +239,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "BERT",
         million_parameters: 109.5,
-        query_side: "bag of words",
+        query_side: QuerySide::BagOfWords,
         ndcg_at_10: Some(0.470),
         mrr_at_10: Some(0.378),
         gated: true,
@@ -249,7 +249,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "BERT",
         million_parameters: 109.5,
-        query_side: "its own words",
+        query_side: QuerySide::OwnWords,
         ndcg_at_10: Some(0.491),
         mrr_at_10: Some(0.400),
         goldens: &planets([2.72184, 5.90968, 5.28795, 5.69247]),
@@ -258,7 +258,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "DistilBERT, DistilBERT",
         million_parameters: 134.0,
-        query_side: "another model",
+        query_side: QuerySide::AnotherModel,
         mrr_at_10: Some(0.388),
         goldens: &planets([4.91852, 13.95462, 11.87605, 12.65839]),
         ..naver("naver/efficient-splade-V-large-doc")
@@ -266,7 +266,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "DistilBERT, DistilBERT",
         million_parameters: 134.0,
-        query_side: "another model",
+        query_side: QuerySide::AnotherModel,
         mrr_at_10: Some(0.388),
         goldens: &planets([4.91852, 13.95462, 11.87605, 12.65839]),
         ..naver("naver/efficient-splade-V-large-query")
@@ -274,7 +274,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "DistilBERT, BERT",
         million_parameters: 71.4,
-        query_side: "another model",
+        query_side: QuerySide::AnotherModel,
         mrr_at_10: Some(0.380),
         goldens: &planets([4.89399, 13.49699, 11.25572, 12.38231]),
         ..naver("naver/efficient-splade-VI-BT-large-doc")
@@ -282,7 +282,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "DistilBERT, BERT",
         million_parameters: 71.4,
-        query_side: "another model",
+        query_side: QuerySide::AnotherModel,
         mrr_at_10: Some(0.380),
         ..naver("naver/efficient-splade-VI-BT-large-query")
     },
@@ -348,7 +348,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     KnownModel {
         architecture: "BERT",
         million_parameters: 4.4,
-        query_side: "table",
+        query_side: QuerySide::Table,
         ..hosted("sparse-encoder-testing/inference-free-splade-bert-tiny-nq", "Apache-2.0")
     },
 ];

@@ -379,7 +379,7 @@ fn an_architecture_that_cannot_be_run_is_refused_before_anything_large() {
         for parts in [Parts::Whole, Parts::QuerySide] {
             let setting = Setting::new(files.clone());
             let error = setting.pull(parts).expect_err("another architecture");
-            assert!(matches!(error, HubError::Unsupported(_)), "{error}");
+            assert!(matches!(error, HubError::Model(_)), "{error}");
             assert_eq!(error.to_string(), format!("`{ID}/{config}`: model_type `t5` is not supported"));
             let hint = error.hint().expect("a hint");
             assert!(hint.starts_with("supported: `bert`, `distilbert`"), "{hint}");
