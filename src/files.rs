@@ -84,8 +84,9 @@ impl ModelFiles {
         let file = path.display().to_string();
         let invalid = |reason: String| Error::invalid(&file, reason);
         let opened = File::open(&path).map_err(|source| Error::Read { file: file.clone(), source })?;
-        let mut archive = zip::ZipArchive::new(opened)
-            .map_err(|error| invalid(format!("a file that is no zip archive: {error}")))?;
+        let mut archive = zip::ZipArchive::new(opened).map_err(|error| {
+            invalid(format!("is a file, not a folder, and no zip archive either: {error}"))
+        })?;
         let names: Vec<Cow<str>> =
             archive.file_names().collect::<Result<_, _>>().map_err(|error| invalid(error.to_string()))?;
         let is_program = |name: &Cow<str>| [".pt", ".ptc", "data.pkl"].iter().any(|end| name.ends_with(end));
@@ -98,7 +99,11 @@ impl ModelFiles {
             let mut entry = archive.by_index(index).map_err(|error| invalid(error.to_string()))?;
             let mut bytes = Vec::new();
             // What an entry says of its size may be wrong.
-            entry.by_ref().take(room + 1).read_to_end(&mut bytes).map_err(|error| invalid(error.to_string()))?;
+            entry
+                .by_ref()
+                .take(room + 1)
+                .read_to_end(&mut bytes)
+                .map_err(|error| invalid(error.to_string()))?;
             room = room.checked_sub(bytes.len() as u64).ok_or_else(|| {
                 invalid(format!("unpacks to more than {} MiB: no tokenizer model", MAX_ARCHIVE_BYTES >> 20))
             })?;
@@ -162,7 +167,9 @@ impl ModelFiles {
         match &self.place {
             Place::Folder(folder) => folder.join(file).is_file(),
             Place::Archive(_, files) => files.contains_key(&name),
-            Place::BuiltIn(files) => entry(files, &name).or_else(|| entry(files, &compressed(&name))).is_some(),
+            Place::BuiltIn(files) => {
+                entry(files, &name).or_else(|| entry(files, &compressed(&name))).is_some()
+            }
         }
     }
 
@@ -290,11 +297,7 @@ pub struct Decision {
 }
 
 impl Decision {
-    pub(crate) fn new(
-        what: impl Into<String>,
-        value: impl Into<String>,
-        source: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn new(what: impl Into<String>, value: impl Into<String>, source: impl Into<String>) -> Self {
         Decision { what: what.into(), value: value.into(), source: source.into() }
     }
 

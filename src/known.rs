@@ -124,7 +124,8 @@ pub fn find(name: &str) -> Option<&'static KnownModel> {
 /// The known model whose name on the hub is part of this file's, the longest such name.
 pub(crate) fn contained_in(file: &str) -> Option<&'static KnownModel> {
     let name = |model: &KnownModel| model.hub_id.rsplit('/').next().unwrap_or_default();
-    let matching = KNOWN_MODELS.iter().filter(|model| model.hub_id.contains('/') && file.contains(name(model)));
+    let matching =
+        KNOWN_MODELS.iter().filter(|model| model.hub_id.contains('/') && file.contains(name(model)));
     matching.max_by_key(|model| name(model).len())
 }
 

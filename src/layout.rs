@@ -68,8 +68,10 @@ impl Layout {
         };
         let settings = files.read_json(SENTENCE_TRANSFORMERS)?.unwrap_or_default();
         let file = files.describe(SENTENCE_TRANSFORMERS);
-        let prompt = |names: &[&str]| prompt(&settings, names).map_err(|reason| Error::invalid(&file, reason));
-        let (query_prompt, document_prompt) = (prompt(&["query"])?, prompt(&["document", "passage", "corpus"])?);
+        let prompt =
+            |names: &[&str]| prompt(&settings, names).map_err(|reason| Error::invalid(&file, reason));
+        let (query_prompt, document_prompt) =
+            (prompt(&["query"])?, prompt(&["document", "passage", "corpus"])?);
         let mut decisions = Vec::new();
         for (what, prompt) in [("query prompt", &query_prompt), ("document prompt", &document_prompt)] {
             if !prompt.is_empty() {
@@ -98,8 +100,11 @@ impl Layout {
         };
         Ok(Layout {
             query: Route { prompt: query_prompt, max_length: query_length, ..query },
-            document: document
-                .map(|route| Route { prompt: document_prompt, max_length: document_length, ..route }),
+            document: document.map(|route| Route {
+                prompt: document_prompt,
+                max_length: document_length,
+                ..route
+            }),
             max_active_dims,
             decisions,
         })
@@ -154,9 +159,7 @@ fn unrouted_query(files: &ModelFiles, document: &Route) -> Result<Route, Error> 
         QuerySide::Model => Ok(document.clone()),
         QuerySide::BagOfWords => Ok(table_alone(files, TableSource::ones())),
         QuerySide::OwnWords => Ok(Route { table: Some(TableSource::ones()), ..document.clone() }),
-        QuerySide::Table if known.has_built_in_queries() => {
-            Ok(table_alone(files, TableSource::built_in()))
-        }
+        QuerySide::Table if known.has_built_in_queries() => Ok(table_alone(files, TableSource::built_in())),
         QuerySide::Table | QuerySide::AnotherModel => {
             let reason = format!(
                 "`{}` has a query side of its own, which is not here: `neural-sparse model pull {}` completes it",
@@ -227,9 +230,9 @@ fn route(files: &ModelFiles, source: &str, modules: &[Module]) -> Result<Route, 
             "SparseStaticEmbedding" | "IDF" => table = Some(TableSource::module(files, folder)?),
             other => {
                 return Err(invalid(format!(
-                    "the module `{other}` is not supported, only MLMTransformer (or Transformer for fill-mask), \
+                "the module `{other}` is not supported, only MLMTransformer (or Transformer for fill-mask), \
                      SpladePooling, SparseStaticEmbedding and Router"
-                )))
+            )))
             }
         }
     }

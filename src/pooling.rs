@@ -499,7 +499,8 @@ mod tests {
     #[test]
     fn sums_equal_the_published_order_over_all_logits() {
         let terms = 2 * PIECE_TERMS + 3;
-        let (hidden, decoder, bias) = (numbers(13, 16, 1), numbers(terms, 16, 2), numbers(1, terms, 3).remove(0));
+        let (hidden, decoder, bias) =
+            (numbers(13, 16, 1), numbers(terms, 16, 2), numbers(1, terms, 3).remove(0));
         for activation in [Activation::Relu, Activation::Log1pRelu] {
             let config = PoolingConfig { strategy: Strategy::Sum, ..activation.into() };
             let pooling = pooling(&decoder, &bias, config, &[7]);
@@ -511,8 +512,9 @@ mod tests {
             let naive = pooling.pool_logits(&logits);
             assert!(naive[7] == 0.0 && naive.iter().filter(|weight| **weight > 1.0).count() > 100);
             let reference = pooling.pool(&tensor(&hidden), true).expect("pools");
-            for (kernel, sharing) in
-                Kernel::available().into_iter().flat_map(|kernel| [(kernel, Sharing::Alone), (kernel, Sharing::Among(2))])
+            for (kernel, sharing) in Kernel::available()
+                .into_iter()
+                .flat_map(|kernel| [(kernel, Sharing::Alone), (kernel, Sharing::Among(2))])
             {
                 let rows = [numbers(4, 16, 9).concat(), hidden.concat()].concat();
                 let (rows, texts) = (Rows::new(&rows, 16), [0..4, 4..17]);

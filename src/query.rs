@@ -44,7 +44,8 @@ impl TableSource {
     /// The table beside a model's own files, if there is one. The JSON leaves no weight to be guessed, the text does.
     pub fn beside(files: &ModelFiles) -> Option<Self> {
         let at = |file: &str, kind| {
-            Some(TableSource { folder: String::new(), file: file.to_string(), kind }).filter(|_| files.contains(file))
+            Some(TableSource { folder: String::new(), file: file.to_string(), kind })
+                .filter(|_| files.contains(file))
         };
         let found = at(IDF_JSON, TableKind::Json).or_else(|| at(TOKEN_WEIGHTS_TXT, TableKind::Text));
         // A tokenizer in an archive without a table is what ml-commons runs with a weight of 1 for each token.
@@ -68,7 +69,8 @@ impl TableSource {
         let inside = files.within(folder);
         let config = inside.read_json("config.json")?.unwrap_or_default();
         let path = config.get("path").and_then(serde_json::Value::as_str);
-        let json = path.filter(|path| path.ends_with(".json")).and_then(|path| path.rsplit(['/', '\\']).next());
+        let json =
+            path.filter(|path| path.ends_with(".json")).and_then(|path| path.rsplit(['/', '\\']).next());
         let candidates = json
             .map(|name| (name, TableKind::Json))
             .into_iter()
@@ -80,7 +82,8 @@ impl TableSource {
             }
         }
         TableSource::beside(files).ok_or_else(|| {
-            let reason = "this module's table is not there, and neither `idf.json` nor `query_token_weights.txt` \
+            let reason =
+                "this module's table is not there, and neither `idf.json` nor `query_token_weights.txt` \
                           stands beside the model";
             Error::invalid(files.describe(folder), reason)
         })
@@ -123,9 +126,7 @@ impl QueryTable {
             (weights, format!("{} token weights; a token it lacks weighs {absent}", entries.len()))
         };
         let (mut weights, value) = match source.kind {
-            TableKind::Json => {
-                by_term(dialect.absent_weight(), json_entries(&bytes()?).map_err(invalid)?)
-            }
+            TableKind::Json => by_term(dialect.absent_weight(), json_entries(&bytes()?).map_err(invalid)?),
             TableKind::Text => by_term(1.0, text_entries(&bytes()?).map_err(invalid)?),
             TableKind::Tensor => {
                 let inside = files.within(&source.folder);
@@ -144,7 +145,8 @@ impl QueryTable {
             TableKind::Ones => (vec![1.0; size], "no table: every token weighs 1".into()),
             TableKind::BuiltIn => {
                 let table = ModelFiles::built_in_queries(files.name());
-                let table = table.map(|table| table.read(IDF_JSON)).transpose()?.flatten().unwrap_or_default();
+                let table =
+                    table.map(|table| table.read(IDF_JSON)).transpose()?.flatten().unwrap_or_default();
                 by_term(dialect.absent_weight(), json_entries(&table).map_err(invalid)?)
             }
         };

@@ -44,7 +44,8 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
     if let (Some(query), Some(document)) = (&query, &document) {
         insist_on_one_vocabulary(files, &query.tokenizer, &document.tokenizer)?;
     }
-    let has_transformer = [&query, &document].into_iter().flatten().any(|side| side.how.transformer().is_some());
+    let has_transformer =
+        [&query, &document].into_iter().flatten().any(|side| side.how.transformer().is_some());
     let mut decisions = loader.decisions;
     decisions.extend(layout.decisions.iter().cloned());
     let dialect = options.dialect;
@@ -224,7 +225,11 @@ impl<'a> Loader<'a> {
 }
 
 /// A score is a product over one vocabulary.
-fn insist_on_one_vocabulary(files: &ModelFiles, query: &Tokenizer, document: &Tokenizer) -> Result<(), Error> {
+fn insist_on_one_vocabulary(
+    files: &ModelFiles,
+    query: &Tokenizer,
+    document: &Tokenizer,
+) -> Result<(), Error> {
     let ids = 0..query.vocab_size().max(document.vocab_size()) as u32;
     match ids.into_iter().find(|&id| query.term(id) != document.term(id)) {
         None => Ok(()),

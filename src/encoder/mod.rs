@@ -365,7 +365,9 @@ impl SideEncoder {
     fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
         let vectors = match &self.how {
             Encoding::Table(table) => tokens.iter().map(|text| table.encode(&text.ids)).collect(),
-            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.encode(tokens)?,
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => {
+                transformer.encode(tokens)?
+            }
         };
         Ok(vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect())
     }

@@ -130,7 +130,9 @@ pub fn compare(
     let sides = rows.iter().map(|row| known_side(row, default_side)).collect::<Result<Vec<_>, Error>>()?;
     let encode = |side| {
         let texts: Vec<&str> = rows.iter().zip(&sides).filter_map(|(row, of)| text(row, *of, side)).collect();
-        encoder.encode(&texts, side).map(Vec::into_iter)
+        // A side that no row is of need not be there.
+        let encoded = if texts.is_empty() { Vec::new() } else { encoder.encode(&texts, side)? };
+        Ok::<_, Error>(encoded.into_iter())
     };
     let (mut queries, mut documents) = (encode(Side::Query)?, encode(Side::Document)?);
     let mut next = |side| {

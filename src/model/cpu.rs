@@ -241,12 +241,21 @@ mod tests {
     fn every_kernel_gives_what_the_reference_gives() {
         let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let folder = |name: &str| ModelFiles::folder(name, fixtures.join(name));
-        // BERT and DistilBERT, every activation that a fixture has, and the built-in model.
-        let models =
-            ["bert-tied", "bert-untied-sharded", "distilbert-f16", "bert-log1p-relu"].map(folder).to_vec();
+        // Every architecture, every activation that a fixture has, and the built-in model.
+        let models = [
+            "bert-tied",
+            "bert-untied-sharded",
+            "distilbert-f16",
+            "roberta-bf16",
+            "modernbert",
+            "modernbert-biased",
+            "gte-new",
+        ]
+        .map(folder)
+        .to_vec();
         for files in models.into_iter().chain([ModelFiles::tiny()]) {
             let config = ModelConfig::load(&files).expect("a fixture");
-            let texts: Vec<Vec<u32>> = [1usize, 2, 7, 40]
+            let texts: Vec<Vec<u32>> = [1usize, 2, 7, 64]
                 .map(|length| (0..length).map(|place| (place * 37 % config.vocab_size) as u32).collect())
                 .to_vec();
             let batch = PackedBatch::pack(texts.iter().map(Vec::as_slice));

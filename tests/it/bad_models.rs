@@ -12,7 +12,7 @@ fn load_error(path: &Path) -> Error {
 }
 
 /// Changes one key of a JSON file.
-fn set(path: &Path, key: &str, value: serde_json::Value) {
+pub fn set(path: &Path, key: &str, value: serde_json::Value) {
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     json[key] = value;
     fs::write(path, json.to_string()).unwrap();
@@ -56,7 +56,7 @@ fn another_architecture_is_refused_by_its_model_type() {
     set(&model.path().join("config.json"), "model_type", "t5".into());
     let error = load_error(model.path());
     assert!(error.to_string().ends_with("model_type `t5` is not supported"), "{error}");
-    assert_eq!(error.hint().unwrap(), "supported: `bert`, `distilbert`");
+    assert_eq!(error.hint().unwrap(), "supported: `bert`, `distilbert`, `roberta`, `modernbert`, `new`");
 }
 
 #[test]

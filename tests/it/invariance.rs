@@ -1,8 +1,10 @@
 //! The same text gives the same bits: alone, in any batch, at any place, with any number of threads.
 
+use neural_sparse::verify::{second_opinion, Outcome};
 use neural_sparse::{Encoded, EncoderOptions, Kernel, ModelFiles, Side, SparseEncoder};
 
-use crate::program::fixture;
+use crate::bad_models::set;
+use crate::program::{copied, fixture};
 
 fn load(files: &ModelFiles, kernel: Kernel, num_threads: usize) -> SparseEncoder {
     let (kernel, num_threads) = (Some(kernel), Some(num_threads));
@@ -59,10 +61,38 @@ fn the_built_in_model_from_1_to_512_tokens() {
 
 #[test]
 fn fixture_models_of_other_shapes() {
-    for name in ["bert-untied-sharded", "distilbert-f16"] {
+    for name in [
+        "bert-untied-sharded",
+        "distilbert-f16",
+        "roberta-bf16",
+        "modernbert",
+        "gte-new",
+        "st6-symmetric-sum",
+    ] {
         for kernel in Kernel::available() {
             assert_invariant(&ModelFiles::folder(name, fixture(name)), kernel, &(0..65).collect::<Vec<_>>());
         }
+    }
+}
+
+/// Rotary positions need no embedding, so there may be as many as one likes: texts longer than a batch, which all
+/// threads share, in blocks of rows.
+#[test]
+fn texts_longer_than_a_batch() {
+    for name in ["modernbert", "gte-new"] {
+        let model = copied(name);
+        set(&model.path().join("config.json"), "max_position_embeddings", 4096.into());
+        set(&model.path().join("tokenizer_config.json"), "model_max_length", 4096.into());
+        let files = ModelFiles::folder(name, model.path());
+        for kernel in Kernel::available() {
+            assert_invariant(&files, kernel, &[3, 510, 511, 700, 1300]);
+        }
+        // And right: against the forward pass in candle's tensors.
+        let encoder = load(&files, Kernel::best(), 2);
+        let check = second_opinion(&encoder, Side::Document).unwrap();
+        assert_eq!(check.outcome, Outcome::Pass, "{}", check.found);
+        let tokens = encoder.encode(&texts(&[1300]), Side::Document).unwrap()[0].num_tokens;
+        assert!(tokens > 1300, "{tokens}");
     }
 }
 

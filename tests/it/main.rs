@@ -24,6 +24,8 @@ mod parity;
 mod readme;
 /// Runs that were stopped, and go on.
 mod resume;
+/// Sides, tables without a model, dialects.
+mod roles;
 mod score;
 
 /// A hub on the loopback interface.

@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use neural_sparse::known::{find, KNOWN_MODELS};
 
 use crate::hub_server::HubServer;
-use crate::program::{copied, fixture, folder, neural_sparse};
+use crate::program::{copied, fixture, folder, json_lines, neural_sparse};
 
 const V2_DISTILL: &str = "opensearch-project/opensearch-neural-sparse-encoding-v2-distill";
 
@@ -108,14 +110,69 @@ fn verify_has_a_second_opinion_on_every_layout() {
     }
 }
 
+/// What candle-transformers has no model for is compared with our own forward pass in candle's tensors.
 #[test]
-fn an_activation_that_nobody_else_has_is_no_failure() {
+fn verify_has_another_forward_where_nobody_else_has_the_model() {
+    for folder in ["modernbert", "modernbert-biased", "gte-new", "st6-symmetric-sum"] {
+        let out = model("verify", folder).run().ok();
+        let other =
+            if folder.starts_with("st6") { "candle-transformers' BERT" } else { "in candle's tensors" };
+        assert!(out.contains(other) && out.ends_with("PASS\n"), "{folder}: {out}");
+    }
     let model = copied("bert-tied");
     let config = model.path().join("config.json");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("\"gelu\"", "\"silu\"")).unwrap();
     let out = neural_sparse(&["model", "verify", model.path().to_str().unwrap()]).run().ok();
-    assert!(out.contains("no second opinion") && out.ends_with("PASS\n"), "{out}");
+    assert!(out.contains("in candle's tensors") && out.ends_with("PASS\n"), "{out}");
+}
+
+/// Rows of a golden file: texts of the fixtures with what PyTorch or sentence-transformers gives for them.
+fn golden_file(folder: &std::path::Path, golden: &str, change: impl Fn(&mut Value)) -> String {
+    let texts = json_lines(&fixture("texts.jsonl"));
+    let text = |id: &Value| texts.iter().find(|row| row["id"] == *id).unwrap()["text"].clone();
+    let mut lines = String::new();
+    for mut row in json_lines(&fixture(golden)).into_iter().filter(|row| row["id"] != "tokens-600") {
+        row["text"] = text(&row["id"]);
+        change(&mut row);
+        lines += &format!("{row}\n");
+    }
+    let path = folder.join("golden.jsonl");
+    fs::write(&path, lines).unwrap();
+    path.to_str().unwrap().into()
+}
+
+#[test]
+fn verify_says_under_which_dialect_golden_vectors_come_out() {
+    let home = folder();
+    let verify = |model: &str, golden: &str, more: &[&str]| {
+        let model = fixture(model);
+        let all = [&["model", "verify", model.to_str().unwrap(), "--golden", golden], more].concat();
+        neural_sparse(&all).run()
+    };
+    // PyTorch's, special tokens set to 0, in our own format.
+    let golden = golden_file(home.path(), "bert-tied/reference.jsonl", |_| {});
+    let out = verify("bert-tied", &golden, &[]).ok();
+    assert!(out.ends_with("PASS: card, ml-commons\n"), "{out}");
+    // sentence-transformers' own, in its format.
+    let golden = golden_file(home.path(), "st5-router/documents.jsonl", |_| {});
+    let out = verify("st5-router", &golden, &["--as", "document"]).ok();
+    assert!(out.ends_with("PASS: sentence-transformers\n"), "{out}");
+    let card = out.lines().find(|line| line.starts_with("card")).unwrap();
+    assert!(card.contains("line 1") && card.contains("`[") && card.contains("ours 0"), "{card}");
+    let golden = golden_file(home.path(), "st5-router/queries.jsonl", |row| row["side"] = "query".into());
+    let out = verify("st5-router", &golden, &[]).ok();
+    assert!(out.ends_with("PASS: sentence-transformers\n"), "{out}");
+    // One weight that is off is found.
+    let golden = golden_file(home.path(), "bert-tied/reference.jsonl", |row| {
+        if row["id"] == "card-document" {
+            row["vector"]["rain"] = 9.25.into();
+        }
+    });
+    let finished = verify("bert-tied", &golden, &[]);
+    assert_eq!(finished.code, Some(1), "{}", finished.stderr);
+    assert!(finished.stdout.ends_with("FAIL: no dialect gives these numbers\n"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("theirs 9.25"), "{}", finished.stdout);
 }
 
 /// A checkpoint that is not the known model must be found out, loudly.

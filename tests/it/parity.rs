@@ -26,8 +26,13 @@ fn encoder_on(kernel: Option<Kernel>, folder: &str, decoder: Option<DecoderReadi
 /// Encodes the texts of a golden file together and compares every weight.
 #[track_caller]
 fn assert_equals_golden(encoder: &SparseEncoder, side: Side, golden_file: &str) {
+    // Some models have texts of their own beside those that all share.
+    let folder = golden_file.split('/').next().unwrap();
+    let own = fixture(folder).join("texts.jsonl");
+    let own = if own.exists() { json_lines(&own) } else { Vec::new() };
     let texts: HashMap<String, String> = json_lines(&fixture("texts.jsonl"))
         .iter()
+        .chain(&own)
         .map(|row| (row["id"].as_str().unwrap().into(), row["text"].as_str().unwrap().into()))
         .collect();
     let golden = json_lines(&fixture(golden_file));
@@ -94,6 +99,26 @@ fn distilbert_in_bf16_without_prefix_cased_with_its_own_decoder() {
 #[test]
 fn bert_from_pytorch_model_bin_with_a_limit_from_the_tokenizer() {
     assert_documents_equal_golden("bert-bin");
+}
+
+#[test]
+fn roberta_in_bf16_with_positions_after_the_padding_token() {
+    assert_documents_equal_golden("roberta-bf16");
+}
+
+#[test]
+fn modernbert_with_windows_as_transformers_5_writes_it() {
+    assert_documents_equal_golden("modernbert");
+}
+
+#[test]
+fn modernbert_with_every_bias_as_transformers_4_writes_it() {
+    assert_documents_equal_golden("modernbert-biased");
+}
+
+#[test]
+fn gte_with_scaled_rotations_and_more_rows_than_tokens() {
+    assert_documents_equal_golden("gte-new");
 }
 
 #[test]
