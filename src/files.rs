@@ -167,9 +167,7 @@ impl ModelFiles {
         match &self.place {
             Place::Folder(folder) => folder.join(file).is_file(),
             Place::Archive(_, files) => files.contains_key(&name),
-            Place::BuiltIn(files) => {
-                entry(files, &name).or_else(|| entry(files, &compressed(&name))).is_some()
-            }
+            Place::BuiltIn(files) => entry(files, &name).is_some(),
         }
     }
 
@@ -186,15 +184,7 @@ impl ModelFiles {
                 Err(source) => return Err(Error::Read { file: self.describe(file), source }),
             },
             Place::Archive(_, files) => files.get(&self.inside(file)).cloned().map(Cow::Owned),
-            Place::BuiltIn(_) => match (self.built_in(file), self.built_in(&compressed(file))) {
-                (Some(bytes), _) => return Ok(Some(Cow::Borrowed(bytes))),
-                (None, Some(bytes)) => {
-                    let unpacked = zstd::decode_all(bytes);
-                    let source = |source| Error::Read { file: self.describe(file), source };
-                    return unpacked.map(|bytes| Some(Cow::Owned(bytes))).map_err(source);
-                }
-                (None, None) => None,
-            },
+            Place::BuiltIn(_) => return Ok(self.built_in(file).map(Cow::Borrowed)),
         };
         if read.is_some() {
             self.mark_used(file);
@@ -271,11 +261,6 @@ impl ModelFiles {
 /// Whether a file, or a folder on the way to it, is not there.
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// The name of a file that is compiled in compressed.
-fn compressed(file: &str) -> String {
-    format!("{file}.zst")
 }
 
 /// The bytes of one file that is compiled in.

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::dialect::Dialect;
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+use crate::opensearch_query::TABLE_FOLDER;
 use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
 
@@ -36,13 +37,17 @@ enum TableKind {
     Tensor,
     /// There is none: every token weighs 1.
     Ones,
-    /// The JSON that is compiled in.
+    /// The tensor that is compiled in.
     BuiltIn,
 }
 
 impl TableSource {
-    /// The table beside a model's own files, if there is one. The JSON leaves no weight to be guessed, the text does.
+    /// The table beside a model's own files, if there is one. A tensor has a weight for every token, the JSON leaves
+    /// none to be guessed, the text does.
     pub fn beside(files: &ModelFiles) -> Option<Self> {
+        if files.within(TABLE_FOLDER).contains(TENSORS[0]) {
+            return Some(TableSource::tensor(TABLE_FOLDER, TENSORS[0]));
+        }
         let at = |file: &str, kind| {
             Some(TableSource { folder: String::new(), file: file.to_string(), kind })
                 .filter(|_| files.contains(file))
@@ -50,6 +55,11 @@ impl TableSource {
         let found = at(IDF_JSON, TableKind::Json).or_else(|| at(TOKEN_WEIGHTS_TXT, TableKind::Text));
         // A tokenizer in an archive without a table is what ml-commons runs with a weight of 1 for each token.
         found.or_else(|| (files.is_archive() && Tokenizer::is_in(files)).then(TableSource::ones))
+    }
+
+    fn tensor(folder: &str, name: &str) -> Self {
+        let file = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
+        TableSource { folder: folder.to_string(), file, kind: TableKind::Tensor }
     }
 
     /// No table: the weight 1 for every token.
@@ -129,26 +139,28 @@ impl QueryTable {
             TableKind::Json => by_term(dialect.absent_weight(), json_entries(&bytes()?).map_err(invalid)?),
             TableKind::Text => by_term(1.0, text_entries(&bytes()?).map_err(invalid)?),
             TableKind::Tensor => {
-                let inside = files.within(&source.folder);
-                let weights = crate::model::read_vector(&inside, TENSOR)?;
+                let weights = stored_weights(&files.within(&source.folder), &file)?;
                 if weights.len() < size {
                     let reason = format!("has {} weights, and the tokenizer {size} tokens", weights.len());
                     return Err(Error::Tensor { file, tensor: TENSOR.into(), reason });
                 }
-                if let Some(id) = weights.iter().position(|weight| !is_weight(*weight)) {
-                    let reason = format!("holds {} for token {id}, not a number of at least 0", weights[id]);
-                    return Err(Error::Tensor { file, tensor: TENSOR.into(), reason });
+                let value = format!("{} token weights by id", weights.len());
+                (weights, value)
+            }
+            TableKind::BuiltIn => {
+                let built_in = ModelFiles::built_in_queries(files.name());
+                let built_in = built_in.expect("asked for where there is one, anything else is a bug");
+                let weights = stored_weights(&built_in.within(TABLE_FOLDER), &file)?;
+                if weights.len() != size {
+                    let count = weights.len();
+                    return Err(Error::invalid(
+                        files.describe(""),
+                        format!("has {size} tokens, and the table of this name that is built in has {count}"),
+                    ));
                 }
-                let count = weights.len();
-                (weights, format!("{count} token weights by id"))
+                (weights, format!("{size} token weights by id"))
             }
             TableKind::Ones => (vec![1.0; size], "no table: every token weighs 1".into()),
-            TableKind::BuiltIn => {
-                let table = ModelFiles::built_in_queries(files.name());
-                let table =
-                    table.map(|table| table.read(IDF_JSON)).transpose()?.flatten().unwrap_or_default();
-                by_term(dialect.absent_weight(), json_entries(&table).map_err(invalid)?)
-            }
         };
         if !dialect.keeps_special_tokens() {
             for &special in tokenizer.special_ids() {
@@ -178,6 +190,19 @@ impl QueryTable {
         ids.dedup();
         let pairs = ids.into_iter().map(|id| (id, self.weights[id as usize] * times(id))).collect();
         SparseVector::from_pairs(pairs).expect("distinct ids and checked weights: anything else is a bug")
+    }
+}
+
+/// The tensor of a table, each element a weight.
+fn stored_weights(files: &ModelFiles, file: &str) -> Result<Vec<f32>, Error> {
+    let weights = crate::model::read_vector(files, TENSOR)?;
+    match weights.iter().position(|weight| !is_weight(*weight)) {
+        None => Ok(weights),
+        Some(id) => Err(Error::Tensor {
+            file: file.into(),
+            tensor: TENSOR.into(),
+            reason: format!("holds {} for token {id}, not a number of at least 0", weights[id]),
+        }),
     }
 }
 

@@ -1,31 +1,23 @@
 //! Text to token ids, and term ids to terms.
 //!
-//! The only file that knows the `tokenizers` crate. Ids equal those of the
+//! The only module that knows the `tokenizers` crate; `read.rs` reads its files. Ids equal those of the
 //! model's Python "fast" tokenizer, cut to the model's length.
+
+mod read;
 
 use std::ops::Range;
 
 use serde_json::{Map, Value};
-// The map type of every model's vocabulary; only this module names it in public.
-use tokenizers::models::bpe::Vocab;
-use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::{BertNormalizer, Lowercase, Sequence};
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
+use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+use read::{lowercase, read_tokenizer, special_tokens};
 
 const TOKENIZER_JSON: &str = "tokenizer.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 const SENTENCE_BERT_CONFIG: &str = "sentence_bert_config.json";
-
-/// The entries of tokenizer_config.json that name special tokens.
-const SPECIAL_TOKEN_KEYS: [&str; 7] =
-    ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token"];
 
 /// Splits texts into the tokens of one model.
 #[derive(Clone)]
@@ -36,11 +28,46 @@ pub struct Tokenizer {
     suffix: Vec<u32>,
     /// Ids whose weight is always 0, ascending.
     special_ids: Vec<u32>,
-    /// The term of each id; ids that no token has are `None`.
-    terms: Vec<Option<String>>,
+    terms: Terms,
     max_length: usize,
     /// Bytes after which a text is split before the next space, where that changes no token; see [`splits_at_spaces`].
     piece_bytes: usize,
+}
+
+/// The term of each id, one after the other: a vocabulary has tens of thousands.
+#[derive(Clone, Default)]
+struct Terms {
+    text: String,
+    /// The end of each id's term in `text`; `None` for an id that no token has.
+    ends: Vec<Option<usize>>,
+}
+
+impl Terms {
+    fn of(tokenizer: &tokenizers::Tokenizer) -> Self {
+        /// Ids that may be missing in a row: a broken vocabulary has tokens of the same id, and fewer ids than tokens.
+        const MAX_GAP: usize = 1 << 20;
+        let mut terms = Terms::default();
+        let (mut left, mut gap) = (tokenizer.get_vocab_size(true), 0);
+        for id in 0.. {
+            if left == 0 || gap > MAX_GAP {
+                break;
+            }
+            let term = tokenizer.id_to_token(id);
+            (left, gap) = if term.is_some() { (left - 1, 0) } else { (left, gap + 1) };
+            terms.ends.push(term.map(|term| {
+                terms.text += &term;
+                terms.text.len()
+            }));
+        }
+        terms.ends.truncate(terms.ends.len() - gap);
+        terms
+    }
+
+    fn get(&self, id: usize) -> Option<&str> {
+        let end = (*self.ends.get(id)?)?;
+        let start = self.ends[..id].iter().rev().find_map(|end| *end).unwrap_or_default();
+        Some(&self.text[start..end])
+    }
 }
 
 /// Splitting a text into tokens takes about a hundred times its bytes: what is held of a long one at a time.
@@ -90,14 +117,7 @@ impl Tokenizer {
             lowercase(&mut inner).map_err(fault)?;
         }
         let (prefix, suffix) = surrounding_tokens(&inner).map_err(fault)?;
-        let mut terms = vec![None; inner.get_vocab_size(true)];
-        for (term, id) in inner.get_vocab(true) {
-            let id = id as usize;
-            if id >= terms.len() {
-                terms.resize(id + 1, None);
-            }
-            terms[id] = Some(term);
-        }
+        let terms = Terms::of(&inner);
         let (special_tokens, special_source) = special_tokens(files, &config, &inner)?;
         let mut special_ids: Vec<u32> =
             special_tokens.iter().filter_map(|token| inner.token_to_id(token)).collect();
@@ -110,12 +130,10 @@ impl Tokenizer {
             }
             None => default_length(files, &config, &sentence_bert, max_positions)?,
         };
-        let named: Vec<String> = special_ids
-            .iter()
-            .map(|&id| format!("{} {id}", terms[id as usize].as_deref().unwrap_or("?")))
-            .collect();
+        let named: Vec<String> =
+            special_ids.iter().map(|&id| format!("{} {id}", terms.get(id as usize).unwrap_or("?"))).collect();
         let decisions = vec![
-            Decision::new("tokenizer", format!("{} tokens", terms.len()), files.describe(source)),
+            Decision::new("tokenizer", format!("{} tokens", terms.ends.len()), files.describe(source)),
             Decision::new("special tokens", named.join(", "), special_source),
             Decision::new("maximum length", described_length(max_length), length_source),
         ];
@@ -214,7 +232,7 @@ impl Tokenizer {
 
     /// The vocabulary's own string for `id`: `weather`, `##s`.
     pub fn term(&self, id: u32) -> Option<&str> {
-        self.terms.get(id as usize)?.as_deref()
+        self.terms.get(id as usize)
     }
 
     /// The id of a term.
@@ -224,7 +242,7 @@ impl Tokenizer {
 
     /// One more than the largest token id.
     pub fn vocab_size(&self) -> usize {
-        self.terms.len()
+        self.terms.ends.len()
     }
 
     /// The special tokens of the model's special-token map, by ascending id.
@@ -269,72 +287,6 @@ fn splits_at_spaces(tokenizer: &tokenizers::Tokenizer) -> bool {
             .all(|token| !token.content.contains([' ', '\n', '\t']))
 }
 
-/// The tokenizer as its file describes it, and which file that was.
-fn read_tokenizer(
-    files: &ModelFiles,
-    config: &Map<String, Value>,
-) -> Result<(tokenizers::Tokenizer, &'static str), Error> {
-    if let Some(bytes) = files.read(TOKENIZER_JSON)? {
-        let tokenizer = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| Error::invalid(files.describe(TOKENIZER_JSON), error.to_string()))?;
-        return Ok((tokenizer, TOKENIZER_JSON));
-    }
-    let Some(bytes) = files.read(VOCAB_TXT)? else {
-        return Err(Error::NoModel {
-            place: files.name().to_string(),
-            reason: format!("holds neither `{TOKENIZER_JSON}` nor `{VOCAB_TXT}`"),
-        });
-    };
-    let file = files.describe(VOCAB_TXT);
-    let text =
-        std::str::from_utf8(&bytes).map_err(|error| Error::invalid(&file, format!("not UTF-8: {error}")))?;
-    let tokenizer = wordpiece(text, config).map_err(|error| Error::invalid(file, error.to_string()))?;
-    Ok((tokenizer, VOCAB_TXT))
-}
-
-/// BERT's WordPiece tokenizer from its vocabulary, a token a line, as `BertTokenizerFast` builds it.
-fn wordpiece(vocabulary: &str, config: &Map<String, Value>) -> tokenizers::Result<tokenizers::Tokenizer> {
-    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
-    let token =
-        |key: &str, default: &str| config.get(key).and_then(token_text).unwrap_or(default).to_string();
-    let vocabulary: Vocab =
-        vocabulary.lines().enumerate().map(|(id, term)| (term.to_string(), id as u32)).collect();
-    let id = |term: &str| vocabulary.get(term).copied().ok_or_else(|| format!("holds no line `{term}`"));
-    let (unk, cls, sep) =
-        (token("unk_token", "[UNK]"), token("cls_token", "[CLS]"), token("sep_token", "[SEP]"));
-    let (cls_id, sep_id, _) = (id(&cls)?, id(&sep)?, id(&unk)?);
-    let special: Vec<AddedToken> =
-        [&unk, &sep, &token("pad_token", "[PAD]"), &cls, &token("mask_token", "[MASK]")]
-            .into_iter()
-            .filter(|term| vocabulary.contains_key(*term))
-            .map(|term| AddedToken::from(term.as_str(), true))
-            .collect();
-    let model = WordPiece::builder().vocab(vocabulary).unk_token(unk).build()?;
-    let mut tokenizer = tokenizers::Tokenizer::new(model);
-    tokenizer.with_normalizer(Some(BertNormalizer::new(
-        true,
-        flag("tokenize_chinese_chars", true),
-        config.get("strip_accents").and_then(Value::as_bool),
-        flag("do_lower_case", true),
-    )))?;
-    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
-    tokenizer.with_post_processor(Some(BertProcessing::new((sep, sep_id), (cls, cls_id))));
-    tokenizer.add_special_tokens(special)?;
-    Ok(tokenizer)
-}
-
-/// Lets a tokenizer see lower case only, as sentence-transformers 6 does where `do_lower_case` says so.
-fn lowercase(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
-    let first = NormalizerWrapper::Lowercase(Lowercase);
-    let normalizer = match tokenizer.get_normalizer().cloned() {
-        None => first,
-        Some(NormalizerWrapper::BertNormalizer(bert)) if bert.lowercase => return Ok(()),
-        Some(other) => NormalizerWrapper::Sequence(Sequence::new(vec![first, other])),
-    };
-    tokenizer.with_normalizer(Some(normalizer))?;
-    Ok(())
-}
-
 /// What the post-processor puts before and after a text.
 fn surrounding_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(Vec<u32>, Vec<u32>)> {
     // Any text will do as the thing in the middle.
@@ -345,44 +297,6 @@ fn surrounding_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(
         .find(|&start| &full.get_ids()[start..start + bare.len()] == bare.get_ids())
         .ok_or("its post-processor changes the tokens of a text")?;
     Ok((full.get_ids()[..before].to_vec(), full.get_ids()[before + bare.len()..].to_vec()))
-}
-
-/// The special tokens that the model's files name, from the first file that names any.
-///
-/// special_tokens_map.json is what the cards' scripts zero; transformers 5 no longer writes it.
-fn special_tokens(
-    files: &ModelFiles,
-    config: &Map<String, Value>,
-    tokenizer: &tokenizers::Tokenizer,
-) -> Result<(Vec<String>, String), Error> {
-    if let Some(map) = files.read_json(SPECIAL_TOKENS_MAP)? {
-        let mut tokens = Vec::new();
-        for value in map.values() {
-            match value {
-                Value::Array(several) => {
-                    tokens.extend(several.iter().filter_map(token_text).map(String::from))
-                }
-                one => tokens.extend(token_text(one).map(String::from)),
-            }
-        }
-        return Ok((tokens, files.describe(SPECIAL_TOKENS_MAP)));
-    }
-    let tokens: Vec<String> = SPECIAL_TOKEN_KEYS
-        .iter()
-        .filter_map(|key| config.get(*key).and_then(token_text).map(String::from))
-        .collect();
-    if !tokens.is_empty() {
-        return Ok((tokens, files.describe(TOKENIZER_CONFIG)));
-    }
-    let added = tokenizer.get_added_tokens_decoder();
-    let tokens = added.values().filter(|token| token.special).map(|token| token.content.clone()).collect();
-    let source = if files.contains(TOKENIZER_JSON) { TOKENIZER_JSON } else { VOCAB_TXT };
-    Ok((tokens, files.describe(source)))
-}
-
-/// A token written as a string or as `{"content": …}`.
-fn token_text(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
 fn checked_length(length: usize, max_positions: Option<usize>, num_special: usize) -> Result<usize, Error> {
