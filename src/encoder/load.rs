@@ -27,7 +27,7 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
     let threads = threads::start(options.num_threads)?;
     let sides_differ = layout.sides_differ();
     let mut loader =
-        Loader { files, options, kernel, layout: &layout, transformers: Vec::new(), decisions: Vec::new() };
+        Loader { files, options, kernel, layout: &layout, opened: Vec::new(), decisions: Vec::new() };
     let wants = |side: Side| options.only.is_none_or(|only| only == side);
     let (query, document) = threads.install(|| -> Result<_, Error> {
         let document = match layout.document.as_ref().filter(|_| wants(Side::Document) || !sides_differ) {
@@ -77,9 +77,16 @@ struct Loader<'a> {
     options: &'a EncoderOptions,
     kernel: Kernel,
     layout: &'a Layout,
-    /// Those that were opened, by their folder and pooling: both sides may have the same.
-    transformers: Vec<(&'a (String, PoolingConfig), Arc<Tokenizer>, Arc<Transformer>)>,
+    /// The transformers so far: both sides may have the same.
+    opened: Vec<Opened<'a>>,
     decisions: Vec<Decision>,
+}
+
+struct Opened<'a> {
+    /// Its folder and pooling.
+    parts: &'a (String, PoolingConfig),
+    tokenizer: Arc<Tokenizer>,
+    transformer: Arc<Transformer>,
 }
 
 impl<'a> Loader<'a> {
@@ -129,12 +136,13 @@ impl<'a> Loader<'a> {
         parts: &'a (String, PoolingConfig),
         decisions: &mut Vec<Decision>,
     ) -> Result<(Arc<Tokenizer>, Arc<Transformer>), Error> {
-        if let Some((_, tokenizer, transformer)) = self.transformers.iter().find(|opened| opened.0 == parts) {
-            return Ok((Arc::clone(tokenizer), Arc::clone(transformer)));
+        if let Some(opened) = self.opened.iter().find(|opened| opened.parts == parts) {
+            return Ok((Arc::clone(&opened.tokenizer), Arc::clone(&opened.transformer)));
         }
         let (tokenizer, transformer) = self.open(&parts.0, parts.1.clone(), decisions)?;
         let (tokenizer, transformer) = (Arc::new(tokenizer), Arc::new(transformer));
-        self.transformers.push((parts, Arc::clone(&tokenizer), Arc::clone(&transformer)));
+        let (kept, shared) = (Arc::clone(&tokenizer), Arc::clone(&transformer));
+        self.opened.push(Opened { parts, tokenizer: kept, transformer: shared });
         Ok((tokenizer, transformer))
     }
 

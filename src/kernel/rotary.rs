@@ -34,7 +34,7 @@ impl Rotations {
     }
 }
 
-/// Turns (x[i], x[i + D/2]) of every head of row t by the angle of pair i at position `first + t`, in place.
+/// Turns the pair (i, i + D/2) of every head of row t by its angle at position `first + t`, in place.
 ///
 /// * `x`: (M, A·D), heads side by side.
 /// * `first`: the position of the first row in its text.
