@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
-use crate::known::{self, QuerySide};
+use crate::known::{self, KnownModel, QuerySide};
 use crate::pooling::PoolingConfig;
 use crate::query::TableSource;
 
@@ -20,7 +20,8 @@ const CONFIG: &str = "config.json";
 /// The modules of a model, by side.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    pub query: Route,
+    /// `None` where the files lack what the model is known to have for them.
+    pub query: Option<Route>,
     /// `None` where the files hold a table for queries and nothing else.
     pub document: Option<Route>,
     /// Terms of a vector that are kept, the heaviest; all of them when `None`.
@@ -47,9 +48,10 @@ pub(crate) struct Route {
 impl Layout {
     /// Whether a text has another vector as a query than as a document.
     pub fn sides_differ(&self) -> bool {
-        let of_query = Route { source: String::new(), ..self.query.clone() };
-        let same = |document: &Route| Route { source: String::new(), ..document.clone() } == of_query;
-        !self.document.as_ref().is_some_and(same)
+        let modules = |route: &Option<Route>| {
+            route.as_ref().map(|route| Route { source: String::new(), ..route.clone() })
+        };
+        modules(&self.query) != modules(&self.document)
     }
 
     /// Reads the layout of a model.
@@ -92,24 +94,19 @@ impl Layout {
                 }
             },
         };
-        let mut length = |route: &Route, key: &str| own_length(files, route, key, &mut decisions);
-        let query_length = length(&query, "query_length")?;
-        let document_length = match &document {
-            Some(route) => length(route, "document_length")?,
-            None => None,
+        let mut completed = |route: Option<Route>, prompt: String, key: &str| -> Result<_, Error> {
+            let Some(route) = route else { return Ok(None) };
+            let max_length = own_length(files, &route, key, &mut decisions)?;
+            Ok(Some(Route { prompt, max_length, ..route }))
         };
-        Ok(Layout {
-            query: Route { prompt: query_prompt, max_length: query_length, ..query },
-            document: document.map(|route| Route {
-                prompt: document_prompt,
-                max_length: document_length,
-                ..route
-            }),
-            max_active_dims,
-            decisions,
-        })
+        let query = completed(query, query_prompt, "query_length")?;
+        let document = completed(document, document_prompt, "document_length")?;
+        Ok(Layout { query, document, max_active_dims, decisions })
     }
 }
+
+/// That of queries, and that of documents.
+type Routes = (Option<Route>, Option<Route>);
 
 /// A module by the last part of its class's name, and the folder below the model's files that holds it.
 #[derive(Clone, Debug)]
@@ -131,7 +128,7 @@ impl Module {
 }
 
 /// The routes of both sides from modules.json.
-fn routes_of_modules(files: &ModelFiles, modules: &[Value]) -> Result<(Route, Option<Route>), Error> {
+fn routes_of_modules(files: &ModelFiles, modules: &[Value]) -> Result<Routes, Error> {
     let mut listed = Vec::new();
     for module in modules {
         let key = |key: &str| module.get(key).and_then(Value::as_str);
@@ -145,28 +142,24 @@ fn routes_of_modules(files: &ModelFiles, modules: &[Value]) -> Result<(Route, Op
         return routed(files, &listed);
     }
     let document = route(files, MODULES, &listed)?;
-    Ok((unrouted_query(files, &document)?, Some(document)))
+    Ok((unrouted_query(files, &document), Some(document)))
 }
 
 /// The query route where no Router tells one: that of the documents, unless a table stands beside the model, with which
 /// its cards then encode queries, or the model is known to have another and its files were copied without it.
-fn unrouted_query(files: &ModelFiles, document: &Route) -> Result<Route, Error> {
+fn unrouted_query(files: &ModelFiles, document: &Route) -> Option<Route> {
     if let Some(table) = TableSource::beside(files) {
-        return Ok(table_alone(files, table));
+        return Some(table_alone(files, table));
     }
-    let Some(known) = known::find(files.name()) else { return Ok(document.clone()) };
-    match known.query_side {
-        QuerySide::Model => Ok(document.clone()),
-        QuerySide::BagOfWords => Ok(table_alone(files, TableSource::ones())),
-        QuerySide::OwnWords => Ok(Route { table: Some(TableSource::ones()), ..document.clone() }),
-        QuerySide::Table if known.has_built_in_queries() => Ok(table_alone(files, TableSource::built_in())),
-        QuerySide::Table | QuerySide::AnotherModel => {
-            let reason = format!(
-                "`{}` has a query side of its own, which is not here: `neural-sparse model pull {}` completes it",
-                known.name, known.name
-            );
-            Err(Error::invalid(files.describe(""), reason))
+    let known = known::find(files.name());
+    match known.map_or(QuerySide::Model, |known| known.query_side) {
+        QuerySide::Model => Some(document.clone()),
+        QuerySide::BagOfWords => Some(table_alone(files, TableSource::ones())),
+        QuerySide::OwnWords => Some(Route { table: Some(TableSource::ones()), ..document.clone() }),
+        QuerySide::Table if known.is_some_and(KnownModel::has_built_in_queries) => {
+            Some(table_alone(files, TableSource::built_in()))
         }
+        QuerySide::Table | QuerySide::AnotherModel => None,
     }
 }
 
@@ -175,7 +168,7 @@ fn is_router(class: &str) -> bool {
 }
 
 /// The routes of a model with a Router: what stands before and after it is on both.
-fn routed(files: &ModelFiles, modules: &[Module]) -> Result<(Route, Option<Route>), Error> {
+fn routed(files: &ModelFiles, modules: &[Module]) -> Result<Routes, Error> {
     let place = modules.iter().position(|module| is_router(&module.class)).unwrap_or_default();
     let folder = &modules[place].folder;
     let (before, after) = (&modules[..place], &modules[place + 1..]);
@@ -204,7 +197,7 @@ fn routed(files: &ModelFiles, modules: &[Module]) -> Result<(Route, Option<Route
         modules.extend_from_slice(after);
         route(files, &joined(folder, name), &modules)
     };
-    Ok((side("query")?, Some(side("document")?)))
+    Ok((Some(side("query")?), Some(side("document")?)))
 }
 
 fn joined(folder: &str, name: &str) -> String {
@@ -262,17 +255,17 @@ fn insist_on_fill_mask(files: &ModelFiles) -> Result<(), Error> {
 }
 
 /// A folder that sentence-transformers has not written: a masked language model, a table for queries, or both.
-fn plain(files: &ModelFiles) -> Result<(Route, Option<Route>), Error> {
+fn plain(files: &ModelFiles) -> Result<Routes, Error> {
     if !files.contains(CONFIG) {
         if let Some(table) = TableSource::beside(files) {
-            return Ok((table_alone(files, table), None));
+            return Ok((Some(table_alone(files, table)), None));
         }
     }
     let source = files.describe(CONFIG);
     let pooling = PoolingConfig::without_modules(files)?;
     let transformer = Some((String::new(), pooling));
     let document = Route { transformer, table: None, prompt: String::new(), max_length: None, source };
-    Ok((unrouted_query(files, &document)?, Some(document)))
+    Ok((unrouted_query(files, &document), Some(document)))
 }
 
 fn table_alone(files: &ModelFiles, table: TableSource) -> Route {

@@ -10,6 +10,9 @@
 //! w[v] = ln(1 + max(0, max_t logit[t, v]))        0 for special tokens
 //! ```
 //!
+//! That is the reading of the OpenSearch model cards; [`Dialect`] names others. Which modules the texts of either side go
+//! through is read from the model's files: a masked language model, a table of token weights, or both.
+//!
 //! The same text gives the same vector, bit for bit, alone or in any batch, in
 //! any order and with any number of threads; and PyTorch's vector to 1e-4.
 //!

@@ -160,14 +160,14 @@ impl QueryTable {
                 }
                 (weights, format!("{size} token weights by id"))
             }
-            TableKind::Ones => (vec![1.0; size], "no table: every token weighs 1".into()),
+            TableKind::Ones => (vec![1.0; size], "a weight of 1 for every token".into()),
         };
         if !dialect.keeps_special_tokens() {
             for &special in tokenizer.special_ids() {
                 weights[special as usize] = 0.0;
             }
         }
-        Ok((QueryTable { weights }, Decision::new("query side", format!("{value}; no forward pass"), file)))
+        Ok((QueryTable { weights }, Decision::new("query side", value, file)))
     }
 
     /// Each distinct token of `ids` with its weight; a repeated token counts once.

@@ -36,7 +36,10 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         };
         let query = match (&document, wants(Side::Query)) {
             (Some(document), _) if !sides_differ => Some(Arc::clone(document)),
-            (_, true) => Some(Arc::new(loader.side(&layout.query, Side::Query)?)),
+            (_, true) => {
+                let route = layout.query.as_ref().ok_or_else(|| lacks_query_side(files))?;
+                Some(Arc::new(loader.side(route, Side::Query)?))
+            }
             (_, false) => None,
         };
         Ok((query, document))
@@ -72,6 +75,15 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
     })
 }
 
+fn lacks_query_side(files: &ModelFiles) -> Error {
+    let model = files.name().to_string();
+    let reason = format!(
+        "has a query side of its own, which these files lack: `neural-sparse model pull {model}` completes them, and \
+         `--as document` does without it"
+    );
+    Error::Side { model, reason }
+}
+
 struct Loader<'a> {
     files: &'a ModelFiles,
     options: &'a EncoderOptions,
@@ -103,14 +115,18 @@ impl<'a> Loader<'a> {
                 match table {
                     None => (tokenizer, Encoding::Model(transformer)),
                     Some(table) => {
-                        let table = self.table(table, &tokenizer, &mut decisions)?;
+                        let (table, found) = self.table(table, &tokenizer)?;
+                        let value =
+                            format!("the model's weights of a query's own tokens, times {}", found.value);
+                        decisions.push(Decision { value, ..found });
                         (tokenizer, Encoding::OwnTokens(transformer, table))
                     }
                 }
             }
             (None, Some(source)) => {
                 let tokenizer = self.table_tokenizer(source, &mut decisions)?;
-                let table = self.table(source, &tokenizer, &mut decisions)?;
+                let (table, found) = self.table(source, &tokenizer)?;
+                decisions.push(Decision { value: format!("{}; no forward pass", found.value), ..found });
                 (Arc::new(tokenizer), Encoding::Table(table))
             }
             (None, None) => unreachable!("a route has a transformer, a table, or both"),
@@ -190,15 +206,8 @@ impl<'a> Loader<'a> {
         (0..vocab_size as u32).filter(|&id| is_special(id) || tokenizer.term(id).is_none()).collect()
     }
 
-    fn table(
-        &self,
-        source: &TableSource,
-        tokenizer: &Tokenizer,
-        decisions: &mut Vec<Decision>,
-    ) -> Result<QueryTable, Error> {
-        let (table, decision) = QueryTable::load(self.files, source, tokenizer, self.options.dialect)?;
-        decisions.push(decision);
-        Ok(table)
+    fn table(&self, source: &TableSource, tokenizer: &Tokenizer) -> Result<(QueryTable, Decision), Error> {
+        QueryTable::load(self.files, source, tokenizer, self.options.dialect)
     }
 
     /// The tokenizer of a table: its own, else that of the model that the documents go through.

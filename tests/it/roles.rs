@@ -145,6 +145,10 @@ fn a_known_model_without_its_query_side_is_not_taken_for_a_symmetric_one() {
         "{refused}"
     );
     assert!(load("naver/efficient-splade-V-large-doc").is_err());
+    // Documents do without.
+    let only = EncoderOptions { only: Some(Side::Document), ..EncoderOptions::default() };
+    let files = ModelFiles::folder("multilingual-v1", fixture("bert-tied"));
+    assert!(SparseEncoder::load(&files, &only).unwrap().encode(&["rain"], Side::Document).is_ok());
     let bag = weights("naver/splade-v3-doc", "rain rain now", Side::Query);
     assert_eq!(bag.weights(), [1.0, 1.0]);
     let text = "when it rains in the city we take our books and walk to the old house by the river";

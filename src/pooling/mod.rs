@@ -3,19 +3,19 @@
 //! The (T, V) logits are never built: products are folded into the running
 //! maximum as they are computed.
 
+mod config;
+
 use std::ops::Range;
 
 use candle_core::{Storage, Tensor, D};
 use rayon::prelude::*;
-use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::files::{Decision, ModelFiles};
 use crate::kernel::{self, Epilogue, Kernel, Matrix, Rows, TextMaxima, Weight};
-use crate::known;
 use crate::model::cpu::Sharing;
 use crate::model::weights::Weights;
 use crate::screening::{ScreenCount, Screening, PIECE_TERMS};
+pub(crate) use config::{PoolingConfig, Strategy};
 
 /// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
@@ -28,99 +28,6 @@ pub enum Activation {
     Relu,
     /// ln(1 + ln(1 + max(0, x))): OpenSearch's v3 models.
     Log1pRelu,
-}
-
-/// How the positions of a text become one, and what becomes of a logit: a SpladePooling's config.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PoolingConfig {
-    pub strategy: Strategy,
-    pub activation: Activation,
-    /// The file that says so, or the rule.
-    source: String,
-}
-
-/// How the positions of a text become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Strategy {
-    /// The largest weight of any token.
-    #[default]
-    Max,
-    /// The sum of all tokens' weights.
-    Sum,
-}
-
-const POOLING_CONFIG: &str = "config.json";
-
-impl PoolingConfig {
-    /// Reads the config of a SpladePooling in `folder` below the model's files.
-    ///
-    /// It is the only place where a model of two logarithms says so.
-    pub fn read(files: &ModelFiles, folder: &str) -> Result<Self, Error> {
-        let files = files.within(folder);
-        match files.read_json(POOLING_CONFIG)? {
-            Some(config) => PoolingConfig::parse(&config, files.describe(POOLING_CONFIG)),
-            None => Ok(PoolingConfig::unsaid(&files)),
-        }
-    }
-
-    /// That of a model without modules.json, whose pooling config may be there all the same.
-    pub fn without_modules(files: &ModelFiles) -> Result<Self, Error> {
-        let folders = ["1_SpladePooling", "document_1_SpladePooling"];
-        let found = folders.into_iter().find(|folder| files.within(folder).contains(POOLING_CONFIG));
-        match found {
-            Some(folder) => PoolingConfig::read(files, folder),
-            None => Ok(PoolingConfig::unsaid(files)),
-        }
-    }
-
-    /// A copy of a model that another program cached may lack its pooling config: a known model is then taken by its
-    /// name, any other has a single logarithm.
-    fn unsaid(files: &ModelFiles) -> Self {
-        match known::find(files.name()) {
-            Some(known) => PoolingConfig {
-                strategy: Strategy::Max,
-                activation: known.activation,
-                source: "known by the model's name; no pooling config".into(),
-            },
-            None => PoolingConfig {
-                source: "the rule where no pooling config says otherwise".into(),
-                ..PoolingConfig::default()
-            },
-        }
-    }
-
-    fn parse(config: &Map<String, Value>, source: String) -> Result<Self, Error> {
-        let key = |key: &str| config.get(key).filter(|value| !value.is_null());
-        let unsupported = |key: &str, supported: &str| {
-            let reason = format!("{key} {} is not supported, only {supported}", config[key]);
-            Error::invalid(&source, reason)
-        };
-        let strategy = match key("pooling_strategy").map(|value| value.as_str().unwrap_or_default()) {
-            None | Some("max") => Strategy::Max,
-            Some("sum") => Strategy::Sum,
-            Some(_) => return Err(unsupported("pooling_strategy", "\"max\" and \"sum\"")),
-        };
-        let activation = match key("activation_function").map(|value| value.as_str().unwrap_or_default()) {
-            None | Some("relu") => Activation::Relu,
-            Some("log1p_relu") => Activation::Log1pRelu,
-            Some(_) => return Err(unsupported("activation_function", "\"relu\" and \"log1p_relu\"")),
-        };
-        Ok(PoolingConfig { strategy, activation, source })
-    }
-
-    /// What it says.
-    pub fn decisions(&self) -> [Decision; 2] {
-        let formula = match self.activation {
-            Activation::Relu => "ln(1 + max(0, x))",
-            Activation::Log1pRelu => "ln(1 + ln(1 + max(0, x)))",
-        };
-        let strategy = match self.strategy {
-            Strategy::Max => "the largest of any token",
-            Strategy::Sum => "the sum over all tokens",
-        };
-        let decision = |what, value| Decision::new(what, value, self.source.clone());
-        [decision("activation", formula), decision("pooling", strategy)]
-    }
 }
 
 impl Activation {
