@@ -30,19 +30,48 @@ pub(crate) struct Layout {
     pub decisions: Vec<Decision>,
 }
 
-/// What the texts of one side go through. It has a transformer, a table, or both.
+/// What the texts of one side go through.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Route {
-    /// The folder of a masked language model below the model's files, `""` for themselves, and how it is pooled.
-    pub transformer: Option<(String, PoolingConfig)>,
-    /// Weights of the text's own tokens: on their own, or what a transformer's weights are multiplied with.
-    pub table: Option<TableSource>,
+    pub modules: Modules,
     /// Put before each text.
     pub prompt: String,
     /// The most tokens of a text, where the model has another limit for this side.
     pub max_length: Option<usize>,
     /// The file that names the modules.
     pub source: String,
+}
+
+/// The modules of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Modules {
+    /// Weights of the text's own tokens.
+    Table(TableSource),
+    /// A masked language model and its pooling.
+    Model(TransformerSource),
+    /// What a model gives for the text's own tokens, times their weights.
+    OwnTokens(TransformerSource, TableSource),
+}
+
+/// Where a masked language model is, and how it is pooled.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TransformerSource {
+    /// Its folder below the model's files, `""` for themselves.
+    pub folder: String,
+    pub pooling: PoolingConfig,
+}
+
+impl Route {
+    fn new(modules: Modules, source: String) -> Self {
+        Route { modules, prompt: String::new(), max_length: None, source }
+    }
+
+    pub fn transformer(&self) -> Option<&TransformerSource> {
+        match &self.modules {
+            Modules::Table(_) => None,
+            Modules::Model(transformer) | Modules::OwnTokens(transformer, _) => Some(transformer),
+        }
+    }
 }
 
 impl Layout {
@@ -155,7 +184,13 @@ fn unrouted_query(files: &ModelFiles, document: &Route) -> Option<Route> {
     match known.map_or(QuerySide::Model, |known| known.query_side) {
         QuerySide::Model => Some(document.clone()),
         QuerySide::BagOfWords => Some(table_alone(files, TableSource::ones())),
-        QuerySide::OwnWords => Some(Route { table: Some(TableSource::ones()), ..document.clone() }),
+        QuerySide::OwnWords => {
+            let modules = match document.transformer() {
+                Some(transformer) => Modules::OwnTokens(transformer.clone(), TableSource::ones()),
+                None => Modules::Table(TableSource::ones()),
+            };
+            Some(Route { modules, ..document.clone() })
+        }
         QuerySide::Table if known.is_some_and(KnownModel::has_built_in_queries) => {
             Some(table_alone(files, TableSource::built_in()))
         }
@@ -229,14 +264,16 @@ fn route(files: &ModelFiles, source: &str, modules: &[Module]) -> Result<Route, 
             }
         }
     }
-    let transformer = match (transformer, pooling) {
-        (Some(folder), Some(pooling)) => Some((folder, pooling)),
-        (None, None) if table.is_some() => None,
-        (Some(_), None) => return Err(invalid("has a transformer without SpladePooling".into())),
-        (None, _) => return Err(invalid("has a route without a transformer or a table".into())),
+    let modules = match (transformer, pooling, table) {
+        (Some(folder), Some(pooling), None) => Modules::Model(TransformerSource { folder, pooling }),
+        (Some(folder), Some(pooling), Some(table)) => {
+            Modules::OwnTokens(TransformerSource { folder, pooling }, table)
+        }
+        (None, None, Some(table)) => Modules::Table(table),
+        (Some(_), None, _) => return Err(invalid("has a transformer without SpladePooling".into())),
+        (None, ..) => return Err(invalid("has a route without a transformer or a table".into())),
     };
-    let source = files.describe(source);
-    Ok(Route { transformer, table, prompt: String::new(), max_length: None, source })
+    Ok(Route::new(modules, files.describe(source)))
 }
 
 /// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.
@@ -261,16 +298,15 @@ fn plain(files: &ModelFiles) -> Result<Routes, Error> {
             return Ok((Some(table_alone(files, table)), None));
         }
     }
-    let source = files.describe(CONFIG);
     let pooling = PoolingConfig::without_modules(files)?;
-    let transformer = Some((String::new(), pooling));
-    let document = Route { transformer, table: None, prompt: String::new(), max_length: None, source };
+    let modules = Modules::Model(TransformerSource { folder: String::new(), pooling });
+    let document = Route::new(modules, files.describe(CONFIG));
     Ok((unrouted_query(files, &document), Some(document)))
 }
 
 fn table_alone(files: &ModelFiles, table: TableSource) -> Route {
     let source = files.describe(&table.file);
-    Route { transformer: None, table: Some(table), prompt: String::new(), max_length: None, source }
+    Route::new(Modules::Table(table), source)
 }
 
 /// The limit that a transformer's settings have for one side only.
@@ -280,8 +316,8 @@ fn own_length(
     key: &str,
     decisions: &mut Vec<Decision>,
 ) -> Result<Option<usize>, Error> {
-    let Some((folder, _)) = &route.transformer else { return Ok(None) };
-    let files = files.within(folder);
+    let Some(transformer) = route.transformer() else { return Ok(None) };
+    let files = files.within(&transformer.folder);
     let settings = files.read_json(SENTENCE_BERT)?.unwrap_or_default();
     let value = match settings.get(key) {
         None | Some(Value::Null) => return Ok(None),

@@ -167,7 +167,7 @@ impl QueryTable {
                 weights[special as usize] = 0.0;
             }
         }
-        Ok((QueryTable { weights }, Decision::new("query side", value, file)))
+        Ok((QueryTable { weights }, Decision::new("side", value, file)))
     }
 
     /// Each distinct token of `ids` with its weight; a repeated token counts once.

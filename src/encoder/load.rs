@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 use crate::kernel::Kernel;
 use crate::known;
-use crate::layout::{Layout, Route};
+use crate::layout::{Layout, Modules, Route, TransformerSource};
 use crate::model::{refuse_model_type, DeviceName, MaskedLm, ModelConfig};
-use crate::pooling::{PoolingConfig, SpladePooling};
+use crate::pooling::SpladePooling;
 use crate::query::{QueryTable, TableSource};
 use crate::screening::Screening;
 use crate::threads;
@@ -95,8 +95,7 @@ struct Loader<'a> {
 }
 
 struct Opened<'a> {
-    /// Its folder and pooling.
-    parts: &'a (String, PoolingConfig),
+    source: &'a TransformerSource,
     tokenizer: Arc<Tokenizer>,
     transformer: Arc<Transformer>,
 }
@@ -106,38 +105,30 @@ impl<'a> Loader<'a> {
     fn side(&mut self, route: &'a Route, side: Side) -> Result<SideEncoder, Error> {
         let only_side = if self.layout.sides_differ() { side.name() } else { "" };
         let mut decisions = Vec::new();
-        let loaded = match (&route.transformer, &route.table) {
-            (Some(parts), table) => {
-                let (mut tokenizer, transformer) = self.transformer(parts, &mut decisions)?;
-                if let (Some(length), None) = (route.max_length, self.options.max_length) {
-                    tokenizer = Arc::new(tokenizer.limited_to(length));
+        let (tokenizer, how) = match &route.modules {
+            Modules::Model(source) => {
+                let (tokenizer, transformer) = self.transformer(source, route, &mut decisions)?;
+                if only_side.is_empty() {
+                    let value = "the model, as for documents";
+                    decisions.push(Decision::new("query side", value, route.source.clone()));
                 }
-                match table {
-                    None => (tokenizer, Encoding::Model(transformer)),
-                    Some(table) => {
-                        let (table, found) = self.table(table, &tokenizer)?;
-                        let value =
-                            format!("the model's weights of a query's own tokens, times {}", found.value);
-                        decisions.push(Decision { value, ..found });
-                        (tokenizer, Encoding::OwnTokens(transformer, table))
-                    }
-                }
+                (tokenizer, Encoding::Model(transformer))
             }
-            (None, Some(source)) => {
-                let tokenizer = self.table_tokenizer(source, &mut decisions)?;
-                let (table, found) = self.table(source, &tokenizer)?;
-                decisions.push(Decision { value: format!("{}; no forward pass", found.value), ..found });
-                (Arc::new(tokenizer), Encoding::Table(table))
+            Modules::OwnTokens(source, table) => {
+                let (tokenizer, transformer) = self.transformer(source, route, &mut decisions)?;
+                let what = "the model's weights of the text's own tokens, times";
+                let table =
+                    self.table(table, &tokenizer, |weights| format!("{what} {weights}"), &mut decisions)?;
+                (tokenizer, Encoding::OwnTokens(transformer, table))
             }
-            (None, None) => unreachable!("a route has a transformer, a table, or both"),
+            Modules::Table(source) => {
+                let tokenizer = Arc::new(self.table_tokenizer(source, &mut decisions)?);
+                let alone = |weights| format!("{weights}; no forward pass");
+                let table = self.table(source, &tokenizer, alone, &mut decisions)?;
+                (tokenizer, Encoding::Table(table))
+            }
         };
-        if route.table.is_none() && side == Side::Document && !self.layout.sides_differ() {
-            let value = "the model, as for documents";
-            decisions.push(Decision::new("query side", value, route.source.clone()));
-        }
-        let named = |decision: Decision| decision.of_side(only_side);
-        self.decisions.extend(decisions.into_iter().map(named));
-        let (tokenizer, how) = loaded;
+        self.decisions.extend(decisions.into_iter().map(|decision| decision.of_side(only_side)));
         Ok(SideEncoder {
             tokenizer,
             prompt: route.prompt.clone(),
@@ -146,29 +137,37 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// A masked language model and its tokenizer, opened once.
+    /// A masked language model, opened once, and its tokenizer with the limit of `route`.
     fn transformer(
         &mut self,
-        parts: &'a (String, PoolingConfig),
+        source: &'a TransformerSource,
+        route: &Route,
         decisions: &mut Vec<Decision>,
     ) -> Result<(Arc<Tokenizer>, Arc<Transformer>), Error> {
-        if let Some(opened) = self.opened.iter().find(|opened| opened.parts == parts) {
-            return Ok((Arc::clone(&opened.tokenizer), Arc::clone(&opened.transformer)));
+        let opened = self.opened.iter().find(|opened| opened.source == source);
+        let (tokenizer, transformer) = match opened {
+            Some(opened) => (Arc::clone(&opened.tokenizer), Arc::clone(&opened.transformer)),
+            None => {
+                let (tokenizer, transformer) = self.open(source, decisions)?;
+                let (tokenizer, transformer) = (Arc::new(tokenizer), Arc::new(transformer));
+                let (kept, shared) = (Arc::clone(&tokenizer), Arc::clone(&transformer));
+                self.opened.push(Opened { source, tokenizer: kept, transformer: shared });
+                (tokenizer, transformer)
+            }
+        };
+        match (route.max_length, self.options.max_length) {
+            (Some(length), None) => Ok((Arc::new(tokenizer.limited_to(length)), transformer)),
+            _ => Ok((tokenizer, transformer)),
         }
-        let (tokenizer, transformer) = self.open(&parts.0, parts.1.clone(), decisions)?;
-        let (tokenizer, transformer) = (Arc::new(tokenizer), Arc::new(transformer));
-        let (kept, shared) = (Arc::clone(&tokenizer), Arc::clone(&transformer));
-        self.opened.push(Opened { parts, tokenizer: kept, transformer: shared });
-        Ok((tokenizer, transformer))
     }
 
     fn open(
         &self,
-        folder: &str,
-        pooling: PoolingConfig,
+        source: &TransformerSource,
         decisions: &mut Vec<Decision>,
     ) -> Result<(Tokenizer, Transformer), Error> {
-        let (files, options) = (self.files.within(folder), self.options);
+        let (files, options, pooling) =
+            (self.files.within(&source.folder), self.options, source.pooling.clone());
         let config = ModelConfig::load(&files)?;
         decisions.extend(config.decisions(&files));
         let as_known = || known::find(files.name()).map(|known| known.decoder).unwrap_or_default();
@@ -206,8 +205,17 @@ impl<'a> Loader<'a> {
         (0..vocab_size as u32).filter(|&id| is_special(id) || tokenizer.term(id).is_none()).collect()
     }
 
-    fn table(&self, source: &TableSource, tokenizer: &Tokenizer) -> Result<(QueryTable, Decision), Error> {
-        QueryTable::load(self.files, source, tokenizer, self.options.dialect)
+    /// A table, and `described` of its weights among the decisions.
+    fn table(
+        &self,
+        source: &TableSource,
+        tokenizer: &Tokenizer,
+        described: impl Fn(String) -> String,
+        decisions: &mut Vec<Decision>,
+    ) -> Result<QueryTable, Error> {
+        let (table, found) = QueryTable::load(self.files, source, tokenizer, self.options.dialect)?;
+        decisions.push(Decision { value: described(found.value), ..found });
+        Ok(table)
     }
 
     /// The tokenizer of a table: its own, else that of the model that the documents go through.
@@ -216,11 +224,11 @@ impl<'a> Loader<'a> {
         source: &TableSource,
         decisions: &mut Vec<Decision>,
     ) -> Result<Tokenizer, Error> {
-        let of_document = self.layout.document.as_ref().and_then(|route| route.transformer.as_ref());
-        let folders = [Some(source.folder.as_str()), of_document.map(|(folder, _)| folder.as_str())];
-        let has_tokenizer = |folder: &&str| Tokenizer::is_in(&self.files.within(folder));
-        let folder = folders.into_iter().flatten().find(has_tokenizer).unwrap_or_default();
-        let files = self.files.within(folder);
+        let of_document = self.layout.document.as_ref().and_then(Route::transformer);
+        let folders = [Some(&source.folder), of_document.map(|transformer| &transformer.folder)];
+        let has_tokenizer = |folder: &&String| Tokenizer::is_in(&self.files.within(folder));
+        let folder = folders.into_iter().flatten().find(has_tokenizer).cloned().unwrap_or_default();
+        let files = self.files.within(&folder);
         // The config beside a table's own tokenizer is the table's.
         let is_own = !source.folder.is_empty() && folder == source.folder;
         let max_positions = match files.contains(CONFIG) && !is_own {

@@ -191,8 +191,19 @@ fn documents(encoder: &SparseEncoder, count: usize, num_tokens: usize) -> Vec<St
             0..3 => words[seed / words.len().pow(place as u32) % words.len()],
             _ => words[(place * place + seed * 3 + place) % words.len()],
         };
-        let text = (0..num_tokens - 2).map(word).collect::<Vec<_>>().join(" ");
-        assert_eq!(encoder.tokenizer().encode(&text).unwrap().ids.len(), num_tokens);
+        let mut text = (0..num_tokens - 2).map(word).collect::<Vec<_>>().join(" ");
+        let tokens = |text: &str| {
+            let found = encoder.tokenizer().encode(text).unwrap();
+            found.ids.len() + found.num_cut
+        };
+        // Some vocabularies have a word in pieces.
+        while tokens(&text) > num_tokens {
+            text.truncate(text.rfind(' ').unwrap());
+        }
+        while tokens(&text) < num_tokens {
+            text.push_str(" ,");
+        }
+        assert_eq!(tokens(&text), num_tokens);
         text
     };
     (0..count).map(document).collect()
@@ -217,8 +228,11 @@ impl Size {
         let (layers, hidden) = (size(["num_hidden_layers", "n_layers"]), size(["hidden_size", "dim"]));
         let (feed_forward, vocabulary) =
             (size(["intermediate_size", "hidden_dim"]), size(["vocab_size", "vocab_size"]));
+        // A gated block has one product more.
+        let is_gated = ["modernbert", "new"].contains(&config["model_type"].as_str().unwrap());
+        let products = if is_gated { 3.0 } else { 2.0 };
         Size {
-            dense: hidden * (layers * (4.0 * hidden + 2.0 * feed_forward) + hidden),
+            dense: hidden * (layers * (4.0 * hidden + products * feed_forward) + hidden),
             decoder: hidden * vocabulary,
         }
     }
