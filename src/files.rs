@@ -93,6 +93,20 @@ impl ModelFiles {
         if names.iter().any(is_program) {
             return Err(Error::TorchScript { file });
         }
+        if let Some(model) = names
+            .iter()
+            .find(|name| name.ends_with("config.json") && !name.ends_with("tokenizer_config.json"))
+        {
+            return Err(invalid(format!(
+                "an archive with a model (`{model}`): unpack it, and name the folder"
+            )));
+        }
+        if !names.iter().any(|name| name == "tokenizer.json") {
+            let first = names.first().map(|name| format!(", but `{name}`")).unwrap_or_default();
+            return Err(invalid(format!(
+                "an archive without `tokenizer.json` at its top{first}: no tokenizer model"
+            )));
+        }
         let mut files = BTreeMap::new();
         let mut room = MAX_ARCHIVE_BYTES;
         for index in 0..archive.len() {

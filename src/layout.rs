@@ -10,11 +10,11 @@ use crate::files::{Decision, ModelFiles};
 use crate::known::{self, KnownModel, QuerySide};
 use crate::pooling::PoolingConfig;
 use crate::query::TableSource;
+use crate::tokenizer::transformer_settings;
 
 const MODULES: &str = "modules.json";
 const ROUTER: &str = "router_config.json";
 const SENTENCE_TRANSFORMERS: &str = "config_sentence_transformers.json";
-const SENTENCE_BERT: &str = "sentence_bert_config.json";
 const CONFIG: &str = "config.json";
 
 /// The modules of a model, by side.
@@ -99,10 +99,8 @@ impl Layout {
         };
         let settings = files.read_json(SENTENCE_TRANSFORMERS)?.unwrap_or_default();
         let file = files.describe(SENTENCE_TRANSFORMERS);
-        let prompt =
-            |names: &[&str]| prompt(&settings, names).map_err(|reason| Error::invalid(&file, reason));
-        let (query_prompt, document_prompt) =
-            (prompt(&["query"])?, prompt(&["document", "passage", "corpus"])?);
+        let prompt = |name: &str| prompt(&settings, name).map_err(|reason| Error::invalid(&file, reason));
+        let (query_prompt, document_prompt) = (prompt("query")?, prompt("document")?);
         let mut decisions = Vec::new();
         for (what, prompt) in [("query prompt", &query_prompt), ("document prompt", &document_prompt)] {
             if !prompt.is_empty() {
@@ -216,6 +214,13 @@ fn routed(files: &ModelFiles, modules: &[Module]) -> Result<Routes, Error> {
     let (Some(types), Some(structure)) = (types, structure) else {
         return Err(invalid("not the config of a Router: no `types` or no `structure`".into()));
     };
+    let mappings = config.get("parameters").and_then(|parameters| parameters.get("route_mappings"));
+    if mappings.is_some_and(|mappings| !is_empty(mappings)) {
+        return Err(invalid("`route_mappings` are not supported".into()));
+    }
+    if modules.iter().filter(|module| is_router(&module.class)).count() > 1 {
+        return Err(invalid("one of several Routers, which is not supported".into()));
+    }
     let side = |side: &str| -> Result<Route, Error> {
         let Some(Value::Array(ids)) = structure.get(side) else {
             let names: Vec<&str> = structure.keys().map(String::as_str).collect();
@@ -235,6 +240,15 @@ fn routed(files: &ModelFiles, modules: &[Module]) -> Result<Routes, Error> {
     Ok((Some(side("query")?), Some(side("document")?)))
 }
 
+/// Whether a setting is absent in all but name.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(object) => object.is_empty(),
+        _ => false,
+    }
+}
+
 fn joined(folder: &str, name: &str) -> String {
     match (folder, name) {
         ("", name) => name.to_string(),
@@ -246,39 +260,61 @@ fn joined(folder: &str, name: &str) -> String {
 /// One side's modules, in order, as a route; `source` names the file that lists them.
 fn route(files: &ModelFiles, source: &str, modules: &[Module]) -> Result<Route, Error> {
     let invalid = |reason: String| Error::invalid(files.describe(source), reason);
-    let (mut transformer, mut pooling, mut table) = (None, None, None);
-    for Module { class, folder } in modules {
-        match class.as_str() {
-            "MLMTransformer" => transformer = Some(folder.clone()),
-            "Transformer" => {
-                insist_on_fill_mask(&files.within(folder))?;
-                transformer = Some(folder.clone());
-            }
-            "SpladePooling" => pooling = Some(PoolingConfig::read(files, folder)?),
-            "SparseStaticEmbedding" | "IDF" => table = Some(TableSource::module(files, folder)?),
-            other => {
-                return Err(invalid(format!(
-                "the module `{other}` is not supported, only MLMTransformer (or Transformer for fill-mask), \
-                     SpladePooling, SparseStaticEmbedding and Router"
-            )))
-            }
+    let classes: Vec<&str> = modules.iter().map(|module| kind(&module.class)).collect();
+    let transformer = |model: &Module, pooling: &Module| -> Result<_, Error> {
+        if model.class == "Transformer" {
+            insist_on_fill_mask(&files.within(&model.folder))?;
         }
-    }
-    let modules = match (transformer, pooling, table) {
-        (Some(folder), Some(pooling), None) => Modules::Model(TransformerSource { folder, pooling }),
-        (Some(folder), Some(pooling), Some(table)) => {
-            Modules::OwnTokens(TransformerSource { folder, pooling }, table)
+        refuse_unfollowed_settings(&files.within(&model.folder))?;
+        let pooling = PoolingConfig::read(files, &pooling.folder)?;
+        Ok(TransformerSource { folder: model.folder.clone(), pooling })
+    };
+    let table = |module: &Module| TableSource::module(files, &module.folder);
+    // In this order only: a module after another works on what that one gave.
+    let modules = match (&classes[..], modules) {
+        (["table"], [weights]) => Modules::Table(table(weights)?),
+        (["model", "pooling"], [model, pooling]) => Modules::Model(transformer(model, pooling)?),
+        (["model", "pooling", "table"], [model, pooling, weights]) => {
+            Modules::OwnTokens(transformer(model, pooling)?, table(weights)?)
         }
-        (None, None, Some(table)) => Modules::Table(table),
-        (Some(_), None, _) => return Err(invalid("has a transformer without SpladePooling".into())),
-        (None, ..) => return Err(invalid("has a route without a transformer or a table".into())),
+        _ => {
+            let names: Vec<&str> = modules.iter().map(|module| module.class.as_str()).collect();
+            return Err(invalid(format!(
+                "the modules `{}` in a row are not supported; a side is MLMTransformer (or Transformer for fill-mask) and \
+                 SpladePooling, SparseStaticEmbedding, or all three in this order",
+                names.join("`, `")
+            )));
+        }
     };
     Ok(Route::new(modules, files.describe(source)))
 }
 
+/// What a module is to us, by its class.
+fn kind(class: &str) -> &'static str {
+    match class {
+        "MLMTransformer" | "Transformer" => "model",
+        "SpladePooling" => "pooling",
+        "SparseStaticEmbedding" | "IDF" => "table",
+        _ => "unknown",
+    }
+}
+
+/// Settings of a transformer that change its vectors, and that nothing here follows.
+fn refuse_unfollowed_settings(files: &ModelFiles) -> Result<(), Error> {
+    let (settings, file) = transformer_settings(files)?;
+    let keys = ["processing_kwargs", "query_expansion"];
+    match keys.into_iter().find(|key| settings.get(*key).is_some_and(|value| !is_empty(value))) {
+        None => Ok(()),
+        Some(key) => {
+            let reason = format!("`{key}` {} is not supported", settings[key]);
+            Err(Error::invalid(files.describe(file), reason))
+        }
+    }
+}
+
 /// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.
 fn insist_on_fill_mask(files: &ModelFiles) -> Result<(), Error> {
-    let config = files.read_json(SENTENCE_BERT)?.unwrap_or_default();
+    let (config, file) = transformer_settings(files)?;
     match config.get("transformer_task").and_then(Value::as_str) {
         Some("fill-mask") => Ok(()),
         task => {
@@ -286,7 +322,7 @@ fn insist_on_fill_mask(files: &ModelFiles) -> Result<(), Error> {
             let reason = format!(
                 "`transformer_task` is {task}, not \"fill-mask\": this is a model of dense vectors, not of term weights"
             );
-            Err(Error::invalid(files.describe(SENTENCE_BERT), reason))
+            Err(Error::invalid(files.describe(file), reason))
         }
     }
 }
@@ -318,13 +354,13 @@ fn own_length(
 ) -> Result<Option<usize>, Error> {
     let Some(transformer) = route.transformer() else { return Ok(None) };
     let files = files.within(&transformer.folder);
-    let settings = files.read_json(SENTENCE_BERT)?.unwrap_or_default();
+    let (settings, file) = transformer_settings(&files)?;
     let value = match settings.get(key) {
         None | Some(Value::Null) => return Ok(None),
         Some(value) => value,
     };
-    let file = files.describe(SENTENCE_BERT);
-    match value.as_u64().filter(|length| *length >= 3) {
+    let file = files.describe(file);
+    match value.as_u64().filter(|length| *length >= 1) {
         Some(length) => {
             let what = key.replace('_', " ");
             decisions.push(Decision::new(what, format!("at most {length} tokens"), format!("{file}: {key}")));
@@ -334,18 +370,17 @@ fn own_length(
     }
 }
 
-/// The first of these prompts that the settings have, as `encode_query` and `encode_document` of sentence-transformers
-/// choose.
-fn prompt(settings: &Map<String, Value>, names: &[&str]) -> Result<String, String> {
+/// The prompt of one side, as `encode_query` and `encode_document` of sentence-transformers choose it for sparse models:
+/// these two names always have one, if an empty one, so others are never looked for.
+fn prompt(settings: &Map<String, Value>, name: &str) -> Result<String, String> {
     let prompts = match settings.get("prompts") {
         None | Some(Value::Null) => return Ok(String::new()),
         Some(Value::Object(prompts)) => prompts,
         Some(_) => return Err("`prompts` is not an object".into()),
     };
-    let name = names.iter().copied().find(|name| prompts.contains_key(*name));
-    match name.map(|name| (name, &prompts[name])) {
-        None | Some((_, Value::Null)) => Ok(String::new()),
-        Some((_, Value::String(prompt))) => Ok(prompt.clone()),
-        Some((name, other)) => Err(format!("the prompt `{name}` is {other}, not a string")),
+    match prompts.get(name) {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(prompt)) => Ok(prompt.clone()),
+        Some(other) => Err(format!("the prompt `{name}` is {other}, not a string")),
     }
 }

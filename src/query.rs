@@ -46,20 +46,18 @@ impl TableSource {
     /// none to be guessed, the text does.
     pub fn beside(files: &ModelFiles) -> Option<Self> {
         if files.within(TABLE_FOLDER).contains(TENSORS[0]) {
-            return Some(TableSource::tensor(TABLE_FOLDER, TENSORS[0]));
+            return Some(TableSource::at(TABLE_FOLDER, TENSORS[0], TableKind::Tensor));
         }
-        let at = |file: &str, kind| {
-            Some(TableSource { folder: String::new(), file: file.to_string(), kind })
-                .filter(|_| files.contains(file))
-        };
-        let found = at(IDF_JSON, TableKind::Json).or_else(|| at(TOKEN_WEIGHTS_TXT, TableKind::Text));
+        let beside = [(IDF_JSON, TableKind::Json), (TOKEN_WEIGHTS_TXT, TableKind::Text)];
+        let found = beside.into_iter().find(|(name, _)| files.contains(name));
+        let found = found.map(|(name, kind)| TableSource::at("", name, kind));
         // A tokenizer in an archive without a table is what ml-commons runs with a weight of 1 for each token.
         found.or_else(|| (files.is_archive() && Tokenizer::is_in(files)).then(TableSource::ones))
     }
 
-    fn tensor(folder: &str, name: &str) -> Self {
+    fn at(folder: &str, name: &str, kind: TableKind) -> Self {
         let file = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
-        TableSource { folder: folder.to_string(), file, kind: TableKind::Tensor }
+        TableSource { folder: folder.to_string(), file, kind }
     }
 
     /// No table: the weight 1 for every token.
@@ -78,18 +76,18 @@ impl TableSource {
     pub fn module(files: &ModelFiles, folder: &str) -> Result<Self, Error> {
         let inside = files.within(folder);
         let config = inside.read_json("config.json")?.unwrap_or_default();
-        let path = config.get("path").and_then(serde_json::Value::as_str);
-        let json =
-            path.filter(|path| path.ends_with(".json")).and_then(|path| path.rsplit(['/', '\\']).next());
-        let candidates = json
-            .map(|name| (name, TableKind::Json))
-            .into_iter()
-            .chain(TENSORS.map(|name| (name, TableKind::Tensor)));
-        for (name, kind) in candidates {
-            if inside.contains(name) {
-                let file = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
-                return Ok(TableSource { folder: folder.to_string(), file, kind });
+        if let Some(path) = config.get("path").filter(|path| !path.is_null()) {
+            let name = path.as_str().filter(|path| path.ends_with(".json"));
+            // A path of the machine that saved it: what counts is the file's name, in the folder of the module.
+            let name = name.and_then(|path| path.rsplit(['/', '\\']).next()).unwrap_or_default();
+            if !inside.contains(name) || name.is_empty() {
+                let reason = format!("`path` is {path}, and no such JSON file is beside it");
+                return Err(Error::invalid(inside.describe("config.json"), reason));
             }
+            return Ok(TableSource::at(folder, name, TableKind::Json));
+        }
+        if let Some(name) = TENSORS.into_iter().find(|name| inside.contains(name)) {
+            return Ok(TableSource::at(folder, name, TableKind::Tensor));
         }
         TableSource::beside(files).ok_or_else(|| {
             let reason =
@@ -172,24 +170,30 @@ impl QueryTable {
 
     /// Each distinct token of `ids` with its weight; a repeated token counts once.
     pub fn encode(&self, ids: &[u32]) -> SparseVector {
-        self.vector(ids, |_| 1.0)
+        self.vector(ids, |_| 1.0).expect("distinct ids and checked weights: anything else is a bug")
     }
 
     /// The weights of `vector` at the tokens of `ids`, each times its own here; nothing else of it.
-    pub fn masked(&self, vector: &SparseVector, ids: &[u32]) -> SparseVector {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFinite`] when a product is too large for f32.
+    pub fn masked(&self, vector: &SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
         let weight = |id| match vector.indices().binary_search(&id) {
             Ok(place) => vector.weights()[place],
             Err(_) => 0.0,
         };
-        self.vector(ids, weight)
+        self.vector(ids, weight).ok_or(Error::NotFinite("a weight of a query's own token"))
     }
 
-    fn vector(&self, ids: &[u32], times: impl Fn(u32) -> f32) -> SparseVector {
+    /// `None` when a product is not finite.
+    fn vector(&self, ids: &[u32], times: impl Fn(u32) -> f32) -> Option<SparseVector> {
         let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
-        let pairs = ids.into_iter().map(|id| (id, self.weights[id as usize] * times(id))).collect();
-        SparseVector::from_pairs(pairs).expect("distinct ids and checked weights: anything else is a bug")
+        SparseVector::from_pairs(
+            ids.into_iter().map(|id| (id, self.weights[id as usize] * times(id))).collect(),
+        )
     }
 }
 
@@ -237,4 +241,19 @@ fn text_entries(bytes: &[u8]) -> Result<Vec<(String, f32)>, String> {
 /// A weight in decimals: read as an f64 and rounded, as the table's users do.
 fn checked(weight: &str) -> Option<f32> {
     weight.parse::<f64>().ok().map(|weight| weight as f32).filter(|weight| is_weight(*weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_tokens_keep_their_weights_times_the_tables() {
+        let table = QueryTable { weights: vec![0.0, 2.0, 0.5, 3e38] };
+        let vector =
+            SparseVector::from_pairs(vec![(0, 1.0), (1, 1.5), (2, 4.0), (3, 2.0)]).expect("distinct");
+        let own = table.masked(&vector, &[2, 1, 2, 0]).expect("finite");
+        assert_eq!(own, SparseVector::from_pairs(vec![(1, 3.0), (2, 2.0)]).expect("distinct"));
+        assert!(matches!(table.masked(&vector, &[3]), Err(Error::NotFinite(_))));
+    }
 }

@@ -349,7 +349,7 @@ impl SparseEncoder {
         ids: &[u32],
         side: Side,
     ) -> Result<SparseVector, Error> {
-        Ok(self.side(side)?.finished(vector, ids))
+        self.side(side)?.finished(vector, ids)
     }
 }
 
@@ -363,25 +363,25 @@ impl SideEncoder {
 
     /// The vectors of tokenized texts, in their order. To be called on the encoder's threads.
     fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
-        let vectors = match &self.how {
+        let vectors: Vec<SparseVector> = match &self.how {
             Encoding::Table(table) => tokens.iter().map(|text| table.encode(&text.ids)).collect(),
             Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => {
                 transformer.encode(tokens)?
             }
         };
-        Ok(vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect())
+        vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect()
     }
 
     /// What is kept of a vector.
-    fn finished(&self, vector: SparseVector, ids: &[u32]) -> SparseVector {
+    fn finished(&self, vector: SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
         let vector = match &self.how {
-            Encoding::OwnTokens(_, table) => table.masked(&vector, ids),
+            Encoding::OwnTokens(_, table) => table.masked(&vector, ids)?,
             Encoding::Table(_) | Encoding::Model(_) => vector,
         };
-        match self.max_active_dims {
+        Ok(match self.max_active_dims {
             Some(count) => vector.top_k(count),
             None => vector,
-        }
+        })
     }
 
     /// The vector of one text, and for each of its terms the position of the token that it comes from.
@@ -396,7 +396,7 @@ impl SideEncoder {
             Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.explain(ids)?,
         };
         let place = |id: &u32| whole.indices().binary_search(id).ok().map(|place| positions[place]);
-        let kept = self.finished(whole.clone(), ids);
+        let kept = self.finished(whole.clone(), ids)?;
         let positions = kept.indices().iter().filter_map(place).collect();
         Ok((kept, positions))
     }

@@ -55,10 +55,14 @@ impl Transformer {
         if distinct.iter().map(|ids| ids.len()).sum::<usize>() <= FEW_TOKENS {
             self.model.expect_short();
         }
+        // A text without a token, which only some tokenizers give, has no logits.
+        let has_tokens = distinct.partition_point(|ids| !ids.is_empty());
         // A text longer than a batch is shared: on each thread one of its own, they would need that much more memory.
-        let (long, short) = distinct.split_at(distinct.partition_point(|ids| ids.len() > BATCH_TOKENS));
+        let (long, short) =
+            distinct[..has_tokens].split_at(distinct.partition_point(|ids| ids.len() > BATCH_TOKENS));
         let mut computed = self.encode_shared(long)?;
         computed.extend(self.encode_distinct(short)?);
+        computed.resize(distinct.len(), SparseVector::default());
         let mut vectors = vec![SparseVector::default(); tokens.len()];
         for (index, place) in order.into_iter().zip(places) {
             vectors[index] = computed[place].clone();
@@ -76,6 +80,9 @@ impl Transformer {
             let positions = vector.indices().iter().map(winner).collect();
             (vector, positions)
         };
+        if ids.is_empty() {
+            return Ok(Default::default());
+        }
         let batch = PackedBatch::pack([ids]);
         let mut rows = threads::all_awake(|| self.pooled(&batch, among_all(), true, explain))?;
         Ok(rows.remove(0))

@@ -106,6 +106,7 @@ fn small_files(listing: &Listing) -> Vec<String> {
     for place in once(ROOT).chain(listing.transformer_folders()) {
         take(place, tokenizer(listing, place).as_slice());
         take(place, &[TOKENIZER_CONFIG, SPECIAL_TOKENS, "sentence_bert_config.json"]);
+        take(place, &["sentence_roberta_config.json", "sentence_distilbert_config.json"]);
     }
     take(ROOT, &["modules.json", "config_sentence_transformers.json", ROUTER_CONFIG]);
     for folder in listing.other_folders() {

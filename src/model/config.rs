@@ -323,6 +323,15 @@ impl ConfigFile {
         }
     }
 
+    /// A number of layers or heads: far fewer than other sizes, as memory is set aside for each.
+    fn count(&self, key: &str) -> Result<usize, Error> {
+        const LARGEST: usize = 1000;
+        match self.size(key)? {
+            count @ ..=LARGEST => Ok(count),
+            count => Err(self.invalid(format!("`{key}` is {count}; {LARGEST} at most are supported"))),
+        }
+    }
+
     fn size_or(&self, key: &str, default: usize) -> Result<usize, Error> {
         if self.keys.contains_key(key) {
             self.size(key)

@@ -12,12 +12,12 @@ use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
+pub(crate) use read::transformer_settings;
 use read::{lowercase, read_tokenizer, special_tokens};
 
 const TOKENIZER_JSON: &str = "tokenizer.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
-const SENTENCE_BERT_CONFIG: &str = "sentence_bert_config.json";
 
 /// Splits texts into the tokens of one model.
 #[derive(Clone)]
@@ -76,7 +76,8 @@ const PIECE_BYTES: usize = 1 << 16;
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenIds {
-    /// Special tokens included; at least one, at most the tokenizer's `max_length`.
+    /// Special tokens included; at most the tokenizer's `max_length`. None of a text without words where no special tokens
+    /// are added.
     pub ids: Vec<u32>,
     /// How many tokens of the text were cut off at its end.
     pub num_cut: usize,
@@ -112,12 +113,17 @@ impl Tokenizer {
         let fault = |error: tokenizers::Error| Error::invalid(files.describe(source), error.to_string());
         inner.with_padding(None);
         inner.with_truncation(None).map_err(fault)?;
-        let sentence_bert = files.read_json(SENTENCE_BERT_CONFIG)?.unwrap_or_default();
+        let (sentence_bert, sentence_bert_file) = transformer_settings(files)?;
         if sentence_bert.get("do_lower_case") == Some(&Value::Bool(true)) {
             lowercase(&mut inner).map_err(fault)?;
         }
         let (prefix, suffix) = surrounding_tokens(&inner).map_err(fault)?;
         let terms = Terms::of(&inner);
+        if let Some(id) = prefix.iter().chain(&suffix).find(|id| terms.get(**id as usize).is_none()) {
+            let reason =
+                format!("its post-processor puts token {id} around a text, which the vocabulary lacks");
+            return Err(Error::invalid(files.describe(source), reason));
+        }
         let (special_tokens, special_source) = special_tokens(files, &config, &inner)?;
         let mut special_ids: Vec<u32> =
             special_tokens.iter().filter_map(|token| inner.token_to_id(token)).collect();
@@ -128,8 +134,16 @@ impl Tokenizer {
             Some(length) => {
                 (checked_length(length, max_positions, prefix.len() + suffix.len())?, "--max-length".into())
             }
-            None => default_length(files, &config, &sentence_bert, max_positions)?,
+            None => default_length(files, &config, (&sentence_bert, sentence_bert_file), max_positions)?,
         };
+        let num_surrounding = prefix.len() + suffix.len();
+        if max_length < num_surrounding.max(1) {
+            let reason = format!("the special tokens around every text are {num_surrounding}");
+            return Err(Error::invalid(
+                length_source,
+                format!("{max_length} tokens leave no room: {reason}"),
+            ));
+        }
         let named: Vec<String> =
             special_ids.iter().map(|&id| format!("{} {id}", terms.get(id as usize).unwrap_or("?"))).collect();
         let decisions = vec![
@@ -143,7 +157,9 @@ impl Tokenizer {
 
     /// The same with this limit, if it is lower.
     pub(crate) fn limited_to(&self, max_length: usize) -> Self {
-        Tokenizer { max_length: max_length.min(self.max_length), ..self.clone() }
+        // No less than what stands around every text.
+        let least = (self.prefix.len() + self.suffix.len()).max(1);
+        Tokenizer { max_length: max_length.max(least).min(self.max_length), ..self.clone() }
     }
 
     /// The same with no special tokens around a text, and no limit either unless `is_limited`.
@@ -317,7 +333,7 @@ fn checked_length(length: usize, max_positions: Option<usize>, num_special: usiz
 fn default_length(
     files: &ModelFiles,
     config: &Map<String, Value>,
-    sentence_bert: &Map<String, Value>,
+    (sentence_bert, sentence_bert_file): (&Map<String, Value>, &'static str),
     max_positions: Option<usize>,
 ) -> Result<(usize, String), Error> {
     let mut smallest = match max_positions {
@@ -326,16 +342,19 @@ fn default_length(
     };
     let named = [
         (TOKENIZER_CONFIG, "model_max_length", config.get("model_max_length")),
-        (SENTENCE_BERT_CONFIG, "max_seq_length", sentence_bert.get("max_seq_length")),
+        (sentence_bert_file, "max_seq_length", sentence_bert.get("max_seq_length")),
     ];
     for (file, key, value) in named {
-        // "No limit" is written as a very large number, in floating point too, or as null.
-        let Some(length) = value.and_then(Value::as_f64).filter(|length| *length < 1e6) else { continue };
-        if length < 3.0 {
+        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
+        let Some(length) = value.as_f64().filter(|length| *length >= 1.0) else {
             return Err(Error::invalid(
                 files.describe(file),
-                format!("`{key}` is {length}, too small for any text"),
+                format!("`{key}` is {value}, not a number of tokens"),
             ));
+        };
+        // "No limit" is written as a very large number, in floating point too.
+        if length >= 1e6 {
+            continue;
         }
         if (length as usize) < smallest.0 {
             smallest = (length as usize, format!("{file}: {key}"));

@@ -11,12 +11,15 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, Lowercase, Sequence};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, NormalizerWrapper};
+use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper};
 
 use super::{TOKENIZER_CONFIG, TOKENIZER_JSON, VOCAB_TXT};
 use crate::error::Error;
 use crate::files::ModelFiles;
 
+/// In the order in which sentence-transformers looks for them.
+const SENTENCE_CONFIGS: [&str; 3] =
+    ["sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"];
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
 
 /// The entries of tokenizer_config.json that name special tokens.
@@ -30,6 +33,7 @@ pub(super) fn read_tokenizer(
 ) -> Result<(tokenizers::Tokenizer, &'static str), Error> {
     if let Some(bytes) = files.read(TOKENIZER_JSON)? {
         let tokenizer = from_json(&bytes)
+            .and_then(|tokenizer| follow_class(tokenizer, config))
             .map_err(|error| Error::invalid(files.describe(TOKENIZER_JSON), error.to_string()))?;
         return Ok((tokenizer, TOKENIZER_JSON));
     }
@@ -72,9 +76,47 @@ fn from_json(bytes: &[u8]) -> tokenizers::Result<tokenizers::Tokenizer> {
     Ok(tokenizer)
 }
 
+/// What the classes of transformers change in a tokenizer.json: tokenizer_config.json, and a class's own defaults, have the
+/// last word on case, accents and Chinese characters for BERT's, and on the space before a text for RoBERTa's.
+fn follow_class(
+    mut tokenizer: tokenizers::Tokenizer,
+    config: &Map<String, Value>,
+) -> tokenizers::Result<tokenizers::Tokenizer> {
+    let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
+    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
+    match class.trim_end_matches("Fast") {
+        "BertTokenizer" | "DistilBertTokenizer" => {
+            if let Some(NormalizerWrapper::BertNormalizer(bert)) = tokenizer.get_normalizer() {
+                let normalizer = bert_normalizer(bert.clean_text, config);
+                tokenizer.with_normalizer(Some(normalizer))?;
+            }
+        }
+        "RobertaTokenizer" => {
+            if let Some(PreTokenizerWrapper::ByteLevel(mut byte_level)) =
+                tokenizer.get_pre_tokenizer().cloned()
+            {
+                byte_level.add_prefix_space = flag("add_prefix_space", false);
+                tokenizer.with_pre_tokenizer(Some(byte_level));
+            }
+        }
+        _ => {}
+    }
+    Ok(tokenizer)
+}
+
+/// BERT's normalizer with the options of tokenizer_config.json.
+fn bert_normalizer(clean_text: bool, config: &Map<String, Value>) -> BertNormalizer {
+    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
+    BertNormalizer::new(
+        clean_text,
+        flag("tokenize_chinese_chars", true),
+        config.get("strip_accents").and_then(Value::as_bool),
+        flag("do_lower_case", true),
+    )
+}
+
 /// BERT's WordPiece tokenizer from its vocabulary, a token a line, as `BertTokenizerFast` builds it.
 fn wordpiece(vocabulary: &str, config: &Map<String, Value>) -> tokenizers::Result<tokenizers::Tokenizer> {
-    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
     let token =
         |key: &str, default: &str| config.get(key).and_then(token_text).unwrap_or(default).to_string();
     let vocabulary: Vocab =
@@ -91,12 +133,7 @@ fn wordpiece(vocabulary: &str, config: &Map<String, Value>) -> tokenizers::Resul
             .collect();
     let model = WordPiece::builder().vocab(vocabulary).unk_token(unk).build()?;
     let mut tokenizer = tokenizers::Tokenizer::new(model);
-    tokenizer.with_normalizer(Some(BertNormalizer::new(
-        true,
-        flag("tokenize_chinese_chars", true),
-        config.get("strip_accents").and_then(Value::as_bool),
-        flag("do_lower_case", true),
-    )))?;
+    tokenizer.with_normalizer(Some(bert_normalizer(true, config)))?;
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
     tokenizer.with_post_processor(Some(BertProcessing::new((sep, sep_id), (cls, cls_id))));
     tokenizer.add_special_tokens(special)?;
@@ -133,7 +170,9 @@ pub(super) fn special_tokens(
                 one => tokens.extend(token_text(one).map(String::from)),
             }
         }
-        return Ok((tokens, files.describe(SPECIAL_TOKENS_MAP)));
+        if !tokens.is_empty() {
+            return Ok((tokens, files.describe(SPECIAL_TOKENS_MAP)));
+        }
     }
     let tokens: Vec<String> = SPECIAL_TOKEN_KEYS
         .iter()
@@ -146,6 +185,16 @@ pub(super) fn special_tokens(
     let tokens = added.values().filter(|token| token.special).map(|token| token.content.clone()).collect();
     let source = if files.contains(TOKENIZER_JSON) { TOKENIZER_JSON } else { VOCAB_TXT };
     Ok((tokens, files.describe(source)))
+}
+
+/// The settings that sentence-transformers keeps beside a transformer, by whichever name, and that name.
+pub(crate) fn transformer_settings(files: &ModelFiles) -> Result<(Map<String, Value>, &'static str), Error> {
+    for name in SENTENCE_CONFIGS {
+        if let Some(settings) = files.read_json(name)? {
+            return Ok((settings, name));
+        }
+    }
+    Ok((Map::new(), SENTENCE_CONFIGS[0]))
 }
 
 /// A token written as a string or as `{"content": …}`.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use neural_sparse::{EncoderOptions, Error, ModelFiles, SparseEncoder};
+use neural_sparse::{EncoderOptions, Error, ModelFiles, Side, SparseEncoder};
 
 use crate::program::{copied, folder};
 
@@ -69,6 +69,24 @@ fn sizes_that_make_no_sense() {
     assert_config_error("hidden_act", "mish".into(), "`hidden_act` is \"mish\"");
     assert_config_error("position_embedding_type", "relative_key".into(), "position_embedding_type");
     assert_config_error("is_decoder", true.into(), "is_decoder");
+    assert_config_error("num_hidden_layers", 268_435_456.into(), "1000 at most");
+    for (folder, key, value, says) in [
+        ("modernbert", "rope_parameters", 5.into(), "`rope_parameters` is 5, not an object"),
+        ("modernbert", "rope_parameters", serde_json::json!({"full_attention": 5}), "`full_attention` is 5"),
+        ("modernbert", "layer_types", serde_json::json!(["full_attention"]), "not a list of 5"),
+        ("modernbert", "rope_scaling", serde_json::json!({"type": "linear"}), "rope_scaling"),
+        ("gte-new", "rope_theta", 1e300.into(), "rotary base `rope_theta`"),
+        ("gte-new", "rope_scaling", serde_json::json!({"type": "ntk", "factor": 1e308}), "rope_scaling"),
+        ("gte-new", "rope_scaling", serde_json::json!({"type": "dynamic", "factor": 2.0}), "rope_scaling"),
+        ("gte-new", "logn_attention_scale", true.into(), "logn_attention_scale"),
+        ("gte-new", "num_attention_heads", 32.into(), "cannot be rotated in pairs"),
+        ("roberta-bf16", "pad_token_id", 66.into(), "positions are counted from one after it"),
+    ] {
+        let model = copied(folder);
+        set(&model.path().join("config.json"), key, value);
+        let error = load_error(model.path()).to_string();
+        assert!(error.contains(says), "{folder} {key}: {error}");
+    }
 }
 
 #[test]
@@ -153,7 +171,7 @@ fn tensors_that_are_not_finite_never_give_a_vector() {
     fs::write(&path, bytes).unwrap();
     let encoder =
         SparseEncoder::load(&ModelFiles::folder("m", model.path()), &EncoderOptions::default()).unwrap();
-    let error = encoder.encode(&["the old house"], neural_sparse::Side::Document).unwrap_err();
+    let error = encoder.encode(&["the old house"], Side::Document).unwrap_err();
     assert!(matches!(error, Error::NotFinite(_)), "{error}");
 }
 
@@ -174,6 +192,85 @@ fn a_router_whose_query_side_is_not_read_is_refused() {
     let model = copied("bert-tied");
     fs::write(model.path().join("router_config.json"), "{}").unwrap();
     assert!(load_error(model.path()).to_string().contains("router_config.json"));
+}
+
+#[test]
+fn a_limit_that_is_none_is_refused_by_its_file() {
+    for (value, says) in [
+        ("512".into(), "is \"512\", not a number of tokens"),
+        (0.into(), "is 0, not a number of tokens"),
+        (1.into(), "special tokens around every text are 2"),
+    ] {
+        let model = copied("bert-bin");
+        set(&model.path().join("tokenizer_config.json"), "model_max_length", value);
+        let error = load_error(model.path()).to_string();
+        assert!(error.contains(says) && error.contains("model_max_length"), "{error}");
+    }
+    // Positions that the padding token leaves nothing of.
+    let model = copied("roberta-bf16");
+    set(&model.path().join("config.json"), "pad_token_id", 64.into());
+    assert!(load_error(model.path()).to_string().contains("special tokens around every text are 2"));
+}
+
+#[test]
+fn odd_tokenizers() {
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let model = copied("bert-bin");
+        let path = model.path().join("tokenizer.json");
+        let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut json);
+        fs::write(&path, json.to_string()).unwrap();
+        model
+    };
+    let model = with(&|json| json["post_processor"]["cls"] = serde_json::json!(["[CLS]", 99999]));
+    let error = load_error(model.path()).to_string();
+    assert!(error.contains("tokenizer.json") && error.contains("token 99999"), "{error}");
+    // No special tokens around a text: nothing is left of an empty one, alone and among others.
+    let model = with(&|json| json["post_processor"] = serde_json::Value::Null);
+    let files = ModelFiles::folder("copy", model.path());
+    let encoder = SparseEncoder::load(&files, &EncoderOptions::default()).unwrap();
+    let texts = ["", "rain in new york", "", "sun"];
+    let encoded = encoder.encode(&texts, Side::Document).unwrap();
+    for (text, together) in texts.iter().zip(&encoded) {
+        assert_eq!(&encoder.encode(&[text], Side::Document).unwrap()[0], together);
+        assert_eq!(together.vector.is_empty(), text.is_empty());
+        assert_eq!(encoder.explain(text, Side::Document).unwrap().encoded, *together);
+    }
+}
+
+/// transformers' classes follow tokenizer_config.json, whatever tokenizer.json says.
+#[test]
+fn the_class_of_a_tokenizer_has_the_last_word() {
+    let ids = |folder: &str, class: &str, key: &str, value: serde_json::Value, text: &str| {
+        let model = copied(folder);
+        let path = model.path().join("tokenizer_config.json");
+        set(&path, "tokenizer_class", class.into());
+        set(&path, key, value);
+        let files = ModelFiles::folder("copy", model.path());
+        let encoder = SparseEncoder::load(&files, &EncoderOptions::default()).unwrap();
+        encoder.tokenizer().encode(text).unwrap().ids
+    };
+    let bert =
+        |class: &str, key: &str, value: bool, text: &str| ids("bert-bin", class, key, value.into(), text);
+    for class in ["BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer"] {
+        assert_ne!(bert(class, "do_lower_case", false, "Mars"), bert(class, "do_lower_case", true, "Mars"));
+        assert_ne!(bert(class, "strip_accents", false, "é"), bert(class, "strip_accents", true, "é"));
+    }
+    // A class without options of its own takes tokenizer.json as it is.
+    let plain = |value| bert("PreTrainedTokenizerFast", "do_lower_case", value, "Mars");
+    assert_eq!(plain(false), plain(true));
+    let roberta =
+        |value: bool| ids("roberta-bf16", "RobertaTokenizer", "add_prefix_space", value.into(), "rain");
+    assert_ne!(roberta(true), roberta(false));
+}
+
+#[test]
+fn special_tokens_are_looked_for_further_where_a_map_is_empty() {
+    let model = copied("bert-tied");
+    fs::write(model.path().join("special_tokens_map.json"), "{}").unwrap();
+    let files = ModelFiles::folder("copy", model.path());
+    let encoder = SparseEncoder::load(&files, &EncoderOptions::default()).unwrap();
+    assert_eq!(encoder.tokenizer().special_ids(), [0, 1, 2, 3, 4]);
 }
 
 #[test]

@@ -48,8 +48,14 @@ fn golden(folder: &str, side: Side) -> Vec<(String, BTreeMap<u32, f64>)> {
 /// Compares what `encoder` gives for the texts of a golden file, leaving out the terms that `ignored` names.
 #[track_caller]
 fn assert_golden(encoder: &SparseEncoder, folder: &str, side: Side, ignored: &[u32]) {
-    let golden = golden(folder, side);
+    let mut golden = golden(folder, side);
     assert!(golden.len() >= 50, "{folder}: {}", golden.len());
+    if !ignored.is_empty() {
+        // In another dialect a long query of a table loses two more tokens, to [CLS] and [SEP].
+        let is_whole = |text: &str| encoder.encode(&[text], side).unwrap()[0].num_cut == 0;
+        golden.retain(|row| side == Side::Document || is_whole(&row.0));
+        assert!(golden.len() >= 20, "{folder}: {}", golden.len());
+    }
     let texts: Vec<&str> = golden.iter().map(|row| row.0.as_str()).collect();
     let mut encoded = encoder.encode(&texts, side).unwrap();
     // And each by itself.
@@ -99,9 +105,7 @@ fn by_default_every_layout_differs_in_the_special_tokens_only() {
             for encoded in encoder.encode(&texts, side).unwrap() {
                 assert!(encoded.vector.indices().iter().all(|id| !special.contains(id)), "{folder}");
             }
-            // [CLS] and [SEP] take two of the places that a table's query has in the other dialect.
-            let is_table = side == Side::Query && folder.contains("router") || folder == "st6-prompts";
-            if !is_table {
+            if folder != "st6-prompts" {
                 assert_golden(&encoder, folder, side, &special);
             }
         }

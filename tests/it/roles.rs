@@ -120,9 +120,15 @@ fn archives_that_are_none_are_refused() {
     let bytes = fs::read(&whole).unwrap();
     fs::write(&cut, &bytes[..bytes.len() - 30]).unwrap();
     let empty = archive(&[]);
-    for (path, says) in
-        [(cut.to_str().unwrap(), "zip archive"), (&whole, "tokenizer.json"), (&empty.1, "config.json")]
-    {
+    let model = archive(&[("config.json", b"{}"), ("tokenizer.json", b"{}")]);
+    let below = archive(&[("model/tokenizer.json", b"{}")]);
+    for (path, says) in [
+        (cut.to_str().unwrap(), "zip archive"),
+        (&whole, "tokenizer.json"),
+        (&empty.1, "without `tokenizer.json`"),
+        (&model.1, "unpack it, and name the folder"),
+        (&below.1, "`model/tokenizer.json`"),
+    ] {
         let stderr = neural_sparse(&["encode", "--model", path, "--as", "query", "x"]).run().fails(1);
         assert!(stderr.contains(says), "{stderr}");
     }
@@ -229,16 +235,21 @@ fn modules_that_cannot_be_followed_are_refused_by_name() {
         let path = model.path().join(file);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{text}");
-        fs::write(&path, text.replace(from, to)).unwrap();
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
         let files = ModelFiles::folder("copy", model.path());
         let error = SparseEncoder::load(&files, &EncoderOptions::default()).err().unwrap();
         assert!(error.to_string().contains(file), "{error}");
         error.to_string()
     };
     for (file, from, to, says) in [
-        ("modules.json", "router.Router", "dense.Dense", "`Dense` is not supported"),
+        ("modules.json", "router.Router", "dense.Dense", "the modules `Dense` in a row are not supported"),
         ("modules.json", "\"path\": \"\"", "\"path\": \"../elsewhere\"", "not a folder beside it"),
-        ("router_config.json", "SpladePooling\"", "CSRSparsity\"", "`CSRSparsity` is not supported"),
+        (
+            "router_config.json",
+            "splade_pooling.SpladePooling\"",
+            "csr_sparsity.CSRSparsity\"",
+            "`Transformer`, `CSRSparsity` in a row",
+        ),
         ("router_config.json", "\"query\":", "\"question\":", "no route `query`, only document, question"),
         ("router_config.json", "\"structure\"", "\"structures\"", "no `structure`"),
         (
@@ -246,6 +257,30 @@ fn modules_that_cannot_be_followed_are_refused_by_name() {
             "fill-mask",
             "feature-extraction",
             "dense vectors",
+        ),
+        (
+            "document_0_Transformer/sentence_bert_config.json",
+            "{",
+            "{\"query_expansion\": {\"length\": 8},",
+            "`query_expansion`",
+        ),
+        (
+            "document_0_Transformer/sentence_bert_config.json",
+            "{",
+            "{\"processing_kwargs\": {\"text\": {}},",
+            "`processing_kwargs`",
+        ),
+        (
+            "router_config.json",
+            "\"route_mappings\": {",
+            "\"route_mappings\": {\"a\": \"b\"",
+            "`route_mappings` are not supported",
+        ),
+        (
+            "query_0_SparseStaticEmbedding/config.json",
+            "{",
+            "{\"path\": \"elsewhere/missing.json\",",
+            "missing.json",
         ),
         ("document_1_SpladePooling/config.json", "\"max\"", "\"mean\"", "\"max\" and \"sum\""),
     ] {

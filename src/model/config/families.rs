@@ -7,6 +7,9 @@ use super::{
 };
 use crate::error::Error;
 
+/// Far above any base of rotary frequencies, and its square is still an f32.
+const MAX_BASE: f64 = 1e15;
+
 impl ConfigFile {
     /// BERT, and RoBERTa as far as it is the same.
     pub(super) fn bert(&self, architecture: Architecture) -> Result<ModelConfig, Error> {
@@ -19,9 +22,9 @@ impl ConfigFile {
         let activation = self.activation("hidden_act")?;
         self.checked(ModelConfig {
             architecture,
-            num_layers: self.size("num_hidden_layers")?,
+            num_layers: self.count("num_hidden_layers")?,
             hidden_size: self.size("hidden_size")?,
-            num_heads: self.size("num_attention_heads")?,
+            num_heads: self.count("num_attention_heads")?,
             feed_forward_size: self.size("intermediate_size")?,
             vocab_size: self.size("vocab_size")?,
             max_positions: self.size("max_position_embeddings")?,
@@ -59,8 +62,8 @@ impl ConfigFile {
 
     /// ModernBERT, in the words of transformers 4 or of transformers 5.
     pub(super) fn modernbert(&self) -> Result<ModelConfig, Error> {
-        let num_layers = self.size("num_hidden_layers")?;
-        let (hidden_size, num_heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
+        let num_layers = self.count("num_hidden_layers")?;
+        let (hidden_size, num_heads) = (self.size("hidden_size")?, self.count("num_attention_heads")?);
         let window = self.size_or("local_attention", 128)? / 2;
         let bases = [
             ("full_attention", "global_rope_theta", 160_000.0),
@@ -125,7 +128,14 @@ impl ConfigFile {
                 self.invalid(format!("rope_scaling {} is not supported here", self.keys["rope_scaling"]))
             );
         }
-        let parameters = self.keys.get("rope_parameters").and_then(|parameters| parameters.get(kind));
+        let parameters = match self.keys.get("rope_parameters") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(parameters)) => parameters.get(kind).filter(|value| !value.is_null()),
+            Some(other) => return Err(self.invalid(format!("`rope_parameters` is {other}, not an object"))),
+        };
+        if let Some(other) = parameters.filter(|value| !value.is_object()) {
+            return Err(self.invalid(format!("`rope_parameters`: `{kind}` is {other}, not an object")));
+        }
         let key = |name: &str| parameters.and_then(|parameters| parameters.get(name));
         if let Some(other) = key("rope_type").filter(|value| value.as_str() != Some("default")) {
             return Err(self
@@ -136,7 +146,7 @@ impl ConfigFile {
 
     fn base(&self, value: Option<&Value>, key: &str, default: f64) -> Result<f32, Error> {
         match value.map_or(Some(default), Value::as_f64) {
-            Some(base) if base > 1.0 && base.is_finite() => Ok(base as f32),
+            Some(base) if base > 1.0 && base <= MAX_BASE => Ok(base as f32),
             _ => Err(self.invalid(format!("the rotary base `{key}` is not a number above 1"))),
         }
     }
@@ -153,8 +163,8 @@ impl ConfigFile {
                 return Err(self.invalid(format!("{key} is not supported")));
             }
         }
-        let num_layers = self.size("num_hidden_layers")?;
-        let (hidden_size, num_heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
+        let num_layers = self.count("num_hidden_layers")?;
+        let (hidden_size, num_heads) = (self.size("hidden_size")?, self.count("num_attention_heads")?);
         let base = self.base(self.keys.get("rope_theta"), "rope_theta", 10_000.0)?;
         let activation = self.activation("hidden_act")?;
         self.checked(ModelConfig {
@@ -190,7 +200,8 @@ impl ConfigFile {
             None | Some(Value::Null) => return Ok(frequencies(head_size, base)),
             Some(scaling) => scaling,
         };
-        let factor = scaling.get("factor").and_then(Value::as_f64).filter(|factor| *factor >= 1.0);
+        let factor = scaling.get("factor").and_then(Value::as_f64);
+        let factor = factor.filter(|factor| (1.0..=MAX_BASE).contains(factor));
         let is_mixed = scaling.get("mixed_b").is_some_and(|value| !value.is_null());
         match (scaling.get("type").and_then(Value::as_str), factor) {
             (Some("ntk"), Some(factor)) if !is_mixed => {
@@ -211,9 +222,9 @@ impl ConfigFile {
         let activation = self.activation("activation")?;
         self.checked(ModelConfig {
             architecture: Architecture::DistilBert,
-            num_layers: self.size("n_layers")?,
+            num_layers: self.count("n_layers")?,
             hidden_size: self.size("dim")?,
-            num_heads: self.size("n_heads")?,
+            num_heads: self.count("n_heads")?,
             feed_forward_size: self.size("hidden_dim")?,
             vocab_size: self.size("vocab_size")?,
             max_positions: self.size("max_position_embeddings")?,
