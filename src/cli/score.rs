@@ -85,11 +85,16 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let pairs: Vec<(&str, &str)> =
         documents.iter().map(|document| (query.as_str(), document.as_str())).collect();
     let mut tally = Tally::default();
+    // Either side may have a limit of its own.
+    let mut cut_to = 0;
     for (index, (pair, document)) in scorer.encode(&pairs)?.into_iter().zip(documents).enumerate() {
         let first_query = (index == 0).then_some(&pair.0);
         for text in first_query.into_iter().chain([&pair.1]) {
             tally.rows_in += 1;
             tally.count_text(text.num_tokens, text.num_cut);
+            if text.num_cut > 0 {
+                cut_to = cut_to.max(text.num_tokens);
+            }
         }
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
         let score = query_vector.dot(document_vector);
@@ -110,7 +115,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     if !args.model.hub.quiet {
-        tally.say_truncated(scorer.encoder.max_length(scorer.document_side)?);
+        tally.say_truncated(cut_to);
     }
     Ok(Exit::Done)
 }
