@@ -99,6 +99,7 @@ fn rounded(vector: &SparseVector, decimals: usize) -> SparseVector {
 }
 
 pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
+    args.model.check_side()?;
     if args.input.files.is_empty() {
         return encode_unnamed(args);
     }

@@ -81,6 +81,7 @@ struct Term<'a> {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
+    args.model.check_side()?;
     match &args.text {
         Some(text) => explain_text(args, text),
         None => explain_rows(args),

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use neural_sparse::hub::{self, HubError, HubOptions, Parts};
+use neural_sparse::known::QuerySide;
 use neural_sparse::{known, DeviceName, Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
 use serde_json::Value;
 
@@ -206,12 +207,25 @@ impl ModelArgs {
     fn known_side(&self, encoder: &SparseEncoder) -> Result<Side, UsageError> {
         match self.side() {
             Some(side) => Ok(side),
-            None if encoder.sides_differ() => Err(UsageError::with_hint(
-                format!("`{}` encodes queries and documents differently", self.model),
-                "say which these texts are: `--as query` or `--as document`",
-            )),
+            None if encoder.sides_differ() => Err(self.wants_side()),
             None => Ok(Side::Document),
         }
+    }
+
+    /// [`ModelArgs::known_side`] as far as the model's name tells, before anything is downloaded for nothing.
+    fn check_side(&self) -> Result<(), UsageError> {
+        let known = known::find(&self.model);
+        match known.is_some_and(|known| known.query_side != QuerySide::Model) && self.side.is_none() {
+            true => Err(self.wants_side()),
+            false => Ok(()),
+        }
+    }
+
+    fn wants_side(&self) -> UsageError {
+        UsageError::with_hint(
+            format!("`{}` encodes queries and documents differently", self.model),
+            "say which these texts are: `--as query` or `--as document`",
+        )
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::known::KnownModel;
+
 /// What lies below an error of the network.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -229,8 +231,12 @@ fn absent(files: &[String]) -> String {
 }
 
 fn without_network(name: &str) -> String {
+    let queries = match crate::known::find(name).is_some_and(KnownModel::has_built_in_queries) {
+        true => " and neither do queries of this model, with `--as query`",
+        false => "",
+    };
     format!(
-        "`--model tiny` needs no network; for `{name}`, run `neural-sparse model pull {name}` where there is network, \
-         and copy the cache folder if that is another machine"
+        "`--model tiny` needs no network{queries}; for `{name}`, run `neural-sparse model pull {name}` where there is \
+         network, and copy the cache folder if that is another machine"
     )
 }

@@ -43,10 +43,16 @@ fn queries_of_the_english_models_need_no_download() {
             assert_eq!(vector(&neural_sparse(&args).run().ok()), published(), "{model} {dialect}");
         }
     }
+    // Which side it is, is asked before anything is looked for.
+    for command in ["encode", "explain"] {
+        let stderr = neural_sparse(&[command, "--model", "doc-v2-distill", QUERY]).run().fails(2);
+        assert!(stderr.contains("differently") && stderr.contains("`--as query`"), "{stderr}");
+    }
     // Another model has another table, and a document needs the model.
     for args in [["multilingual-v1", "query"], ["doc-v2-distill", "document"]] {
         let stderr = neural_sparse(&["encode", "--model", args[0], "--as", args[1], QUERY]).run().fails(1);
-        assert!(stderr.contains("not") && stderr.contains("hint"), "{stderr}");
+        assert!(stderr.contains("is not in") && stderr.contains("model pull"), "{stderr}");
+        assert_eq!(stderr.contains("with `--as query`"), args[0] == "doc-v2-distill", "{stderr}");
     }
 }
 
