@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::side::{Encoding, SideEncoder};
 use super::transformer::{Transformer, BATCH_TOKENS};
-use super::{EncoderOptions, Encoding, Side, SideEncoder, SparseEncoder};
+use super::{EncoderOptions, Side, SparseEncoder};
 use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 use crate::kernel::Kernel;

@@ -1,12 +1,12 @@
 //! SparseEncoder: texts to sparse vectors.
 //!
-//! A tokenizer, a table or a transformer for each side, on threads of its own. What they are made from is in
-//! `load.rs`, how a transformer is run in `transformer.rs`.
+//! Both sides of a model on threads of its own. What they are made from is in `load.rs`, what a side does with a text in
+//! `side.rs`, how a transformer is run in `transformer.rs`.
 
 mod load;
+mod side;
 mod transformer;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::error::Error;
 use crate::files::{Decision, ModelFiles};
 use crate::kernel::Kernel;
 use crate::model::{DecoderReading, DeviceName};
-use crate::query::QueryTable;
 use crate::screening::ScreenCount;
 use crate::sparse::SparseVector;
 use crate::threads;
 use crate::tokenizer::{TokenIds, Tokenizer};
+use side::SideEncoder;
 pub(crate) use transformer::Transformer;
 
 /// Which side of a search a text stands on.
@@ -106,35 +106,6 @@ pub struct Token {
     pub id: u32,
     /// The bytes of the text that it stands for; `None` for a special token that was added.
     pub span: Option<Range<usize>>,
-}
-
-/// What the texts of one side go through.
-struct SideEncoder {
-    tokenizer: Arc<Tokenizer>,
-    /// Put before each text.
-    prompt: String,
-    how: Encoding,
-    /// Terms of a vector that are kept, the heaviest.
-    max_active_dims: Option<usize>,
-}
-
-/// How tokens become weights.
-enum Encoding {
-    /// Each token's own, from a table.
-    Table(QueryTable),
-    /// Those of a model.
-    Model(Arc<Transformer>),
-    /// Those of a model for the text's own tokens, times those of a table.
-    OwnTokens(Arc<Transformer>, QueryTable),
-}
-
-impl Encoding {
-    fn transformer(&self) -> Option<&Arc<Transformer>> {
-        match self {
-            Encoding::Table(_) => None,
-            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => Some(transformer),
-        }
-    }
 }
 
 /// Encodes texts with one model.
@@ -350,54 +321,5 @@ impl SparseEncoder {
         side: Side,
     ) -> Result<SparseVector, Error> {
         self.side(side)?.finished(vector, ids)
-    }
-}
-
-impl SideEncoder {
-    fn prompted<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.prompt.as_str() {
-            "" => Cow::Borrowed(text),
-            prompt => Cow::Owned(format!("{prompt}{text}")),
-        }
-    }
-
-    /// The vectors of tokenized texts, in their order. To be called on the encoder's threads.
-    fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
-        let vectors: Vec<SparseVector> = match &self.how {
-            Encoding::Table(table) => tokens.iter().map(|text| table.encode(&text.ids)).collect(),
-            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => {
-                transformer.encode(tokens)?
-            }
-        };
-        vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect()
-    }
-
-    /// What is kept of a vector.
-    fn finished(&self, vector: SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
-        let vector = match &self.how {
-            Encoding::OwnTokens(_, table) => table.masked(&vector, ids)?,
-            Encoding::Table(_) | Encoding::Model(_) => vector,
-        };
-        Ok(match self.max_active_dims {
-            Some(count) => vector.top_k(count),
-            None => vector,
-        })
-    }
-
-    /// The vector of one text, and for each of its terms the position of the token that it comes from.
-    fn explain(&self, ids: &[u32]) -> Result<(SparseVector, Vec<usize>), Error> {
-        let (whole, positions) = match &self.how {
-            Encoding::Table(table) => {
-                let vector = table.encode(ids);
-                let first = |term: &u32| ids.iter().position(|id| id == term).unwrap_or_default();
-                let positions = vector.indices().iter().map(first).collect();
-                (vector, positions)
-            }
-            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.explain(ids)?,
-        };
-        let place = |id: &u32| whole.indices().binary_search(id).ok().map(|place| positions[place]);
-        let kept = self.finished(whole.clone(), ids)?;
-        let positions = kept.indices().iter().filter_map(place).collect();
-        Ok((kept, positions))
     }
 }

@@ -5,12 +5,22 @@
 
 use candle_core::{Result, Tensor};
 
-use super::config::{Blocks, RotaryAttention, RotaryBlocks};
+use super::config::{Blocks, RotaryBlocks};
 use super::cpu::{After, Buffers, CpuForward, BLOCK_ROWS};
 use super::parameters::{AttentionParameters, RotaryLayer};
 use super::reference::{dense, ReferenceForward};
 use crate::batch::PackedBatch;
 use crate::kernel::{self, Matrix, Rotations};
+
+/// What one layer attends with, and over which texts.
+#[derive(Clone, Copy)]
+struct Attention<'a> {
+    parameters: &'a AttentionParameters,
+    rotations: &'a Rotations,
+    /// How far a token sees to either side; the whole text when `None`.
+    window: Option<usize>,
+    batch: &'a PackedBatch,
+}
 
 impl CpuForward<'_> {
     /// * `hidden`: (T, H), the embeddings; replaced by the last layer's output.
@@ -31,10 +41,12 @@ impl CpuForward<'_> {
         }
         for (layer, attention) in layers.iter().zip(&blocks.layers) {
             let rotations = &rotations[attention.frequencies];
+            let attention =
+                Attention { parameters: &layer.attention, rotations, window: attention.window, batch };
             if blocks.norm_first {
-                self.norm_first_layer(layer, *attention, rotations, batch, hidden, buffers);
+                self.norm_first_layer(layer, attention, hidden, buffers);
             } else {
-                self.norm_last_layer(layer, *attention, rotations, batch, hidden, buffers);
+                self.norm_last_layer(layer, attention, hidden, buffers);
             }
         }
     }
@@ -43,19 +55,17 @@ impl CpuForward<'_> {
     fn norm_first_layer(
         &self,
         layer: &RotaryLayer,
-        attention: RotaryAttention,
-        rotations: &Rotations,
-        batch: &PackedBatch,
+        attention: Attention,
         hidden: &mut Matrix,
         buffers: &mut Buffers,
     ) {
         match &layer.attention_norm {
-            None => self.attend(&layer.attention, attention, rotations, batch, hidden, buffers),
+            None => self.attend(attention, hidden, buffers),
             Some(norm) => {
                 let mut normed = std::mem::take(&mut buffers.attended);
                 normed.copy_from(hidden);
                 self.norm(normed.rows_mut(), norm);
-                self.attend(&layer.attention, attention, rotations, batch, &normed, buffers);
+                self.attend(attention, &normed, buffers);
                 buffers.attended = normed;
             }
         }
@@ -73,13 +83,11 @@ impl CpuForward<'_> {
     fn norm_last_layer(
         &self,
         layer: &RotaryLayer,
-        attention: RotaryAttention,
-        rotations: &Rotations,
-        batch: &PackedBatch,
+        attention: Attention,
         hidden: &mut Matrix,
         buffers: &mut Buffers,
     ) {
-        self.attend(&layer.attention, attention, rotations, batch, hidden, buffers);
+        self.attend(attention, hidden, buffers);
         let Buffers { context, attended, expanded, gate, .. } = buffers;
         let around = After::Residual(hidden.rows());
         self.dense(context.rows(), &layer.attention.output, around, attended.rows_mut());
@@ -91,15 +99,8 @@ impl CpuForward<'_> {
     }
 
     /// The heads' contexts of `x` (T, H) in `buffers.context`: queries and keys turned by their positions.
-    fn attend(
-        &self,
-        parameters: &AttentionParameters,
-        attention: RotaryAttention,
-        rotations: &Rotations,
-        batch: &PackedBatch,
-        x: &Matrix,
-        buffers: &mut Buffers,
-    ) {
+    fn attend(&self, attention: Attention, x: &Matrix, buffers: &mut Buffers) {
+        let Attention { parameters, rotations, window, batch } = attention;
         let Buffers { query, key, value, context, .. } = buffers;
         let projections = [
             (&parameters.query, query.rows_mut()),
@@ -113,7 +114,7 @@ impl CpuForward<'_> {
                 self.row_by_row(text, |first, rows| kernel::rotate(self.kernel, rows, first, rotations));
             }
         }
-        self.attention(batch, [query, key, value], attention.window, context);
+        self.attention(batch, [query, key, value], window, context);
     }
 
     /// around + down(f(gate(x)) ⊙ up(x)): (T, H), some rows at a time, as (T, F) is large for a long text.

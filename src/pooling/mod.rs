@@ -4,6 +4,7 @@
 //! maximum as they are computed.
 
 mod config;
+mod sums;
 
 use std::ops::Range;
 
@@ -16,6 +17,7 @@ use crate::model::cpu::Sharing;
 use crate::model::weights::Weights;
 use crate::screening::{ScreenCount, Screening, PIECE_TERMS};
 pub(crate) use config::{PoolingConfig, Strategy};
+use sums::Sums;
 
 /// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
@@ -275,36 +277,6 @@ impl SpladePooling {
         }
         self.zero(&mut row.weights);
         Ok(row)
-    }
-}
-
-/// The weights of terms summed over tokens, and the token with the largest logit of each.
-struct Sums {
-    activation: Activation,
-    /// f64: hundreds of tokens add up.
-    weights: Vec<f64>,
-    largest: Vec<f32>,
-    positions: Vec<u32>,
-}
-
-impl Sums {
-    fn new(terms: usize, activation: Activation) -> Self {
-        let (weights, largest) = (vec![0.0; terms], vec![f32::NEG_INFINITY; terms]);
-        Sums { activation, weights, largest, positions: vec![0; terms] }
-    }
-
-    /// Adds the weights of one token's logits. A logit that is not finite leaves a sum that is not.
-    fn add(&mut self, token: u32, logits: &[f32]) {
-        for (term, &logit) in logits.iter().enumerate() {
-            if logit > self.largest[term] {
-                (self.largest[term], self.positions[term]) = (logit, token);
-            }
-            if logit > 0.0 {
-                self.weights[term] += f64::from(self.activation.apply(logit));
-            } else if !logit.is_finite() {
-                self.weights[term] = f64::NAN;
-            }
-        }
     }
 }
 

@@ -1,0 +1,88 @@
+//! One side of a model: a text's tokens to its vector, by a table, a transformer, or both.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::transformer::Transformer;
+use crate::error::Error;
+use crate::query::QueryTable;
+use crate::sparse::SparseVector;
+use crate::tokenizer::{TokenIds, Tokenizer};
+
+/// What the texts of one side go through.
+pub(super) struct SideEncoder {
+    pub tokenizer: Arc<Tokenizer>,
+    /// Put before each text.
+    pub prompt: String,
+    pub how: Encoding,
+    /// Terms of a vector that are kept, the heaviest.
+    pub max_active_dims: Option<usize>,
+}
+
+/// How tokens become weights.
+pub(super) enum Encoding {
+    /// Each token's own, from a table.
+    Table(QueryTable),
+    /// Those of a model.
+    Model(Arc<Transformer>),
+    /// Those of a model for the text's own tokens, times those of a table.
+    OwnTokens(Arc<Transformer>, QueryTable),
+}
+
+impl Encoding {
+    pub fn transformer(&self) -> Option<&Arc<Transformer>> {
+        match self {
+            Encoding::Table(_) => None,
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => Some(transformer),
+        }
+    }
+}
+
+impl SideEncoder {
+    pub fn prompted<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.prompt.as_str() {
+            "" => Cow::Borrowed(text),
+            prompt => Cow::Owned(format!("{prompt}{text}")),
+        }
+    }
+
+    /// The vectors of tokenized texts, in their order. To be called on the encoder's threads.
+    pub fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
+        let vectors: Vec<SparseVector> = match &self.how {
+            Encoding::Table(table) => tokens.iter().map(|text| table.encode(&text.ids)).collect(),
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => {
+                transformer.encode(tokens)?
+            }
+        };
+        vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect()
+    }
+
+    /// What is kept of a vector.
+    pub fn finished(&self, vector: SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
+        let vector = match &self.how {
+            Encoding::OwnTokens(_, table) => table.masked(&vector, ids)?,
+            Encoding::Table(_) | Encoding::Model(_) => vector,
+        };
+        Ok(match self.max_active_dims {
+            Some(count) => vector.top_k(count),
+            None => vector,
+        })
+    }
+
+    /// The vector of one text, and for each of its terms the position of the token that it comes from.
+    pub fn explain(&self, ids: &[u32]) -> Result<(SparseVector, Vec<usize>), Error> {
+        let (whole, positions) = match &self.how {
+            Encoding::Table(table) => {
+                let vector = table.encode(ids);
+                let first = |term: &u32| ids.iter().position(|id| id == term).unwrap_or_default();
+                let positions = vector.indices().iter().map(first).collect();
+                (vector, positions)
+            }
+            Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.explain(ids)?,
+        };
+        let place = |id: &u32| whole.indices().binary_search(id).ok().map(|place| positions[place]);
+        let kept = self.finished(whole.clone(), ids)?;
+        let positions = kept.indices().iter().filter_map(place).collect();
+        Ok((kept, positions))
+    }
+}
