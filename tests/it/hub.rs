@@ -10,7 +10,7 @@ use neural_sparse::ModelFiles;
 
 use crate::hub_server::{sha256, Fault, HubServer, COMMIT};
 
-const ID: &str = "test-org/test-model";
+pub const ID: &str = "test-org/test-model";
 
 fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
     // Each content differs from the others, and is long enough to be cut.
@@ -33,20 +33,20 @@ fn pull(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<Pull
 }
 
 /// A hub and an empty cache.
-struct Setting {
-    server: HubServer,
-    folder: tempfile::TempDir,
+pub struct Setting {
+    pub server: HubServer,
+    pub folder: tempfile::TempDir,
 }
 
 impl Setting {
-    fn new(files: Vec<(String, Vec<u8>)>) -> Setting {
+    pub fn new(files: Vec<(String, Vec<u8>)>) -> Setting {
         Setting {
             server: HubServer::start(ID, files),
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
     }
 
-    fn options(&self) -> HubOptions {
+    pub fn options(&self) -> HubOptions {
         HubOptions {
             cache_dir: self.folder.path().join("hub"),
             endpoint: self.server.endpoint(),
@@ -56,7 +56,7 @@ impl Setting {
         }
     }
 
-    fn offline(&self) -> HubOptions {
+    pub fn offline(&self) -> HubOptions {
         HubOptions { offline: true, ..self.options() }
     }
 
@@ -72,7 +72,7 @@ impl Setting {
         self.folder.path().join("hub/models--test-org--test-model")
     }
 
-    fn snapshot(&self) -> PathBuf {
+    pub fn snapshot(&self) -> PathBuf {
         self.repo().join("snapshots").join(COMMIT)
     }
 
@@ -86,7 +86,7 @@ impl Setting {
     }
 
     /// The files that were sent (not only looked at), in order.
-    fn sent(&self) -> Vec<String> {
+    pub fn sent(&self) -> Vec<String> {
         let requests = self.server.requests();
         let sent =
             requests.iter().filter(|request| request.path.contains("/resolve/") && !request.is_probe());

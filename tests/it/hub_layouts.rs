@@ -2,18 +2,11 @@
 
 use std::fs;
 
-use neural_sparse::hub::{self, HubError, HubOptions, Parts, Pulled};
+use neural_sparse::hub::{self, HubError, Parts, Pulled};
 use neural_sparse::ModelFiles;
 
-use crate::hub_server::{HubServer, COMMIT};
-
-const ID: &str = "test-org/test-model";
-
-/// A hub with one repository, and a cache.
-struct Setting {
-    server: HubServer,
-    folder: tempfile::TempDir,
-}
+use crate::hub::{Setting, ID};
+use crate::hub_server::COMMIT;
 
 /// Files of any content, but for those whose content decides what is needed.
 fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
@@ -91,45 +84,24 @@ fn table_beside_the_root() -> Vec<(String, Vec<u8>)> {
 }
 
 impl Setting {
-    fn new(files: Vec<(String, Vec<u8>)>) -> Setting {
-        Setting {
-            server: HubServer::start(ID, files),
-            folder: tempfile::tempdir().expect("a temporary folder"),
-        }
-    }
-
-    fn options(&self) -> HubOptions {
-        HubOptions {
-            cache_dir: self.folder.path().join("hub"),
-            endpoint: self.server.endpoint(),
-            token: None,
-            offline: false,
-            progress: false,
-        }
-    }
-
     fn pull(&self, parts: Parts) -> Result<Pulled, HubError> {
         hub::pull(ID, None, parts, &self.options())
     }
 
-    fn offline(&self, parts: Parts) -> Result<ModelFiles, HubError> {
-        hub::resolve(ID, None, parts, &HubOptions { offline: true, ..self.options() })
+    fn cached(&self, parts: Parts) -> Result<ModelFiles, HubError> {
+        hub::resolve(ID, None, parts, &self.offline())
     }
 
     /// The file that the cache is said to lack.
     fn lack(&self, parts: Parts) -> String {
         let snapshot = self.snapshot();
-        match self.offline(parts) {
+        match self.cached(parts) {
             Err(HubError::Incomplete { file, .. }) => {
                 let file = file.strip_prefix(snapshot).expect("a file of the snapshot");
                 file.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
             }
             other => panic!("{other:?}"),
         }
-    }
-
-    fn snapshot(&self) -> std::path::PathBuf {
-        self.folder.path().join("hub/models--test-org--test-model/snapshots").join(COMMIT)
     }
 
     fn remove(&self, file: &str) {
@@ -170,8 +142,8 @@ fn a_model_may_lie_in_folders_alone() {
             "document_0_MLMTransformer/model.safetensors",
         ]
     );
-    setting.offline(Parts::Whole).expect("the cached model");
-    setting.offline(Parts::QuerySide).expect("its query side");
+    setting.cached(Parts::Whole).expect("the cached model");
+    setting.cached(Parts::QuerySide).expect("its query side");
     for file in [
         "document_0_MLMTransformer/model.safetensors",
         "document_0_MLMTransformer/tokenizer.json",
@@ -212,10 +184,10 @@ fn the_first_routers_and_tables_had_other_names() {
     let pulled = setting.pull(Parts::QuerySide).expect("a model");
     assert!(downloaded(&pulled).contains(&"query_0_IDF/model.safetensors"));
     assert!(!downloaded(&pulled).contains(&"document_0_MLMTransformer/model.safetensors"));
-    setting.offline(Parts::QuerySide).expect("the query side");
+    setting.cached(Parts::QuerySide).expect("the query side");
     assert_eq!(setting.lack(Parts::Whole), "document_0_MLMTransformer/model.safetensors");
     setting.pull(Parts::Whole).expect("a model");
-    setting.offline(Parts::Whole).expect("the cached model");
+    setting.cached(Parts::Whole).expect("the cached model");
 }
 
 #[test]
@@ -230,7 +202,7 @@ fn a_transformer_in_the_root_and_one_in_a_folder_are_both_needed() {
         // Queries need a transformer: there is no half of it.
         let pulled = setting.pull(Parts::QuerySide).expect("a model");
         assert_eq!(pulled.downloaded.len(), 7, "{:?}", pulled.downloaded);
-        setting.offline(Parts::Whole).expect("the cached model");
+        setting.cached(Parts::Whole).expect("the cached model");
         for file in ["pytorch_model.bin", own[1].as_str()] {
             setting.remove(file);
             for parts in [Parts::Whole, Parts::QuerySide] {
@@ -253,7 +225,7 @@ fn a_sharded_checkpoint_may_lie_in_a_folder() {
     assert!(downloaded(&pulled).ends_with(&[&index, "document_0_MLMTransformer/a.safetensors"]));
     setting.remove("document_0_MLMTransformer/a.safetensors");
     assert_eq!(setting.lack(Parts::Whole), "document_0_MLMTransformer/a.safetensors");
-    setting.offline(Parts::QuerySide).expect("the query side");
+    setting.cached(Parts::QuerySide).expect("the query side");
 }
 
 #[test]
@@ -278,7 +250,7 @@ fn only_folders_of_modules_are_looked_into() {
         downloaded(&pulled),
         ["config.json", "tokenizer.json", "query_0_SpladePooling/config.json", "model.safetensors"]
     );
-    setting.offline(Parts::Whole).expect("the cached model");
+    setting.cached(Parts::Whole).expect("the cached model");
 }
 
 #[test]
@@ -289,9 +261,9 @@ fn any_json_in_its_folder_may_be_the_table() {
     let setting = Setting::new(files);
     let pulled = setting.pull(Parts::QuerySide).expect("a model");
     assert!(downloaded(&pulled).contains(&"query_0_SparseStaticEmbedding/weights.json"));
-    setting.offline(Parts::QuerySide).expect("the query side");
+    setting.cached(Parts::QuerySide).expect("the query side");
     setting.remove("query_0_SparseStaticEmbedding/weights.json");
-    assert!(setting.offline(Parts::QuerySide).is_err());
+    assert!(setting.cached(Parts::QuerySide).is_err());
 }
 
 #[test]
@@ -308,11 +280,11 @@ fn queries_alone_need_no_checkpoint() {
         let checkpoint_path = format!("/{COMMIT}/{checkpoint}");
         assert!(!setting.was_asked_for(&checkpoint_path), "{checkpoint}");
 
-        setting.offline(Parts::QuerySide).expect("the cached query side");
+        setting.cached(Parts::QuerySide).expect("the cached query side");
         hub::resolve(ID, None, Parts::QuerySide, &setting.options()).expect("the cached query side");
         assert!(setting.server.requests().is_empty());
         assert_eq!(setting.lack(Parts::Whole), checkpoint);
-        let error = setting.offline(Parts::Whole).expect_err("no checkpoint");
+        let error = setting.cached(Parts::Whole).expect_err("no checkpoint");
         let hint = error.hint().expect("a hint");
         assert!(hint.contains("only the query side is cached") && hint.contains("--as query"), "{hint}");
         assert!(hint.contains(&format!("neural-sparse model pull {ID}")), "{hint}");
@@ -320,7 +292,7 @@ fn queries_alone_need_no_checkpoint() {
         // The rest comes when it is needed, and nothing twice.
         let pulled = setting.pull(Parts::Whole).expect("a model");
         assert_eq!(downloaded(&pulled), [checkpoint]);
-        setting.offline(Parts::Whole).expect("the cached model");
+        setting.cached(Parts::Whole).expect("the cached model");
     }
 }
 
@@ -340,7 +312,7 @@ fn where_queries_need_the_transformer_its_checkpoint_comes_with_them() {
         let setting = Setting::new(files);
         let pulled = setting.pull(Parts::QuerySide).expect("a model");
         assert_eq!(downloaded(&pulled).last(), Some(&"model.safetensors"));
-        setting.offline(Parts::Whole).expect("the cached model");
+        setting.cached(Parts::Whole).expect("the cached model");
     }
 }
 
@@ -353,14 +325,14 @@ fn a_whole_model_stays_whole_when_its_query_side_is_pulled() {
     let pulled = setting.pull(Parts::QuerySide).expect("the query side");
     assert_eq!(downloaded(&pulled), ["idf.json"]);
     assert!(pulled.present.iter().any(|file| file.name == "model.safetensors"));
-    setting.offline(Parts::Whole).expect("the cached model");
+    setting.cached(Parts::Whole).expect("the cached model");
 
     // A new checkpoint was not asked for.
     setting.server.publish(&"e".repeat(40), with(files, "model.safetensors", "new parameters"));
     let pulled = setting.pull(Parts::QuerySide).expect("the query side");
     assert!(pulled.downloaded.is_empty(), "{:?}", pulled.downloaded);
-    setting.offline(Parts::QuerySide).expect("the query side");
-    assert!(setting.offline(Parts::Whole).is_err());
+    setting.cached(Parts::QuerySide).expect("the query side");
+    assert!(setting.cached(Parts::Whole).is_err());
 }
 
 #[test]
@@ -389,7 +361,7 @@ fn an_architecture_that_cannot_be_run_is_refused_before_anything_large() {
                 asked("config.json") && !asked("model.safetensors") && !asked("tokenizer"),
                 "{requests:?}"
             );
-            assert!(setting.offline(parts).is_err());
+            assert!(setting.cached(parts).is_err());
         }
     }
 }
