@@ -3,6 +3,9 @@
 //! A row is read exactly or refused with a reason; values that are passed
 //! through keep the bytes that they had.
 
+mod vectors;
+pub(crate) mod weights;
+
 use std::fmt;
 use std::io::{self, Write};
 
@@ -10,8 +13,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::sparse::SparseVector;
-use crate::tokenizer::Tokenizer;
+pub use vectors::{parse_vector, VectorRow};
+pub use weights::{Entries, Written};
 
 /// Why a row cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -66,7 +69,7 @@ pub struct Row {
     pub kept: String,
 }
 
-/// Reads one line of JSONL.
+/// Reads one line of JSONL with a text.
 ///
 /// # Errors
 ///
@@ -88,28 +91,33 @@ pub fn parse_row(line: &[u8], fields: &Fields) -> Result<Row, RowError> {
         }
     }
     let text = text.ok_or_else(|| RowError::new(format!("no field {}", quoted(&fields.text))))?;
-    let (id_field, id) = match &fields.id {
-        Some(name) => match find(&entries, name)? {
+    let (id_field, id) = id(&entries, fields)?;
+    Ok(Row { id, text, kept: kept(&entries, fields, &[id_field])? })
+}
+
+/// The id of a row as JSON, if it has one, and the name of its field.
+fn id<'a>(entries: &[Entry], fields: &'a Fields) -> Result<(&'a str, Option<String>), RowError> {
+    let (name, id) = match &fields.id {
+        Some(name) => match find(entries, name)? {
             Some(value) => (name.as_str(), Some(value)),
             None => return Err(RowError::new(format!("no field `{name}`, which `--id-field` asks for"))),
         },
-        None => match (find(&entries, "_id")?, find(&entries, "id")?) {
+        None => match (find(entries, "_id")?, find(entries, "id")?) {
             (Some(value), _) => ("_id", Some(value)),
             (None, value) => ("id", value),
         },
     };
-    let id = id.map(checked_id).transpose()?;
-    Ok(Row { id, text, kept: kept(&entries, fields, id_field)? })
+    Ok((name, id.map(checked_id).transpose()?))
 }
 
-/// The kept fields of a row, `"name":value,` each.
-fn kept(entries: &[Entry], fields: &Fields, id_field: &str) -> Result<String, RowError> {
+/// The kept fields of a row, `"name":value,` each; `Keep::All` leaves out those of `read`.
+fn kept(entries: &[Entry], fields: &Fields, read: &[&str]) -> Result<String, RowError> {
     let mut kept = String::new();
     for entry in entries {
         let wanted = match &fields.keep {
             Keep::Nothing => false,
             Keep::Named(names) => names.contains(&entry.key),
-            Keep::All => entry.key != id_field,
+            Keep::All => !read.contains(&entry.key.as_str()),
         };
         if !wanted {
             continue;
@@ -155,48 +163,6 @@ pub fn write_scored(out: &mut impl Write, line: &[u8], score: f32) -> io::Result
     out.write_all(b"}\n")
 }
 
-/// Writes `{"id":…,"vector":{…}}` and a newline. `id` is JSON; `between` goes between the two, fields of
-/// JSON with a comma after each.
-///
-/// # Errors
-///
-/// Those of `out`.
-pub fn write_row(
-    out: &mut impl Write,
-    id: &str,
-    between: &str,
-    vector_field: &str,
-    vector: &SparseVector,
-    tokenizer: &Tokenizer,
-) -> io::Result<()> {
-    write!(out, "{{\"id\":{id},{between}")?;
-    serde_json::to_writer(&mut *out, vector_field)?;
-    out.write_all(b":")?;
-    write_vector(out, vector, tokenizer)?;
-    out.write_all(b"}\n")
-}
-
-/// Writes `{"term":weight,…}`, heaviest first, ties by term id.
-///
-/// A weight is the shortest decimal that reads back to the same f32.
-///
-/// # Errors
-///
-/// Those of `out`.
-pub fn write_vector(out: &mut impl Write, vector: &SparseVector, tokenizer: &Tokenizer) -> io::Result<()> {
-    out.write_all(b"{")?;
-    for (count, (id, weight)) in vector.heaviest_first().into_iter().enumerate() {
-        if count > 0 {
-            out.write_all(b",")?;
-        }
-        let term = tokenizer.term(id).expect("a term without a name is never given a weight: this is a bug");
-        serde_json::to_writer(&mut *out, term)?;
-        out.write_all(b":")?;
-        write_f32(out, weight)?;
-    }
-    out.write_all(b"}")
-}
-
 /// Writes the shortest decimal that reads back to the same f32.
 ///
 /// # Errors
@@ -225,14 +191,14 @@ pub(crate) fn entries(line: &[u8]) -> Result<Vec<Entry<'_>>, RowError> {
         };
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let entries = deserializer.deserialize_map(Entries).map_err(|error| not_json(&error))?;
+    let entries = deserializer.deserialize_map(EntriesVisitor).map_err(|error| not_json(&error))?;
     deserializer.end().map_err(|error| not_json(&error))?;
     Ok(entries)
 }
 
-struct Entries;
+struct EntriesVisitor;
 
-impl<'de> Visitor<'de> for Entries {
+impl<'de> Visitor<'de> for EntriesVisitor {
     type Value = Vec<Entry<'de>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {

@@ -33,6 +33,8 @@ pub struct KnownModel {
     pub mrr_at_10: Option<f32>,
     /// FLOPS of the table of NDCG@10: the expected number of terms that a query and a document share.
     pub flops: Option<f32>,
+    /// The vocabulary of its vectors.
+    pub vocabulary: Vocabulary,
     /// Its licence, by the name that SPDX gives it.
     pub licence: &'static str,
     /// Whether the hub gives it only to those who have accepted its conditions there.
@@ -74,6 +76,25 @@ impl QuerySide {
             QuerySide::Table => "table",
             QuerySide::BagOfWords => "bag of words",
             QuerySide::OwnWords => "its own words",
+        }
+    }
+}
+
+/// The vocabulary of a known model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// That of `bert-base-uncased`, which the built-in model has too.
+    BertUncased,
+    /// One of so many tokens.
+    Other(usize),
+}
+
+impl Vocabulary {
+    /// V.
+    pub fn size(self) -> usize {
+        match self {
+            Vocabulary::BertUncased => 30_522,
+            Vocabulary::Other(size) => size,
         }
     }
 }

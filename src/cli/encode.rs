@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::jsonl;
+use neural_sparse::format::{write_by_name, Terms};
 use neural_sparse::{Dialect, EncoderOptions, Prune, SparseEncoder, SparseVector};
 use serde_json::Value;
 
@@ -54,7 +54,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// The same, pruning as the dialect does.
-    fn in_dialect(&self, dialect: Dialect) -> Self {
+    pub fn in_dialect(&self, dialect: Dialect) -> Self {
         let prune = match self.prune {
             Some(Prune::MaxRatio(ratio)) if dialect.drops_equal_ratio() => Some(Prune::AboveMaxRatio(ratio)),
             rule => rule,
@@ -76,7 +76,7 @@ impl Shape {
     }
 
     /// The options and their values, which decide what is written.
-    fn settings(&self) -> [(String, Value); 3] {
+    pub fn settings(&self) -> [(String, Value); 3] {
         let prune = self.prune.map(|rule| match rule {
             Prune::MaxRatio(ratio) | Prune::AboveMaxRatio(ratio) => format!("max_ratio={ratio}"),
             Prune::AlphaMass(ratio) => format!("alpha_mass={ratio}"),
@@ -103,8 +103,14 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     if args.input.files.is_empty() {
         return encode_unnamed(args);
     }
+    let target = args.rows.target(args.output.as_deref())?;
     let parser = args.rows.fields.parser(args.rows.fields()?);
-    let run = args.input.prepare(args.output.as_deref(), args.model.hub.quiet)?;
+    let run = args.input.prepare(
+        args.rows.fields.container(),
+        args.output.as_deref(),
+        target.assembly,
+        args.model.hub.quiet,
+    )?;
     let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let options =
@@ -116,7 +122,7 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     settings.extend(args.shape.settings());
     let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
     let shape = args.shape.in_dialect(args.model.dialect);
-    run.run(args.rows.job(encoder, side, shape, parser), around)
+    run.run(args.rows.job(encoder, side, shape, parser, target.format), around)
 }
 
 /// Encodes the texts of the command line, or lines of standard input.
@@ -149,8 +155,10 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
 
 /// Writes one vector and a newline.
 pub(super) fn write_line(out: &mut Output, encoder: &SparseEncoder, vector: &SparseVector) -> io::Result<()> {
-    jsonl::write_vector(out, vector, encoder.tokenizer())?;
-    out.write_all(b"\n")?;
+    let mut line = Vec::new();
+    write_by_name(&mut line, vector, Terms::Vocabulary(encoder.tokenizer()));
+    line.push(b'\n');
+    out.write_all(&line)?;
     out.end_row().map(drop)
 }
 
@@ -161,7 +169,7 @@ fn parse_top_k(value: &str) -> Result<NonZeroUsize, String> {
     }
 }
 
-fn parse_prune(value: &str) -> Result<Prune, String> {
+pub(super) fn parse_prune(value: &str) -> Result<Prune, String> {
     let (rule, number) =
         value.split_once('=').ok_or("the rules are max_ratio=R, alpha_mass=R and abs_value=W")?;
     let number: f32 = number.parse().map_err(|_| format!("`{number}` is not a number"))?;

@@ -1,32 +1,28 @@
 //! `encode --input`: rows of input to rows of output.
 
-use std::io;
 use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use neural_sparse::jsonl::{self, Fields, Keep, Row, RowError};
-use neural_sparse::{Encoded, Side, SparseEncoder, SparseVector};
+use neural_sparse::format::{Content, Document, Format, Terms};
+use neural_sparse::jsonl::{Fields, Row, RowError};
+use neural_sparse::{Encoded, ScreenCount, Side, SparseEncoder};
 use serde_json::Value;
 
 use super::bulk::{InputLine, Job, Tally};
 use super::encode::Shape;
 use super::failure::UsageError;
-use super::fields::{FieldArgs, LineParser};
+use super::fields::{FieldArgs, KeepArgs, LineParser};
+use super::formats::{FormatArgs, Target};
 
 /// How rows are read, and what becomes of them.
 #[derive(Args)]
 pub(super) struct RowArgs {
     #[command(flatten)]
     pub fields: FieldArgs,
-    /// Field of an output row that holds the vector
-    #[arg(long, value_name = "NAME", default_value = "vector", requires = "files", conflicts_with = "texts")]
-    vector_field: String,
-    /// Fields of a row that the output keeps, byte for byte; several with commas, or repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "files", conflicts_with_all = ["texts", "keep_all"])]
-    keep: Vec<String>,
-    /// Keep every field of a row but its id
-    #[arg(long, requires = "files", conflicts_with = "texts")]
-    keep_all: bool,
+    #[command(flatten)]
+    keep: KeepArgs,
     /// What to do with a text of more tokens than --max-length
     #[arg(
         long,
@@ -45,6 +41,8 @@ pub(super) struct RowArgs {
     /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
     #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
     pub batch_tokens: NonZeroUsize,
+    #[command(flatten)]
+    format: FormatArgs,
 }
 
 /// What happens to a text of more tokens than the limit.
@@ -61,58 +59,49 @@ enum OnLong {
 impl RowArgs {
     /// The fields that the flags name, if they go together.
     pub fn fields(&self) -> Result<Fields, UsageError> {
-        let mut reserved = vec!["id".to_string()];
-        if self.chunk_rows {
-            if self.on_long != OnLong::Chunk {
-                return Err(UsageError::new("--chunk-rows goes with `--on-long chunk`"));
-            }
-            reserved.push("chunk".into());
+        if self.chunk_rows && self.on_long != OnLong::Chunk {
+            return Err(UsageError::new("--chunk-rows goes with `--on-long chunk`"));
         }
-        if reserved.contains(&self.vector_field) {
-            let name = &self.vector_field;
-            return Err(UsageError::new(format!(
-                "--vector-field {name}: the output has a field of that name already"
-            )));
-        }
-        reserved.push(self.vector_field.clone());
-        if let Some(name) = self.keep.iter().find(|name| reserved.contains(name)) {
-            return Err(UsageError::new(format!(
-                "--keep {name}: the output has a field of that name for something else"
-            )));
-        }
-        let keep = if self.keep_all {
-            Keep::All
-        } else if self.keep.is_empty() {
-            Keep::Nothing
-        } else {
-            Keep::Named(self.keep.clone())
-        };
-        Ok(Fields { text: self.fields.text_field.clone(), id: self.fields.id_field.clone(), keep, reserved })
+        let reserved = self.format.reserved(self.chunk_rows)?;
+        self.keep.refuse(&reserved)?;
+        let (text, id) = (self.fields.text_field.clone(), self.fields.id_field.clone());
+        Ok(Fields { text, id, keep: self.keep.keep(), reserved })
+    }
+
+    /// The format of the output.
+    pub fn target(&self, output: Option<&Path>) -> Result<Target, UsageError> {
+        self.format.target(self.keep.keep(), self.chunk_rows, output)
     }
 
     /// The options and their values, which decide what is written.
     pub fn settings(&self) -> Vec<(String, Value)> {
         let chunks = (self.on_long == OnLong::Chunk).then_some(self.chunk_overlap);
         let mut settings = vec![
-            ("--vector-field".to_string(), self.vector_field.clone().into()),
-            ("--keep".into(), self.keep.join(",").into()),
-            ("--keep-all".into(), self.keep_all.into()),
-            ("--on-long".into(), format!("{:?}", self.on_long).to_lowercase().into()),
+            ("--on-long".to_string(), format!("{:?}", self.on_long).to_lowercase().into()),
             ("--chunk-overlap".into(), chunks.into()),
             ("--chunk-rows".into(), self.chunk_rows.into()),
         ];
         settings.extend(self.fields.settings());
+        settings.extend(self.keep.settings());
+        settings.extend(self.format.settings());
         settings
     }
 
     /// What is to be done with the rows that `parser` reads.
-    pub fn job(&self, encoder: SparseEncoder, side: Side, shape: Shape, parser: LineParser) -> EncodeRows {
+    pub fn job(
+        &self,
+        encoder: SparseEncoder,
+        side: Side,
+        shape: Shape,
+        parser: LineParser,
+        format: Arc<dyn Format>,
+    ) -> EncodeRows {
         EncodeRows {
             encoder,
             side,
             shape,
             parser,
-            vector_field: self.vector_field.clone(),
+            format,
             on_long: self.on_long,
             chunk_overlap: self.chunk_overlap,
             chunk_rows: self.chunk_rows,
@@ -126,7 +115,7 @@ pub(super) struct EncodeRows {
     side: Side,
     shape: Shape,
     parser: LineParser,
-    vector_field: String,
+    format: Arc<dyn Format>,
     on_long: OnLong,
     chunk_overlap: usize,
     chunk_rows: bool,
@@ -169,8 +158,8 @@ impl Job for EncodeRows {
         Ok(rows.into_iter().zip(parts).map(value).collect())
     }
 
-    fn encoder(&self) -> &SparseEncoder {
-        &self.encoder
+    fn screen_count(&self) -> ScreenCount {
+        self.encoder.screen_count()
     }
 
     fn write(
@@ -179,26 +168,25 @@ impl Job for EncodeRows {
         row: EncodedRow,
         out: &mut Vec<u8>,
         tally: &mut Tally,
-    ) -> io::Result<()> {
+    ) -> anyhow::Result<()> {
         let id = line.id(row.id)?;
-        for part in &row.parts {
-            tally.count_text(part.num_tokens, part.num_cut);
-        }
-        let mut write = |between: &str, vector: SparseVector| {
-            let vector = self.shape.apply(vector);
-            tally.rows_out += 1;
-            tally.count_vector(&vector);
-            jsonl::write_row(out, &id, between, &self.vector_field, &vector, self.encoder.tokenizer())
-        };
+        let texts: Vec<(usize, usize)> =
+            row.parts.iter().map(|part| (part.num_tokens, part.num_cut)).collect();
         let vectors = row.parts.into_iter().map(|part| part.vector);
-        if self.chunk_rows {
-            for (chunk, vector) in vectors.enumerate() {
-                write(&format!("\"chunk\":{chunk},{}", row.kept), vector)?;
-            }
-            return Ok(());
+        let content = if self.chunk_rows {
+            Content::Windows(vectors.map(|window| self.shape.apply(window)).collect())
+        } else {
+            let whole = vectors.reduce(|whole, window| whole.maximum(&window)).unwrap_or_default();
+            Content::Whole(self.shape.apply(whole))
+        };
+        let document = Document { id: &id, kept: &row.kept, content };
+        let terms = Terms::Vocabulary(self.encoder.tokenizer());
+        self.format.write(&document, terms, out, &mut tally.findings)?;
+        for (num_tokens, num_cut) in texts {
+            tally.count_text(num_tokens, num_cut);
         }
-        let whole = vectors.reduce(|whole, window| whole.maximum(&window)).unwrap_or_default();
-        write(&row.kept, whole)
+        tally.count_document(&document);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{Fields, Row, RowError};
-use neural_sparse::{Explanation, Side, SparseEncoder};
+use neural_sparse::{Explanation, ScreenCount, Side, SparseEncoder};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -110,7 +110,8 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
 }
 
 fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let run = args.input.prepare(args.output.as_deref(), args.model.hub.quiet)?;
+    let run =
+        args.input.prepare(args.fields.container(), args.output.as_deref(), None, args.model.hub.quiet)?;
     let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let encoder = SparseEncoder::load(&model_files, &args.model.options()?)?;
@@ -153,8 +154,8 @@ impl Job for Explainer {
         Ok(rows.into_iter().zip(explanations).map(Ok).collect())
     }
 
-    fn encoder(&self) -> &SparseEncoder {
-        &self.encoder
+    fn screen_count(&self) -> ScreenCount {
+        self.encoder.screen_count()
     }
 
     fn write(
@@ -163,14 +164,15 @@ impl Job for Explainer {
         (row, explanation): Self::Value,
         out: &mut Vec<u8>,
         tally: &mut Tally,
-    ) -> io::Result<()> {
+    ) -> anyhow::Result<()> {
         let id = RawValue::from_string(line.id(row.id)?)?;
         let encoded = &explanation.encoded;
         tally.count_text(encoded.num_tokens, encoded.num_cut);
         tally.count_vector(&encoded.vector);
         tally.rows_out += 1;
         serde_json::to_writer(&mut *out, &explained(Some(&id), &row.text, &explanation, &self.encoder))?;
-        out.write_all(b"\n")
+        out.push(b'\n');
+        Ok(())
     }
 }
 

@@ -1,13 +1,17 @@
 //! What a line of the input is, and which of its fields are read.
 
 use clap::{Args, ValueEnum};
-use neural_sparse::jsonl::{self, Fields, Row, RowError};
+use neural_sparse::format::RowFile;
+use neural_sparse::jsonl::{self, Fields, Keep, Row, RowError};
 use serde_json::Value;
+
+use super::bulk::Container;
+use super::failure::UsageError;
 
 /// How rows are read.
 #[derive(Args)]
 pub(super) struct FieldArgs {
-    /// What a line of the input is: an object of JSON, an id, a tab and a text, or a text
+    /// What a row of the input is: an object of JSON, an id, a tab and a text, a text, or a row of a Parquet file
     #[arg(
         long,
         value_name = "FORMAT",
@@ -25,6 +29,47 @@ pub(super) struct FieldArgs {
     pub id_field: Option<String>,
 }
 
+/// Which fields go through.
+#[derive(Args)]
+pub(super) struct KeepArgs {
+    /// Fields of a row that the output keeps, byte for byte; several with commas, or repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "files", conflicts_with_all = ["texts", "keep_all"])]
+    keep: Vec<String>,
+    /// Keep every field of a row but its id
+    #[arg(long, requires = "files", conflicts_with = "texts")]
+    keep_all: bool,
+}
+
+impl KeepArgs {
+    pub fn keep(&self) -> Keep {
+        kept(&self.keep, self.keep_all)
+    }
+
+    /// An error where a field is to be kept that has one of these names.
+    pub fn refuse(&self, reserved: &[String]) -> Result<(), UsageError> {
+        match self.keep.iter().find(|name| reserved.contains(name)) {
+            Some(name) => Err(UsageError::new(format!(
+                "--keep {name}: the output has a field of that name for something else"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The options and their values, which decide what is written.
+    pub fn settings(&self) -> [(String, Value); 2] {
+        [("--keep".into(), self.keep.join(",").into()), ("--keep-all".into(), self.keep_all.into())]
+    }
+}
+
+/// What `--keep` and `--keep-all` say.
+pub(super) fn kept(names: &[String], all: bool) -> Keep {
+    match (all, names) {
+        (true, _) => Keep::All,
+        (false, []) => Keep::Nothing,
+        (false, names) => Keep::Named(names.to_vec()),
+    }
+}
+
 /// What a line of the input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum InputFormat {
@@ -34,6 +79,8 @@ pub(super) enum InputFormat {
     Tsv,
     /// A text; its id is the line's number
     Lines,
+    /// Parquet files, whose columns are fields; in builds with the feature `parquet`
+    Parquet,
 }
 
 /// Reads lines of one format.
@@ -48,6 +95,14 @@ impl FieldArgs {
         LineParser { format: self.input_format, fields }
     }
 
+    /// What the input is a file of.
+    pub fn container(&self) -> Container {
+        match self.input_format {
+            InputFormat::Parquet => Container::Rows(RowFile::Parquet),
+            InputFormat::Jsonl | InputFormat::Tsv | InputFormat::Lines => Container::Lines,
+        }
+    }
+
     /// The options and their values, which decide what is read.
     pub fn settings(&self) -> [(String, Value); 3] {
         [
@@ -60,7 +115,7 @@ impl FieldArgs {
 
 impl LineParser {
     pub fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
-        if self.format == InputFormat::Jsonl {
+        if matches!(self.format, InputFormat::Jsonl | InputFormat::Parquet) {
             return jsonl::parse_row(line, &self.fields);
         }
         let text = std::str::from_utf8(line).map_err(|error| RowError {

@@ -4,17 +4,22 @@
 
 mod bulk;
 mod compression;
+mod convert;
 mod encode;
 mod encode_rows;
 mod environment;
 mod explain;
 mod failure;
 mod fields;
+mod formats;
 mod lines;
 mod model;
 mod output;
+mod requests;
 mod score;
 mod storage;
+mod target;
+mod vocabulary;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -48,6 +53,8 @@ enum Command {
     Encode(encode::EncodeArgs),
     Score(score::ScoreArgs),
     Explain(explain::ExplainArgs),
+    Convert(convert::ConvertArgs),
+    Target(target::TargetArgs),
     Model(model::ModelCommandArgs),
 }
 
@@ -77,7 +84,7 @@ struct ModelArgs {
 }
 
 /// Where model files come from.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct HubArgs {
     /// Branch, tag or commit of a model on the hub [default: main]
     #[arg(long, value_name = "REVISION")]
@@ -170,11 +177,10 @@ impl ModelArgs {
         settings: BTreeMap<String, Value>,
     ) -> anyhow::Result<Surroundings<'a>> {
         Ok(Surroundings {
-            model: &self.model,
-            model_files,
+            model: Some((&self.model, model_files)),
             settings,
             num_threads: encoder.num_threads(),
-            max_length: encoder.max_length(side)?,
+            max_length: Some(encoder.max_length(side)?),
             quiet: self.hub.quiet,
         })
     }
@@ -237,6 +243,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Encode(args) => encode::run(&args),
         Command::Score(args) => score::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Target(args) => target::run(&args),
         Command::Model(args) => model::run(&args),
     };
     match outcome {

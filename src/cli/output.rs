@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use neural_sparse::format::Assembly;
 
 use super::compression::Parts;
 use super::failure::Failure;
@@ -62,7 +63,7 @@ impl<S: Storage> Output<S> {
             Output::Stream(mut writer) => writer.flush().context("cannot write the output"),
             Output::File(mut file) => {
                 file.complete().with_context(|| cannot_write(&file.partial))?;
-                file.appear()
+                file.appear(None)
             }
         }
     }
@@ -156,14 +157,28 @@ impl<S: Storage> PartialFile<S> {
         self.sync()
     }
 
-    /// Gives the complete file its name.
-    pub fn appear(mut self) -> anyhow::Result<()> {
+    /// See [`appear`].
+    pub fn appear(mut self, assembly: Option<&dyn Assembly>) -> anyhow::Result<()> {
         self.writer = None;
-        let (from, to) = (&self.partial, &self.path);
-        self.storage
-            .rename(from, to)
-            .with_context(|| format!("cannot rename `{}` to `{}`", from.display(), to.display()))
+        appear(&self.storage, &self.partial, &self.path, assembly)
     }
+}
+
+/// Gives a complete file its name, or makes of its rows what `assembly` makes of them.
+pub(super) fn appear<S: Storage>(
+    storage: &S,
+    partial: &Path,
+    path: &Path,
+    assembly: Option<&dyn Assembly>,
+) -> anyhow::Result<()> {
+    let Some(assembly) = assembly else {
+        return storage
+            .rename(partial, path)
+            .with_context(|| format!("cannot rename `{}` to `{}`", partial.display(), path.display()));
+    };
+    let made = assembly.assemble(partial, path);
+    made.with_context(|| format!("cannot make `{}` of `{}`", path.display(), partial.display()))?;
+    storage.remove(partial).with_context(|| cannot_write(partial))
 }
 
 /// An error that names those of `paths` that exist, unless none does.

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{self, RowError};
-use neural_sparse::{Encoded, Side, SparseEncoder, SparseVector};
+use neural_sparse::{Encoded, ScreenCount, Side, SparseEncoder, SparseVector};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::bulk::{InputArgs, InputLine, Job, Tally};
+use super::bulk::{Container, InputArgs, InputLine, Job, Tally};
 use super::failure::{Exit, UsageError};
 use super::output::{Existing, Output};
 use super::ModelArgs;
@@ -63,7 +63,7 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     if args.input.files.is_empty() {
         return score_texts(args);
     }
-    let run = args.input.prepare(args.output.as_deref(), args.model.hub.quiet)?;
+    let run = args.input.prepare(Container::Lines, args.output.as_deref(), None, args.model.hub.quiet)?;
     let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let options = args.model.options()?;
@@ -200,16 +200,22 @@ impl Job for Scorer {
         Ok(rows.into_iter().zip(encoded).map(value).collect())
     }
 
-    fn encoder(&self) -> &SparseEncoder {
-        &self.encoder
+    fn screen_count(&self) -> ScreenCount {
+        self.encoder.screen_count()
     }
 
-    fn write(&self, _: &InputLine, row: ScoredRow, out: &mut Vec<u8>, tally: &mut Tally) -> io::Result<()> {
+    fn write(
+        &self,
+        _: &InputLine,
+        row: ScoredRow,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
         for (num_tokens, num_cut) in row.tokens {
             tally.count_text(num_tokens, num_cut);
         }
         tally.rows_out += 1;
-        jsonl::write_scored(out, &row.line, row.score)
+        Ok(jsonl::write_scored(out, &row.line, row.score)?)
     }
 }
 

@@ -6,10 +6,11 @@
 mod compare;
 mod predict;
 mod read;
-mod vector;
 
 pub use compare::{compare, Comparison, Difference};
 pub use read::read;
+
+pub use crate::jsonl::{Entries, Written};
 
 use crate::encoder::Side;
 use crate::jsonl::RowError;
@@ -44,31 +45,6 @@ pub enum Golden {
         /// Their score.
         score: Written,
     },
-}
-
-/// The entries of a vector: each term or id once, weights of at least 0.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Entries {
-    /// By the vocabulary's own strings.
-    Terms(Vec<(String, Written)>),
-    /// By vocabulary id.
-    Ids(Vec<(u32, Written)>),
-}
-
-/// A number as it was written, finite.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Written {
-    /// Its value.
-    pub value: f32,
-    /// How far the number that was rounded to it may be away: half a unit of the last decimal.
-    ///
-    /// 0 where no decimals are written, and where a single 0 is: `1` and `1.0` are how programs print a 1 that
-    /// is exact, as most weights of a query table are.
-    pub rounding: f32,
-}
-
-fn missing(place: &str, name: &str) -> RowError {
-    RowError::new(format!("{place} has no field `{name}`"))
 }
 
 fn unexpected(name: &str, written: &str, expected: &str) -> RowError {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::unexpected;
-use super::vector::Keys;
 use crate::encoder::Side;
+use crate::jsonl::weights::Keys;
 use crate::jsonl::{self, RowError};
 
 /// What a request to ml-commons asks for.

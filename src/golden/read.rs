@@ -7,10 +7,10 @@ use std::str;
 use serde_json::value::RawValue;
 
 use super::predict::{responses, Parameters};
-use super::vector::{list, lists, number, vector, Keys};
-use super::{missing, unexpected, Entries, Golden, GoldenRow};
+use super::{unexpected, Entries, Golden, GoldenRow};
 use crate::encoder::Side;
 use crate::error::Error;
+use crate::jsonl::weights::{list, lists, missing, number, vector, Keys};
 use crate::jsonl::{self, Entry, RowError};
 
 /// Names that the field of a vector may have.

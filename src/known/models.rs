@@ -1,6 +1,6 @@
 //! The list itself.
 
-use super::{card_terms, Golden, KnownModel, QuerySide, CARD_DOCUMENT, CARD_QUERY};
+use super::{card_terms, Golden, KnownModel, QuerySide, Vocabulary, CARD_DOCUMENT, CARD_QUERY};
 use crate::model::DecoderReading;
 use crate::pooling::Activation;
 
@@ -74,6 +74,7 @@ const PLAIN: KnownModel = KnownModel {
     ndcg_at_10: None,
     mrr_at_10: None,
     flops: None,
+    vocabulary: Vocabulary::BertUncased,
     licence: "Apache-2.0",
     gated: false,
     unconfirmed: false,
@@ -195,6 +196,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     },
     KnownModel {
         name: "multilingual-v1",
+        vocabulary: Vocabulary::Other(105_879),
         hub_id: "opensearch-project/opensearch-neural-sparse-encoding-multilingual-v1",
         architecture: "BERT",
         million_parameters: 167.5,
@@ -334,6 +336,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
     },
     KnownModel {
         architecture: "RoBERTa",
+        vocabulary: Vocabulary::Other(50_265),
         million_parameters: 30.3,
         ndcg_at_10: Some(0.508),
         goldens: &planets([6.04771, 16.77029, 10.85245, 10.59154]),

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use neural_sparse::format::Assembly;
 
 use super::input::{Position, Source};
 use super::journal::{self, Identity, Journal, Past, Point};
 use super::tally::Tally;
 use crate::cli::counted;
 use crate::cli::failure::Failure;
-use crate::cli::output::{cannot_write, refuse_existing, with_suffix, Existing, Output, PartialFile};
+use crate::cli::output::{appear, cannot_write, refuse_existing, with_suffix, Existing, Output, PartialFile};
 use crate::cli::storage::Storage;
 
 /// What to do with what an earlier run has left.
@@ -40,15 +41,29 @@ impl Earlier {
 }
 
 /// Files by name.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Paths {
     pub output: PathBuf,
     pub rejects: Option<PathBuf>,
+    /// What makes the files that a run leaves of its rows, where they are not one after the other in `output`.
+    pub assembly: Option<Arc<dyn Assembly>>,
 }
 
 impl Paths {
     fn journal(&self) -> PathBuf {
         with_suffix(&self.output, ".journal")
+    }
+
+    /// The files that a complete run leaves; the first of them appears last.
+    fn results(&self) -> Vec<PathBuf> {
+        match &self.assembly {
+            Some(assembly) => assembly.results(&self.output),
+            None => vec![self.output.clone()],
+        }
+    }
+
+    fn is_complete<S: Storage>(&self, storage: &S) -> bool {
+        self.results().first().is_some_and(|path| storage.exists(path))
     }
 
     /// Finds what an earlier run has left, before anything is read or loaded. True where the output is complete and
@@ -59,7 +74,9 @@ impl Paths {
             Earlier::Force => Ok(false),
             Earlier::Refuse => {
                 let rejects_partial = self.rejects.as_deref().map(|path| with_suffix(path, ".partial"));
-                let mut paths = vec![self.output.as_path(), &partial];
+                let results = self.results();
+                let mut paths: Vec<&Path> = results.iter().map(PathBuf::as_path).collect();
+                paths.push(&partial);
                 paths.extend(self.rejects.as_deref());
                 paths.extend(rejects_partial.as_deref());
                 let hint =
@@ -82,20 +99,21 @@ impl Paths {
                     }
                     .into());
                 }
-                Ok(storage.exists(&self.output) && past.is_none())
+                Ok(self.is_complete(storage) && past.is_none())
             }
         }
     }
 
     /// Gives complete files their names, where that is all that is missing. False where they are gone.
     fn complete_names<S: Storage>(&self, storage: &S) -> anyhow::Result<bool> {
-        for path in self.rejects.iter().chain([&self.output]) {
+        let named = [(self.rejects.as_ref(), None), (Some(&self.output), self.assembly.as_deref())];
+        for (path, assembly) in named.into_iter().filter_map(|(path, assembly)| Some((path?, assembly))) {
             let partial = with_suffix(path, ".partial");
             if storage.exists(&partial) {
-                storage.rename(&partial, path).with_context(|| cannot_write(path))?;
+                appear(storage, &partial, path, assembly)?;
             }
         }
-        if !storage.exists(&self.output) {
+        if !self.is_complete(storage) {
             return Ok(false);
         }
         storage.remove(&self.journal()).with_context(|| cannot_write(&self.journal()))?;
@@ -116,6 +134,7 @@ pub(super) struct RunFiles<S: Storage> {
     rows: Output<S>,
     rejects: Option<PartialFile<S>>,
     rejects_path: Option<PathBuf>,
+    assembly: Option<Arc<dyn Assembly>>,
     /// `None` where a run cannot go on: its output is a stream, or its input is.
     journal: Option<Journal<S>>,
     sources: Vec<Arc<Source>>,
@@ -130,11 +149,16 @@ pub(super) struct RunFiles<S: Storage> {
 
 impl<S: Storage> RunFiles<S> {
     /// Files without a journal.
-    pub fn without_journal(rows: Output<S>, rejects: Option<PartialFile<S>>) -> Self {
+    pub fn without_journal(
+        rows: Output<S>,
+        rejects: Option<PartialFile<S>>,
+        assembly: Option<Arc<dyn Assembly>>,
+    ) -> Self {
         RunFiles {
             rows,
             rejects,
             rejects_path: None,
+            assembly,
             journal: None,
             sources: Vec::new(),
             reached: None,
@@ -187,7 +211,7 @@ impl<S: Storage> RunFiles<S> {
             sources: sources.to_vec(),
             seconds_before: point.as_ref().map_or(0.0, |point| point.seconds),
             reached: point.clone(),
-            ..Self::without_journal(Output::File(rows), rejects)
+            ..Self::without_journal(Output::File(rows), rejects, paths.assembly.clone())
         };
         Ok((files, point))
     }
@@ -283,11 +307,11 @@ impl<S: Storage> RunFiles<S> {
             self.record(true).context("cannot write the journal")?;
         }
         if let Some(rejects) = self.rejects {
-            rejects.appear()?;
+            rejects.appear(None)?;
         }
         match self.rows {
             Output::Stream(_) => self.rows.finish()?,
-            Output::File(rows) => rows.appear()?,
+            Output::File(rows) => rows.appear(self.assembly.as_deref())?,
         }
         self.journal.map_or(Ok(()), Journal::remove).context("cannot remove the journal")
     }

@@ -1,4 +1,4 @@
-//! Input files as lines: plain, gzip or zstd, whole or from a place on.
+//! Input files as lines: plain, gzip or zstd, whole or from a place on; or a file of another kind, a row a line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use flate2::bufread::MultiGzDecoder;
+use neural_sparse::format::{self, RowFile};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::UsageError;
@@ -32,11 +33,22 @@ pub(in crate::cli) struct Position {
     pub line: u64,
 }
 
+/// What an input is a file of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Container {
+    /// Lines of text.
+    #[default]
+    Lines,
+    /// Rows of something else, each made into a line of JSON.
+    Rows(RowFile),
+}
+
 /// One input, or the part of it that is read.
 #[derive(Debug)]
 pub(in crate::cli) struct Source {
     /// As the user named it; `-` is standard input.
     pub path: PathBuf,
+    container: Container,
     /// Its size where it is a regular file.
     pub size: Option<u64>,
     /// Where the lines that are read begin: those from `start` on, up to `end`.
@@ -48,15 +60,20 @@ pub(in crate::cli) struct Source {
 
 impl Source {
     /// The whole of each file. A regular one must be there; others are opened when their turn comes.
-    pub fn whole(paths: &[PathBuf]) -> anyhow::Result<Vec<Arc<Source>>> {
+    pub fn whole(paths: &[PathBuf], container: Container) -> anyhow::Result<Vec<Arc<Source>>> {
         let source = |path: &PathBuf| {
             let mut source = Source {
                 path: path.clone(),
+                container,
                 size: None,
                 start: 0,
                 end: u64::MAX,
                 lines_before: OnceLock::new(),
             };
+            if source.is_stdin() && container != Container::Lines {
+                let message = "this input format is read from files, not from standard input";
+                return Err(UsageError::new(message).into());
+            }
             if !source.is_stdin() {
                 let found = path.metadata().with_context(|| format!("cannot open {}", source.name()))?;
                 anyhow::ensure!(!found.is_dir(), "cannot read {}: it is a folder", source.name());
@@ -70,11 +87,17 @@ impl Source {
     /// The lines of shard `index` (from 1) of `count` parts of nearly equal size.
     ///
     /// A line belongs to the part that its first byte is in, so the shards together are the whole, each line once.
-    pub fn shard(paths: &[PathBuf], index: u64, count: u64) -> anyhow::Result<Vec<Arc<Source>>> {
-        let whole = Source::whole(paths)?;
+    pub fn shard(
+        paths: &[PathBuf],
+        container: Container,
+        index: u64,
+        count: u64,
+    ) -> anyhow::Result<Vec<Arc<Source>>> {
+        let whole = Source::whole(paths, container)?;
         let mut sizes = Vec::new();
         for source in &whole {
-            let plain = source.size.filter(|_| !source.is_compressed().unwrap_or(false));
+            let is_plain = container == Container::Lines && !source.is_compressed().unwrap_or(false);
+            let plain = source.size.filter(|_| is_plain);
             sizes.push(plain.ok_or_else(|| {
                 UsageError::with_hint(
                     format!(
@@ -95,7 +118,8 @@ impl Source {
             let end = last.clamp(before, before + size) - before;
             let Source { path, size: known, .. } =
                 Arc::into_inner(source).expect("just made, anything else is a bug");
-            parts.push(Arc::new(Source { path, size: known, start, end, lines_before: OnceLock::new() }));
+            let lines_before = OnceLock::new();
+            parts.push(Arc::new(Source { path, container, size: known, start, end, lines_before }));
             before += size;
         }
         Ok(parts)
@@ -180,6 +204,10 @@ impl InputFile {
     /// Opens the input number `file` at the beginning of the part that is read.
     pub fn open(source: &Arc<Source>, file: usize) -> anyhow::Result<InputFile> {
         let cannot_open = || format!("cannot open {}", source.name());
+        if let Container::Rows(kind) = source.container {
+            let rows = format::open_rows(kind, &source.path).with_context(cannot_open)?;
+            return Ok(Self::of_rows(source, file, rows));
+        }
         let mut opened = if source.is_stdin() {
             Self::over(source, file, Box::new(io::stdin())).with_context(cannot_open)?
         } else {
@@ -224,6 +252,19 @@ impl InputFile {
         Ok(InputFile { source: Arc::clone(source), reader, raw: compressed.then_some(counter), position })
     }
 
+    /// A file whose rows are made into lines.
+    fn of_rows(
+        source: &Arc<Source>,
+        file: usize,
+        rows: Box<dyn ExactSizeIterator<Item = io::Result<String>> + Send>,
+    ) -> InputFile {
+        let read = Arc::new(AtomicU64::new(0));
+        let (num_rows, size) = (rows.len() as u64, source.size.unwrap_or_default());
+        let rows = Rows { rows, num_rows, size, read: Arc::clone(&read), line: Vec::new(), num_taken: 0 };
+        let position = Position { file, ..Position::default() };
+        InputFile { source: Arc::clone(source), reader: Box::new(rows), raw: Some(read), position }
+    }
+
     /// The place after the last line that was read.
     pub fn position(&self) -> Position {
         self.position
@@ -251,6 +292,11 @@ impl InputFile {
     }
 }
 
+/// The bytes of a file, decompressed.
+pub(in crate::cli) fn plain_lines(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+    Ok(decompressed(File::open(path)?)?.0)
+}
+
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadLine {
@@ -260,6 +306,47 @@ pub(super) enum ReadLine {
     Whole,
     /// The beginning of a line of so many bytes.
     TooLong(u64),
+}
+
+/// Rows as lines of text.
+struct Rows {
+    rows: Box<dyn ExactSizeIterator<Item = io::Result<String>> + Send>,
+    num_rows: u64,
+    /// Bytes of the file, and how many of them the rows so far are taken for.
+    size: u64,
+    read: Arc<AtomicU64>,
+    /// The row that is being read, and how much of it has been.
+    line: Vec<u8>,
+    num_taken: usize,
+}
+
+impl BufRead for Rows {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.num_taken == self.line.len() {
+            self.num_taken = 0;
+            self.line.clear();
+            if let Some(row) = self.rows.next() {
+                self.line.extend_from_slice(row?.as_bytes());
+                self.line.push(b'\n');
+                let done = u128::from(self.num_rows - self.rows.len() as u64);
+                let read = u128::from(self.size) * done / u128::from(self.num_rows);
+                self.read.store(read as u64, Ordering::Relaxed);
+            }
+        }
+        Ok(&self.line[self.num_taken..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.num_taken += count;
+    }
+}
+
+impl Read for Rows {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
 }
 
 /// Counts the bytes that are read from a file.
@@ -384,10 +471,11 @@ mod tests {
             .expect("written");
         std::fs::write(&second, "x\n\ny\n").expect("written");
         let paths = [first, second];
-        let whole = numbered(&Source::whole(&paths).expect("files"));
+        let whole = numbered(&Source::whole(&paths, Container::Lines).expect("files"));
         assert_eq!(whole.len(), 8);
         for count in 1..=60 {
-            let shard = |index| numbered(&Source::shard(&paths, index, count).expect("files"));
+            let shard =
+                |index| numbered(&Source::shard(&paths, Container::Lines, index, count).expect("files"));
             assert_eq!((1..=count).flat_map(shard).collect::<Vec<_>>(), whole, "{count} shards");
         }
     }
@@ -402,7 +490,7 @@ mod tests {
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).expect("written");
-            let source = &Source::whole(&[path]).expect("a file")[0];
+            let source = &Source::whole(&[path], Container::Lines).expect("a file")[0];
             let mut whole = InputFile::open(source, 0).expect("a file");
             for _ in 0..50 {
                 let mut resumed = InputFile::open_at(source, whole.position()).expect("the place");

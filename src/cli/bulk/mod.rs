@@ -21,8 +21,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use neural_sparse::format::Assembly;
 use neural_sparse::jsonl::RowError;
-use neural_sparse::{ModelFiles, SparseEncoder};
+use neural_sparse::{ModelFiles, ScreenCount};
 use serde_json::Value;
 
 use super::failure::{complain, Exit, Failure, UsageError};
@@ -30,6 +31,7 @@ use super::output::{is_device, Output, PartialFile};
 use super::storage::Disk;
 use super::{counted, environment};
 use files::{Earlier, Paths, RunFiles};
+pub(super) use input::Container;
 use input::{Position, Source};
 use journal::Identity;
 use progress::Progress;
@@ -62,17 +64,18 @@ pub(super) trait Job: Send + Sync + 'static {
     /// Computes all rows of a window at once; a value each, in order, or why a row cannot be used after all.
     fn compute(&self, rows: Vec<Self::Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>>;
 
-    /// What computes.
-    fn encoder(&self) -> &SparseEncoder;
+    /// How many logits were screened so far.
+    fn screen_count(&self) -> ScreenCount;
 
-    /// Writes what a row of input gives, and counts it.
+    /// Writes what a row of input gives, and counts it. A [`RowError`] is a row that cannot be used after all, and
+    /// has not been counted.
     fn write(
         &self,
         line: &InputLine,
         value: Self::Value,
         out: &mut Vec<u8>,
         tally: &mut Tally,
-    ) -> io::Result<()>;
+    ) -> anyhow::Result<()>;
 }
 
 /// Which rows are read, and what becomes of bad ones and of what is there.
@@ -118,19 +121,20 @@ pub(super) struct Prepared<'a> {
     earlier: Earlier,
     /// Where an interrupted run can be gone on with.
     journaled: Option<Paths>,
+    /// How the files are made of the rows, where it is not the rows one after the other.
+    assembly: Option<Arc<dyn Assembly>>,
 }
 
 /// What a run is told of its surroundings.
 pub(super) struct Surroundings<'a> {
-    /// The model as the user names it, and where its files are.
-    pub model: &'a str,
-    pub model_files: &'a ModelFiles,
+    /// The model as the user names it, and where its files are; `None` where none runs.
+    pub model: Option<(&'a str, &'a ModelFiles)>,
     /// Each option of the command that changes its output, by the name that messages give it.
     pub settings: BTreeMap<String, Value>,
     /// Threads that encode, which decide how many rows are worth reading at once.
     pub num_threads: usize,
-    /// The limit to which texts are cut.
-    pub max_length: usize,
+    /// The limit to which texts are cut; `None` where there are none.
+    pub max_length: Option<usize>,
     pub quiet: bool,
 }
 
@@ -138,15 +142,17 @@ impl InputArgs {
     /// Finds the input, and what is in the way of the output. `None` where an earlier run has done everything.
     pub fn prepare<'a>(
         &'a self,
+        container: Container,
         output: Option<&'a Path>,
+        assembly: Option<Arc<dyn Assembly>>,
         quiet: bool,
     ) -> anyhow::Result<Option<Prepared<'a>>> {
         if let Some(rejects) = &self.rejects {
             self.check_rejects(rejects, output)?;
         }
         let sources = match self.shard {
-            Some((index, count)) => Source::shard(&self.files, index, count)?,
-            None => Source::whole(&self.files)?,
+            Some((index, count)) => Source::shard(&self.files, container, index, count)?,
+            None => Source::whole(&self.files, container)?,
         };
         let stream = sources.iter().find(|source| source.size.is_none());
         if let (true, Some(stream)) = (self.resume, stream) {
@@ -163,7 +169,15 @@ impl InputArgs {
             let hint = "name a file with `--output`";
             return Err(UsageError::with_hint("--resume: the output is not a file", hint).into());
         }
-        let paths = file.map(|file| Paths { output: file.to_path_buf(), rejects: self.rejects.clone() });
+        if assembly.is_some() && file.is_none() {
+            let hint = "name a file with `--output`";
+            return Err(UsageError::with_hint("this format is made of all rows at their end", hint).into());
+        }
+        let paths = file.map(|file| Paths {
+            output: file.to_path_buf(),
+            rejects: self.rejects.clone(),
+            assembly: assembly.clone(),
+        });
         if let Some(paths) = &paths {
             if paths.look(&Disk, earlier)? {
                 if !quiet {
@@ -176,7 +190,7 @@ impl InputArgs {
             }
         }
         let journaled = paths.filter(|_| stream.is_none());
-        Ok(Some(Prepared { args: self, output, sources, earlier, journaled }))
+        Ok(Some(Prepared { args: self, output, sources, earlier, journaled, assembly }))
     }
 
     fn check_rejects(&self, rejects: &Path, output: Option<&Path>) -> Result<(), UsageError> {
@@ -199,9 +213,9 @@ impl InputArgs {
 impl Prepared<'_> {
     /// Reads, computes and writes every row.
     pub fn run<J: Job>(self, job: J, mut surroundings: Surroundings) -> anyhow::Result<Exit> {
-        let model_sha256 = (self.journaled.is_some() || self.args.summary.is_some())
-            .then(|| surroundings.model_files.sha256())
-            .transpose()?;
+        let is_asked_for = self.journaled.is_some() || self.args.summary.is_some();
+        let files = surroundings.model.map(|(_, files)| files).filter(|_| is_asked_for);
+        let model_sha256 = files.map(ModelFiles::sha256).transpose()?;
         surroundings.settings.insert("model (SHA-256 of its files)".into(), model_sha256.clone().into());
         let (files, point) = self.open_files(&mut surroundings)?;
         let (tally, position) = match &point {
@@ -239,8 +253,8 @@ impl Prepared<'_> {
         }
         let seconds = files.seconds();
         files.finish(position, &tally)?;
-        let model = (surroundings.model, model_sha256.as_deref());
-        let summary = Summary::new(&tally, seconds, job.encoder().screen_count(), model);
+        let model = surroundings.model.map(|(name, _)| (name, model_sha256.as_deref()));
+        let summary = Summary::new(&tally, seconds, job.screen_count(), model);
         if !surroundings.quiet {
             summary.say(surroundings.max_length);
         }
@@ -258,7 +272,8 @@ impl Prepared<'_> {
             let existing = self.earlier.existing();
             let rejects = self.args.rejects.as_ref().map(|path| PartialFile::new(Disk, path, existing));
             let rows = Output::open(self.output, existing)?;
-            return Ok((RunFiles::without_journal(rows, rejects.transpose()?), None));
+            let files = RunFiles::without_journal(rows, rejects.transpose()?, self.assembly.clone());
+            return Ok((files, None));
         };
         let mut settings = std::mem::take(&mut surroundings.settings);
         settings.insert("neural-sparse".into(), env!("CARGO_PKG_VERSION").into());
@@ -395,29 +410,36 @@ impl<J: Job> Writer<'_, J> {
         let mut bytes = Vec::new();
         for (line, value) in lines {
             bytes.clear();
-            match value {
-                Ok(value) => {
+            match value.map(|value| self.job.write(&line, value, &mut bytes, &mut self.tally)) {
+                Ok(Ok(())) => {
                     self.tally.count_line(&line);
-                    self.job
-                        .write(&line, value, &mut bytes, &mut self.tally)
-                        .context("cannot write a row")?;
                     self.files.write_row(&bytes).context("cannot write the output")?;
                 }
-                Err(error) if self.on_error == OnError::Stop => return Err(line.fault(&error).into()),
-                Err(error) => {
-                    self.tally.count_line(&line);
-                    self.tally.rejected += 1;
-                    if self.files.has_rejects() {
-                        let report = rejects::report(&line, &error);
-                        let written = report.and_then(|report| self.files.write_reject(&report));
-                        written.context("cannot write the rejects")?;
-                    }
-                }
+                Ok(Err(error)) => match error.downcast() {
+                    Ok(refused) => self.reject(&line, &refused)?,
+                    Err(error) => return Err(error.context("cannot write a row")),
+                },
+                Err(error) => self.reject(&line, &error)?,
             }
             self.position = line.end;
             self.files.end_line(&self.position, &self.tally).context("cannot write the output")?;
         }
         self.files.flush().context("cannot write the output")
+    }
+
+    /// Ends the run at a row that cannot be used, or sets the row aside.
+    fn reject(&mut self, line: &InputLine, error: &RowError) -> anyhow::Result<()> {
+        if self.on_error == OnError::Stop {
+            return Err(line.fault(error).into());
+        }
+        self.tally.count_line(line);
+        self.tally.rejected += 1;
+        if self.files.has_rejects() {
+            let report = rejects::report(line, error);
+            let written = report.and_then(|report| self.files.write_reject(&report));
+            written.context("cannot write the rejects")?;
+        }
+        Ok(())
     }
 }
 

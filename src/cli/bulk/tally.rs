@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use neural_sparse::format::{Content, Document, Findings};
 use neural_sparse::{ScreenCount, SparseVector};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub(in crate::cli) struct Tally {
     pub terms: u64,
     /// Terms of the one that has most.
     pub max_terms: u64,
+    /// What a store cannot hold as it is.
+    #[serde(default, skip_serializing_if = "Findings::is_empty")]
+    pub findings: Findings,
 }
 
 impl Tally {
@@ -61,6 +65,23 @@ impl Tally {
             let texts = counted(self.rows_in, "text");
             complain(format_args!("note: {} of {texts} cut to {max_length} tokens", self.truncated));
         }
+    }
+
+    /// Says what a store cannot hold as it is.
+    pub fn say_findings(&self) {
+        for (what, count) in self.findings.iter() {
+            complain(format_args!("note: {count} {what}"));
+        }
+    }
+
+    /// Counts a document that is written.
+    pub fn count_document(&mut self, document: &Document) {
+        let vectors = match &document.content {
+            Content::Whole(vector) => std::slice::from_ref(vector),
+            Content::Windows(vectors) => vectors,
+        };
+        self.rows_out += vectors.len() as u64;
+        vectors.iter().for_each(|vector| self.count_vector(vector));
     }
 
     /// Counts a vector that is written.
@@ -90,19 +111,20 @@ pub(super) struct Summary<'a> {
     /// Logits that were bounded by a screen in this process, and those of them that were left and computed.
     logits_screened: u64,
     logits_left: u64,
-    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
     /// Of the files that the model was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     model_sha256: Option<&'a str>,
 }
 
 impl<'a> Summary<'a> {
-    /// * `model`: its name, and the hash of the files that it was read from.
+    /// * `model`: its name, and the hash of the files that it was read from; `None` where none ran.
     pub fn new(
         tally: &'a Tally,
         seconds: f64,
         screened: ScreenCount,
-        (model, model_sha256): (&'a str, Option<&'a str>),
+        model: Option<(&'a str, Option<&'a str>)>,
     ) -> Self {
         Summary {
             tally,
@@ -113,17 +135,19 @@ impl<'a> Summary<'a> {
             peak_memory_bytes: peak_memory_bytes(),
             logits_screened: screened.pairs,
             logits_left: screened.computed,
-            model,
-            model_sha256,
+            model: model.map(|model| model.0),
+            model_sha256: model.and_then(|model| model.1),
         }
     }
 
     /// Says it on standard error.
-    pub fn say(&self, max_length: usize) {
+    pub fn say(&self, max_length: Option<usize>) {
         let Tally { rows_in, rows_out, rejected, truncated, blank_lines, duplicate_ids, .. } = *self.tally;
         let mut parts = vec![format!("{} in", counted(rows_in, "row")), format!("{rows_out} out")];
         parts.push(format!("{rejected} rejected"));
-        parts.push(format!("{truncated} cut to {max_length} tokens"));
+        if let Some(max_length) = max_length {
+            parts.push(format!("{truncated} cut to {max_length} tokens"));
+        }
         if blank_lines > 0 {
             parts.push(format!("{} skipped", counted(blank_lines, "blank line")));
         }
@@ -136,19 +160,28 @@ impl<'a> Summary<'a> {
             parts.push(format!("{}{looked}", counted(duplicate_ids, "duplicate id")));
         }
         complain(format_args!("{}", parts.join(", ")));
-        let mut parts = vec![counted(self.tally.tokens, "token")];
+        let has_texts = max_length.is_some();
+        let mut parts = Vec::new();
+        if has_texts {
+            parts.push(counted(self.tally.tokens, "token"));
+        }
         if let Some(mean) = self.mean_terms {
             parts.push(format!("{mean:.1} terms a vector, {} at most", self.tally.max_terms));
         }
         parts.push(format!("{:.1} s", self.seconds));
         parts.push(format!("{:.1} docs/s", self.docs_per_second));
-        parts.push(format!("{:.0} tokens/s", self.tokens_per_second));
+        if has_texts {
+            parts.push(format!("{:.0} tokens/s", self.tokens_per_second));
+        }
         if let Some(bytes) = self.peak_memory_bytes {
             parts.push(format!("{} MB of memory at most", bytes / 1_000_000));
         }
         complain(format_args!("{}", parts.join(", ")));
-        let hash = self.model_sha256.map(|hash| format!(" (sha256 {hash})")).unwrap_or_default();
-        complain(format_args!("model {}{hash}", self.model));
+        self.tally.say_findings();
+        if let Some(model) = self.model {
+            let hash = self.model_sha256.map(|hash| format!(" (sha256 {hash})")).unwrap_or_default();
+            complain(format_args!("model {model}{hash}"));
+        }
     }
 
     /// Writes it as a line of JSON in place of whatever `path` holds.

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::*;
+use crate::cli::bulk::Container;
 
 /// A disk that stops working at one operation, and what is on it.
 #[derive(Clone, Default)]
@@ -167,8 +168,8 @@ impl Run {
     fn new(output: &str) -> Run {
         let mut input = tempfile::NamedTempFile::new().expect("a file");
         input.write_all(&[b'x'; 1000]).expect("written");
-        let sources = Source::whole(&[input.path().to_path_buf()]).expect("a file");
-        let paths = Paths { output: output.into(), rejects: Some("rejects".into()) };
+        let sources = Source::whole(&[input.path().to_path_buf()], Container::Lines).expect("a file");
+        let paths = Paths { output: output.into(), rejects: Some("rejects".into()), assembly: None };
         Run { paths, sources, _input: input }
     }
 
@@ -303,7 +304,7 @@ fn changes_are_named_and_refused() {
     let path = run.sources[0].path.clone();
     let changed = |bytes: &[u8]| {
         std::fs::write(&path, bytes).expect("written");
-        let sources = Source::whole(std::slice::from_ref(&path)).expect("a file");
+        let sources = Source::whole(std::slice::from_ref(&path), Container::Lines).expect("a file");
         let run = Run {
             sources,
             paths: run.paths.clone(),

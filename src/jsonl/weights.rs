@@ -7,12 +7,33 @@ use std::hash::Hash;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{missing, Entries, Written};
-use crate::jsonl::{self, RowError};
+use super::RowError;
+use crate::jsonl;
+
+/// The entries of a vector: each term or id once, weights of at least 0.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entries {
+    /// By the vocabulary's own strings.
+    Terms(Vec<(String, Written)>),
+    /// By vocabulary id.
+    Ids(Vec<(u32, Written)>),
+}
+
+/// A number as it was written, finite.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Written {
+    /// Its value.
+    pub value: f32,
+    /// How far the number that was rounded to it may be away: half a unit of the last decimal.
+    ///
+    /// 0 where no decimals are written, and where a single 0 is: `1` and `1.0` are how programs print a 1 that
+    /// is exact, as most weights of a query table are.
+    pub rounding: f32,
+}
 
 /// What the keys of an object of weights are.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keys {
+pub(crate) enum Keys {
     Terms,
     /// Vocabulary ids in decimal.
     Ids,
@@ -30,7 +51,7 @@ struct IndexValue<'a> {
 /// Reads a vector: an object of weights, or of the lists `indices` and `values`, or a list of `{"index", "value"}`.
 ///
 /// `place` is what messages call it.
-pub(super) fn vector(place: &str, value: &RawValue, keys: Keys) -> Result<Entries, RowError> {
+pub(crate) fn vector(place: &str, value: &RawValue, keys: Keys) -> Result<Entries, RowError> {
     match value.get().as_bytes().first() {
         Some(b'[') => index_values(place, value),
         Some(b'{') => object(place, value, keys),
@@ -43,7 +64,7 @@ pub(super) fn vector(place: &str, value: &RawValue, keys: Keys) -> Result<Entrie
 }
 
 /// Reads a vector from its lists of ids and weights.
-pub(super) fn lists(place: &str, indices: &RawValue, values: &RawValue) -> Result<Entries, RowError> {
+pub(crate) fn lists(place: &str, indices: &RawValue, values: &RawValue) -> Result<Entries, RowError> {
     let indices = list(&format!("`indices` of {place}"), indices)?;
     let values = list(&format!("`values` of {place}"), values)?;
     if indices.len() != values.len() {
@@ -55,7 +76,7 @@ pub(super) fn lists(place: &str, indices: &RawValue, values: &RawValue) -> Resul
 }
 
 /// The elements of a list, unread.
-pub(super) fn list<'a>(place: &str, value: &'a RawValue) -> Result<Vec<&'a RawValue>, RowError> {
+pub(crate) fn list<'a>(place: &str, value: &'a RawValue) -> Result<Vec<&'a RawValue>, RowError> {
     if !value.get().starts_with('[') {
         return Err(RowError::new(format!("{place} is {}, not a list", jsonl::kind(value))));
     }
@@ -63,7 +84,7 @@ pub(super) fn list<'a>(place: &str, value: &'a RawValue) -> Result<Vec<&'a RawVa
 }
 
 /// A finite number, and what rounding may have taken from it; the error is what to say after its name.
-pub(super) fn number(value: &RawValue) -> Result<Written, String> {
+pub(crate) fn number(value: &RawValue) -> Result<Written, String> {
     let digits = value.get();
     if !digits.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         return Err(format!("is {}, not a number", jsonl::kind(value)));
@@ -155,4 +176,9 @@ fn rounding(number: &str) -> f32 {
         decimals @ 1.. => 0.5 * 10f32.powi(-decimals),
         _ => 0.0,
     }
+}
+
+/// The error of a field that has to be there.
+pub(crate) fn missing(place: &str, name: &str) -> RowError {
+    RowError::new(format!("{place} has no field `{name}`"))
 }

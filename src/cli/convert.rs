@@ -1,0 +1,288 @@
+//! `convert`: vectors from one form to another.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use neural_sparse::format::{Format, Keys, MatrixRows, Row, RowFile, Terms};
+use neural_sparse::jsonl::{self, Entries, Fields, RowError, VectorRow};
+use neural_sparse::{ScreenCount, SparseVector, Tokenizer};
+use serde_json::Value;
+
+use super::bulk::{Container, InputArgs, InputLine, Job, Surroundings, Tally};
+use super::encode::Shape;
+use super::failure::Exit;
+use super::fields::KeepArgs;
+use super::formats::{FormatArgs, Target};
+use super::vocabulary::VocabularyArgs;
+
+/// Turn vectors from one form into another, without encoding anything
+///
+/// Reads what `encode` wrote, and vectors of other programs: rows of JSON with an object of terms and weights, or with
+/// lists of ids and weights; matrices of scipy; Anserini's integers. The output is what `encode --format` would have
+/// written, as far as the input says it.
+#[derive(Args)]
+pub(super) struct ConvertArgs {
+    /// Vectors are named with --input
+    #[arg(value_name = "FILE", hide = true, conflicts_with = "files", required_unless_present = "files")]
+    texts: Vec<String>,
+    #[command(flatten)]
+    vocabulary: VocabularyArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    /// What the input is
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    input_format: InputFormat,
+    /// Field of a row of the input that holds its vector, `a.b` for a field of an object
+    #[arg(long, value_name = "NAME", default_value = "vector")]
+    input_vector_field: String,
+    /// What weights of an anserini input were multiplied by [default: 100]
+    #[arg(long, value_name = "SCALE", value_parser = super::formats::parse_scale)]
+    input_quantize: Option<f32>,
+    /// Field of a row that holds its id [default: _id, else id, else the row's line number]
+    #[arg(long, value_name = "NAME")]
+    id_field: Option<String>,
+    #[command(flatten)]
+    keep: KeepArgs,
+    /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete
+    /// [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+/// What the input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum InputFormat {
+    /// Objects of JSON, one a line
+    Jsonl,
+    /// Matrices of scipy.sparse.save_npz; ids in FILE.ids, else the rows' numbers
+    CsrNpz,
+    /// Anserini's JsonVectorCollection, whose integers are divided by --input-quantize
+    Anserini,
+    /// Parquet files with columns `id`, `indices` and `values`; in builds with the feature `parquet`
+    Parquet,
+}
+
+/// What `encode --format anserini` multiplies by.
+const ANSERINI_SCALE: f32 = 100.0;
+
+pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
+    let quiet = args.vocabulary.hub.quiet;
+    let Target { format, assembly } = args.format.target(args.keep.keep(), false, args.output.as_deref())?;
+    let reserved = args.format.reserved(true)?;
+    args.keep.refuse(&reserved)?;
+    let container = match args.input_format {
+        InputFormat::CsrNpz => Container::Rows(RowFile::Matrix),
+        InputFormat::Parquet => Container::Rows(RowFile::Parquet),
+        InputFormat::Jsonl | InputFormat::Anserini => Container::Lines,
+    };
+    let run = args.input.prepare(container, args.output.as_deref(), assembly, quiet)?;
+    let Some(run) = run else { return Ok(Exit::Done) };
+    let num_columns = match args.input_format {
+        InputFormat::CsrNpz => Some(num_columns(&args.input.files)?),
+        InputFormat::Jsonl | InputFormat::Anserini | InputFormat::Parquet => None,
+    };
+    let divisor = match args.input_format {
+        InputFormat::Anserini => args.input_quantize.unwrap_or(ANSERINI_SCALE),
+        InputFormat::Jsonl | InputFormat::CsrNpz | InputFormat::Parquet => 1.0,
+    };
+    let job = Convert {
+        fields: Fields { id: args.id_field.clone(), keep: args.keep.keep(), reserved, ..Fields::default() },
+        vector_field: args.input_vector_field.clone(),
+        divisor,
+        vocabulary: args.vocabulary.clone(),
+        tokenizer: OnceLock::new(),
+        num_columns,
+        shape: args.shape.clone(),
+        format,
+    };
+    let settings = args.settings();
+    run.run(job, Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet })
+}
+
+/// Rows are worth reading as for so many threads that encode.
+const NUM_WINDOWS: usize = 8;
+
+impl ConvertArgs {
+    /// The options and their values, which decide what is written.
+    fn settings(&self) -> BTreeMap<String, Value> {
+        let own: [(&str, Value); 6] = [
+            ("the command", "convert".into()),
+            ("--model", self.vocabulary.model.clone().into()),
+            ("--input-format", format!("{:?}", self.input_format).to_lowercase().into()),
+            ("--input-vector-field", self.input_vector_field.clone().into()),
+            ("--input-quantize", self.input_quantize.into()),
+            ("--id-field", self.id_field.clone().into()),
+        ];
+        let own = own.map(|(name, value)| (name.to_string(), value));
+        let others =
+            self.keep.settings().into_iter().chain(self.format.settings()).chain(self.shape.settings());
+        own.into_iter().chain(others).collect()
+    }
+}
+
+/// V of matrices that are to be one.
+fn num_columns(paths: &[PathBuf]) -> anyhow::Result<usize> {
+    let columns = |path: &PathBuf| {
+        let opened = MatrixRows::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        Ok::<_, anyhow::Error>(opened.num_columns())
+    };
+    let first = columns(&paths[0])?;
+    for path in &paths[1..] {
+        let found = columns(path)?;
+        let (path, other) = (path.display(), paths[0].display());
+        anyhow::ensure!(found == first, "`{path}` has {found} columns and `{other}` {first}");
+    }
+    Ok(first)
+}
+
+/// Turns rows with vectors into rows of a format.
+struct Convert {
+    fields: Fields,
+    vector_field: String,
+    /// What weights are divided by.
+    divisor: f32,
+    vocabulary: VocabularyArgs,
+    /// The vocabulary, once it was needed.
+    tokenizer: OnceLock<Tokenizer>,
+    /// V, where the input says it.
+    num_columns: Option<usize>,
+    shape: Shape,
+    format: Arc<dyn Format>,
+}
+
+/// A row on its way.
+struct Converted {
+    row: VectorRow,
+    vector: SparseVector,
+    names: Names,
+}
+
+/// What names the terms of a row.
+enum Names {
+    /// The row itself.
+    Listed(Vec<String>),
+    /// The vocabulary.
+    Vocabulary,
+    /// Nothing: ids below this.
+    Ids(usize),
+}
+
+impl Convert {
+    fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
+        if self.tokenizer.get().is_none() {
+            let loaded =
+                self.vocabulary.load().context("cannot tell ids and terms apart without a vocabulary")?;
+            // Somebody else may have been faster.
+            let _ = self.tokenizer.set(loaded);
+        }
+        Ok(self.tokenizer.get().expect("just set, anything else is a bug"))
+    }
+
+    /// The vector of a row, by what its format has to know of terms.
+    fn vector(&self, entries: Entries) -> anyhow::Result<Result<(SparseVector, Names), RowError>> {
+        let weight = |written: jsonl::Written| written.value / self.divisor;
+        let (pairs, names): (Vec<(u32, f32)>, Names) = match (entries, self.format.keys()) {
+            (Entries::Terms(terms), Keys::Names) => {
+                let (names, weights): (Vec<String>, Vec<f32>) =
+                    terms.into_iter().map(|(term, written)| (term, weight(written))).unzip();
+                ((0..).zip(weights).collect(), Names::Listed(names))
+            }
+            (Entries::Terms(terms), Keys::Ids | Keys::NamesOfVocabulary) => {
+                let tokenizer = self.tokenizer()?;
+                let mut pairs = Vec::new();
+                for (term, written) in terms {
+                    let Some(id) = tokenizer.id(&term) else { return Ok(Err(self.unknown(&term))) };
+                    pairs.push((id, weight(written)));
+                }
+                (pairs, Names::Vocabulary)
+            }
+            (Entries::Ids(ids), Keys::Ids) => {
+                let size = match self.num_columns {
+                    Some(size) => size,
+                    None => self.vocabulary.size()?,
+                };
+                if let Some((id, _)) = ids.iter().find(|(id, _)| *id as usize >= size) {
+                    return Ok(Err(self.unknown(id)));
+                }
+                (ids.into_iter().map(|(id, written)| (id, weight(written))).collect(), Names::Ids(size))
+            }
+            (Entries::Ids(ids), Keys::Names | Keys::NamesOfVocabulary) => {
+                let tokenizer = self.tokenizer()?;
+                if let Some((id, _)) = ids.iter().find(|(id, _)| tokenizer.term(*id).is_none()) {
+                    return Ok(Err(self.unknown(id)));
+                }
+                (ids.into_iter().map(|(id, written)| (id, weight(written))).collect(), Names::Vocabulary)
+            }
+        };
+        let vector = SparseVector::from_pairs(pairs).expect("checked entries, anything else is a bug");
+        Ok(Ok((self.shape.apply(vector), names)))
+    }
+
+    fn unknown(&self, term: impl Display) -> RowError {
+        let model = &self.vocabulary.model;
+        let reason =
+            format!("`{term}` is not in the vocabulary of `{model}`: name the vectors' model with --model");
+        RowError { column: None, reason }
+    }
+}
+
+impl Job for Convert {
+    type Row = VectorRow;
+    type Value = Converted;
+    const HAS_IDS: bool = true;
+
+    fn parse(&self, line: &[u8]) -> Result<VectorRow, RowError> {
+        jsonl::parse_vector(line, &self.fields, &self.vector_field)
+    }
+
+    fn id<'r>(&self, row: &'r VectorRow) -> Option<&'r str> {
+        // The windows of a document have its id.
+        row.id.as_deref().filter(|_| row.window.is_none_or(|number| number == 0))
+    }
+
+    fn compute(&self, rows: Vec<VectorRow>) -> anyhow::Result<Vec<Result<Converted, RowError>>> {
+        let converted = |mut row: VectorRow| {
+            let entries = std::mem::replace(&mut row.entries, Entries::Ids(Vec::new()));
+            let vector = self.vector(entries)?;
+            Ok(vector.map(|(vector, names)| Converted { row, vector, names }))
+        };
+        rows.into_iter().map(converted).collect()
+    }
+
+    fn screen_count(&self) -> ScreenCount {
+        ScreenCount::default()
+    }
+
+    fn write(
+        &self,
+        line: &InputLine,
+        converted: Converted,
+        out: &mut Vec<u8>,
+        tally: &mut Tally,
+    ) -> anyhow::Result<()> {
+        let Converted { row, vector, names } = converted;
+        let id = line.id(row.id)?;
+        let terms = match &names {
+            Names::Listed(names) => Terms::Listed(names),
+            Names::Vocabulary => Terms::Vocabulary(self.tokenizer()?),
+            Names::Ids(size) => Terms::Ids(*size),
+        };
+        let row_out = Row { id: &id, window: row.window, kept: &row.kept, vector: &vector };
+        self.format.write_row(&row_out, terms, out, &mut tally.findings)?;
+        tally.findings.add(
+            "rows whose other fields were left out; --keep and --keep-all keep them",
+            row.has_more.into(),
+        );
+        tally.rows_out += 1;
+        tally.count_vector(&vector);
+        Ok(())
+    }
+}

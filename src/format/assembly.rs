@@ -1,0 +1,123 @@
+//! Files that cannot be written a row at a time: rows are collected first, and read as often as it takes.
+//!
+//! A collected row is, in little-endian numbers of 32 bits: the bytes of the row behind this number; V; the bytes of
+//! the id, and the id as text; the bytes of what else its format wants to know, and that as text; the number of terms,
+//! their ids, and their weights in f32.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::sparse::SparseVector;
+
+/// Written and read at once.
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// Makes the files that were asked for of a file of rows.
+pub trait Assembly: Send + Sync {
+    /// Reads `rows` and writes `output` and what belongs to it, in place of files of those names. The first file of
+    /// [`Assembly::results`] appears last, when all are complete.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files.
+    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()>;
+
+    /// The files that make up the result, those that are there of a number that is not known before.
+    fn results(&self, output: &Path) -> Vec<PathBuf>;
+}
+
+/// A row that is collected.
+pub(super) struct Collected {
+    pub vocab_size: usize,
+    pub id: String,
+    /// What else its format wants to know.
+    pub extra: String,
+    pub vector: SparseVector,
+}
+
+impl Collected {
+    /// Appends it to those that are collected.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let number = |number: usize, out: &mut Vec<u8>| out.extend_from_slice(&(number as u32).to_le_bytes());
+        number(4 * 4 + self.id.len() + self.extra.len() + 8 * self.vector.len(), out);
+        number(self.vocab_size, out);
+        for text in [&self.id, &self.extra] {
+            number(text.len(), out);
+            out.extend_from_slice(text.as_bytes());
+        }
+        number(self.vector.len(), out);
+        out.extend(self.vector.indices().iter().flat_map(|index| index.to_le_bytes()));
+        out.extend(self.vector.weights().iter().flat_map(|weight| weight.to_le_bytes()));
+    }
+}
+
+/// Reads the rows that were collected, in their order, from the first on.
+pub(super) fn collected(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Collected>>> {
+    let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
+    let mut bytes = Vec::new();
+    Ok(std::iter::from_fn(move || next_row(&mut file, &mut bytes).transpose()))
+}
+
+fn next_row(file: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<Option<Collected>> {
+    let mut length = [0; 4];
+    match file.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    bytes.resize(u32::from_le_bytes(length) as usize, 0);
+    file.read_exact(bytes)?;
+    parse_row(bytes).map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a damaged row"))
+}
+
+fn parse_row(mut bytes: &[u8]) -> Option<Collected> {
+    let vocab_size = number(&mut bytes)?;
+    let id = text(&mut bytes)?;
+    let extra = text(&mut bytes)?;
+    let count = number(&mut bytes)?;
+    let (indices, weights) = bytes.split_at_checked(4 * count)?;
+    let words =
+        |bytes: &[u8]| bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]).collect();
+    let (indices, weights): (Vec<[u8; 4]>, Vec<[u8; 4]>) = (words(indices), words(weights));
+    let pairs = indices.into_iter().map(u32::from_le_bytes).zip(weights.into_iter().map(f32::from_le_bytes));
+    Some(Collected { vocab_size, id, extra, vector: SparseVector::from_pairs(pairs.collect())? })
+}
+
+fn number(bytes: &mut &[u8]) -> Option<usize> {
+    let (number, rest) = bytes.split_first_chunk::<4>()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*number) as usize)
+}
+
+fn text(bytes: &mut &[u8]) -> Option<String> {
+    let length = number(bytes)?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+/// Writes a file that appears under its name when it is complete and survives a loss of power.
+pub(super) fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let unfinished = with_suffix(path, ".unfinished");
+    let mut file = BufWriter::with_capacity(BUFFER_BYTES, File::create(&unfinished)?);
+    write(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()?;
+    drop(file);
+    std::fs::rename(&unfinished, path)
+}
+
+/// `path` with `suffix` added to its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(suffix);
+    longer.into()
+}
+
+/// Hands over each row that was collected.
+pub(super) fn each(rows: &Path, mut take: impl FnMut(&Collected) -> io::Result<()>) -> io::Result<()> {
+    collected(rows)?.try_for_each(|row| take(&row?))
+}

@@ -1,0 +1,131 @@
+//! A sparse matrix as the BigANN benchmarks and neural-sparse-cpp read it, and what `csr-npz` shares with it.
+//!
+//! In little-endian numbers: int64 rows, columns and entries; int64 (rows + 1): where each row begins among the
+//! entries; int32 (entries): columns, ascending within a row; float32 (entries): weights. Rows are in the order of the
+//! input, columns are V. The ids stand beside it in `FILE.ids`, one a line.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::assembly::{each, with_suffix, write_file, Assembly, Collected};
+use super::{Compression, Findings, Format, Keys, Options, Row, Terms};
+use crate::jsonl::RowError;
+
+struct Csr;
+
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+    refuse_fields(options)?;
+    Ok(Box::new(Csr))
+}
+
+/// A matrix has no place for fields.
+pub(super) fn refuse_fields(options: &Options) -> Result<(), String> {
+    match options.keep {
+        crate::jsonl::Keep::Nothing => Ok(()),
+        _ => Err("a matrix has no place for other fields: leave out --keep and --keep-all".into()),
+    }
+}
+
+impl Format for Csr {
+    fn keys(&self) -> Keys {
+        Keys::Ids
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        &["--chunk-rows"]
+    }
+
+    fn compression(&self) -> Compression {
+        Compression::Nothing
+    }
+
+    fn write_row(
+        &self,
+        row: &Row,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        _: &mut Findings,
+    ) -> Result<(), RowError> {
+        collect_matrix_row(row, terms, out)
+    }
+
+    fn assembly(&self) -> Option<Box<dyn Assembly>> {
+        Some(Box::new(Csr))
+    }
+}
+
+impl Assembly for Csr {
+    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
+        let size = write_ids(rows, output)?;
+        write_file(output, |file| {
+            for number in [size.num_rows, size.vocab_size, size.num_terms] {
+                file.write_all(&(number as i64).to_le_bytes())?;
+            }
+            write_indptr(rows, |place| file.write_all(&(place as i64).to_le_bytes()))?;
+            each(rows, |row| write_all(file, row.vector.indices(), |index| index.to_le_bytes()))?;
+            each(rows, |row| write_all(file, row.vector.weights(), |weight| weight.to_le_bytes()))
+        })
+    }
+
+    fn results(&self, output: &Path) -> Vec<PathBuf> {
+        vec![output.to_path_buf(), ids_path(output)]
+    }
+}
+
+/// Collects a row of a matrix, whose ids stand in a file of lines.
+pub(super) fn collect_matrix_row(row: &Row, terms: Terms, out: &mut Vec<u8>) -> Result<(), RowError> {
+    let id = row.id_text();
+    if id.contains(['\n', '\r']) {
+        return Err(RowError::new("an id with a line break, which cannot stand in a file of lines"));
+    }
+    let (vocab_size, vector) = (terms.vocab_size(), row.vector.clone());
+    Collected { vocab_size, id, extra: String::new(), vector }.write(out);
+    Ok(())
+}
+
+/// The file of ids that stands beside `output`.
+pub(super) fn ids_path(output: &Path) -> PathBuf {
+    with_suffix(output, ".ids")
+}
+
+/// The size of a collection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    pub num_rows: usize,
+    /// Of all rows.
+    pub num_terms: usize,
+    pub vocab_size: usize,
+}
+
+/// Writes the ids of the rows, one a line, and measures the collection.
+pub(super) fn write_ids(rows: &Path, output: &Path) -> io::Result<Size> {
+    let mut size = Size::default();
+    write_file(&ids_path(output), |file| {
+        each(rows, |row| {
+            size.num_rows += 1;
+            size.num_terms += row.vector.len();
+            size.vocab_size = row.vocab_size;
+            writeln!(file, "{}", row.id)
+        })
+    })?;
+    Ok(size)
+}
+
+/// Hands over where each row begins among all terms, and where the last one ends.
+pub(super) fn write_indptr(rows: &Path, mut write: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+    let mut place = 0;
+    write(place)?;
+    each(rows, |row| {
+        place += row.vector.len();
+        write(place)
+    })
+}
+
+/// Writes each number as bytes.
+pub(super) fn write_all<T: Copy, const N: usize>(
+    out: &mut impl Write,
+    numbers: &[T],
+    to_bytes: impl Fn(T) -> [u8; N],
+) -> io::Result<()> {
+    numbers.iter().try_for_each(|&number| out.write_all(&to_bytes(number)))
+}

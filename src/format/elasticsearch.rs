@@ -1,0 +1,102 @@
+//! Elasticsearch: `_bulk` requests for a field of type `sparse_vector`, whose features are terms.
+//!
+//! A document whose windows are rows gets a list of vectors, of which the field keeps each term's largest weight.
+
+use super::bulk::{self, Bulk};
+use super::{json, Content, Document, Findings, Format, Keys, Options, Row, Terms};
+use crate::jsonl::RowError;
+use crate::sparse::SparseVector;
+
+struct Elasticsearch {
+    bulk: Bulk,
+    vector_field: String,
+}
+
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+    Ok(Box::new(Elasticsearch { bulk: Bulk::new(options), vector_field: options.vector_field.clone() }))
+}
+
+impl Elasticsearch {
+    fn features(vector: &SparseVector, terms: Terms, findings: &mut Findings) -> String {
+        let vector = bulk::features(vector, findings);
+        let dots = vector.indices().iter().filter(|&&index| terms.name(index).contains('.')).count();
+        findings.add(
+            "terms with a dot: sparse_vector takes them from Elasticsearch 8.16 on, rank_features never",
+            dots,
+        );
+        json::by_name(&vector, terms)
+    }
+}
+
+impl Format for Elasticsearch {
+    fn keys(&self) -> Keys {
+        Keys::Names
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        &["--index-name", "--bulk-action", "--bulk-mb", "--chunk-rows"]
+    }
+
+    fn reserved_fields(&self) -> &'static [&'static str] {
+        bulk::METADATA
+    }
+
+    fn write_row(
+        &self,
+        row: &Row,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        findings: &mut Findings,
+    ) -> Result<(), RowError> {
+        bulk::refuse_window(row)?;
+        let features = Self::features(row.vector, terms, findings);
+        self.bulk.write(row.id, row.kept, out, |out| out.extend_from_slice(features.as_bytes()));
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        document: &Document,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        findings: &mut Findings,
+    ) -> Result<(), RowError> {
+        let (id, kept) = (document.id, document.kept);
+        match &document.content {
+            Content::Whole(vector) => {
+                self.write_row(&Row { id, window: None, kept, vector }, terms, out, findings)
+            }
+            Content::Windows(vectors) => {
+                let windows: Vec<String> =
+                    vectors.iter().map(|vector| Self::features(vector, terms, findings)).collect();
+                let list = format!("[{}]", windows.join(","));
+                self.bulk.write(id, kept, out, |out| out.extend_from_slice(list.as_bytes()));
+                Ok(())
+            }
+        }
+    }
+
+    fn lines_of_a_request(&self) -> Option<usize> {
+        Some(bulk::LINES)
+    }
+
+    fn mapping(&self, _: usize) -> Option<String> {
+        let name = json::string(&self.vector_field);
+        Some(json::pretty(&format!(
+            "{{\"mappings\":{{\"properties\":{{{name}:{{\"type\":\"sparse_vector\"}}}}}}}}"
+        )))
+    }
+
+    fn query(
+        &self,
+        vector: &SparseVector,
+        terms: Terms,
+        k: usize,
+        _: &mut Findings,
+    ) -> Result<Option<String>, RowError> {
+        let (name, query) = (json::string(&self.vector_field), json::by_name(vector, terms));
+        Ok(Some(format!(
+            "{{\"size\":{k},\"query\":{{\"sparse_vector\":{{\"field\":{name},\"query_vector\":{query}}}}}}}"
+        )))
+    }
+}

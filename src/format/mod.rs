@@ -1,0 +1,421 @@
+//! Vectors in the forms in which search engines take them: a file a store.
+//!
+//! A [`Format`] turns documents into the bytes of a file that its store loads as it is, and knows the bodies of the
+//! store's index and of its queries. What a store cannot hold is refused by row, what it holds only roughly is counted
+//! as [`Findings`].
+
+mod anserini;
+mod assembly;
+mod bulk;
+mod ciff;
+mod csr;
+mod csr_npz;
+mod elasticsearch;
+mod json;
+mod jsonl;
+mod milvus;
+mod opensearch;
+mod opensearch_sparse_vector;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod pgvector;
+mod pinecone;
+mod qdrant;
+mod scaled;
+mod seismic;
+mod vespa;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use assembly::Assembly;
+pub use bulk::Action;
+pub use csr_npz::MatrixRows;
+pub use json::write_by_name;
+pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
+
+use crate::jsonl::{entries, Entry, Keep, RowError};
+use crate::sparse::{Prune, SparseVector};
+use crate::tokenizer::Tokenizer;
+
+type New = fn(&Options) -> Result<Box<dyn Format>, String>;
+
+/// Every format by its name.
+const FORMATS: [(&str, New); 15] = [
+    ("jsonl", jsonl::new),
+    ("opensearch", opensearch::new),
+    ("opensearch-sparse-vector", opensearch_sparse_vector::new),
+    ("elasticsearch", elasticsearch::new),
+    ("qdrant", qdrant::new),
+    ("milvus", milvus::new),
+    ("pinecone", pinecone::new),
+    ("vespa", vespa::new),
+    ("pgvector", pgvector::new),
+    ("anserini", anserini::new),
+    ("seismic", seismic::new),
+    ("csr-npz", csr_npz::new),
+    ("csr", csr::new),
+    ("ciff", ciff::new),
+    ("parquet", new_parquet),
+];
+
+fn new_parquet(options: &Options) -> Result<Box<dyn Format>, String> {
+    #[cfg(feature = "parquet")]
+    return parquet::new(options);
+    #[cfg(not(feature = "parquet"))]
+    {
+        let _ = options;
+        Err(WITHOUT_PARQUET.into())
+    }
+}
+
+/// What to say where Parquet is asked for and not in the build.
+#[cfg(not(feature = "parquet"))]
+const WITHOUT_PARQUET: &str =
+    "not in this build: `cargo install --path . --features parquet` makes one that has it";
+
+/// A file of rows that are no lines of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFile {
+    /// A sparse matrix, as scipy writes it.
+    Matrix,
+    /// Parquet.
+    Parquet,
+}
+
+/// Opens such a file: each row is an object of JSON, its fields those that [`crate::jsonl`] reads.
+///
+/// # Errors
+///
+/// Those of the file; for Parquet, in a build without it, one that says so.
+pub fn open_rows(
+    kind: RowFile,
+    path: &Path,
+) -> io::Result<Box<dyn ExactSizeIterator<Item = io::Result<String>> + Send>> {
+    match kind {
+        RowFile::Matrix => Ok(Box::new(MatrixRows::open(path)?)),
+        #[cfg(feature = "parquet")]
+        RowFile::Parquet => Ok(Box::new(parquet::TableRows::open(path)?)),
+        #[cfg(not(feature = "parquet"))]
+        RowFile::Parquet => Err(io::Error::new(io::ErrorKind::Unsupported, WITHOUT_PARQUET)),
+    }
+}
+
+/// The names of the formats.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().map(|(name, _)| *name)
+}
+
+/// The format of this name.
+///
+/// # Errors
+///
+/// A sentence that says which option it cannot follow.
+pub fn named(name: &str, options: &Options) -> Result<Box<dyn Format>, String> {
+    let (_, new) = FORMATS.iter().find(|format| format.0 == name).ok_or("no format of this name")?;
+    new(options)
+}
+
+/// What a format is told. Each has a use for some of it only: see [`Format::takes`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The store's field that holds the vector.
+    pub vector_field: String,
+    /// The index, collection, table or document type.
+    pub index_name: Option<String>,
+    /// What a `_bulk` request does with a document.
+    pub action: Option<Action>,
+    /// What weights are multiplied by where a store takes integers only.
+    pub scale: Option<f32>,
+    /// The fields that documents come with.
+    pub keep: Keep,
+    /// Whether documents come as the vectors of their windows.
+    pub has_windows: bool,
+    /// Whether a query is run in two phases: its heavy terms first.
+    pub two_phase: Option<TwoPhase>,
+    /// Whether a query must do without the store's plugin for sparse vectors.
+    pub without_plugin: bool,
+    /// The largest weight that queries are expected to have.
+    pub search_ceiling: f32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            vector_field: "vector".into(),
+            index_name: None,
+            action: None,
+            scale: None,
+            keep: Keep::Nothing,
+            has_windows: false,
+            two_phase: None,
+            without_plugin: false,
+            search_ceiling: 16.0,
+        }
+    }
+}
+
+/// How a query is run in two phases: `neural_sparse_two_phase_processor`, with its own defaults.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TwoPhase {
+    /// Which terms take part in the first phase.
+    pub prune: Prune,
+    /// So many times the hits asked for are scored again.
+    pub expansion_rate: f32,
+    /// But no more than these.
+    pub max_window_size: u32,
+}
+
+impl Default for TwoPhase {
+    fn default() -> Self {
+        TwoPhase { prune: Prune::MaxRatio(0.4), expansion_rate: 5.0, max_window_size: 10_000 }
+    }
+}
+
+/// A document with its vector, as a format writes it.
+pub struct Document<'a> {
+    /// Its id as JSON: a string that is not empty, or a number.
+    pub id: &'a str,
+    /// The kept fields as JSON, `"name":value,` each.
+    pub kept: &'a str,
+    /// What was made of its text.
+    pub content: Content,
+}
+
+/// The vectors of a document.
+pub enum Content {
+    /// One of the whole text.
+    Whole(SparseVector),
+    /// One of each window of the text, each a row or a nested object of its own.
+    Windows(Vec<SparseVector>),
+}
+
+/// One row of a store: a document or one of its windows.
+pub struct Row<'a> {
+    /// The document's id as JSON.
+    pub id: &'a str,
+    /// The number of the window, from 0.
+    pub window: Option<usize>,
+    /// The kept fields as JSON, `"name":value,` each.
+    pub kept: &'a str,
+    /// Its vector.
+    pub vector: &'a SparseVector,
+}
+
+impl Row<'_> {
+    /// The id as text; a window's ends with `#` and its number, as Anserini's passages do.
+    fn id_text(&self) -> String {
+        let text = id_text(self.id);
+        match self.window {
+            Some(number) => format!("{text}#{number}"),
+            None => text,
+        }
+    }
+
+    /// [`Row::id_text`] as a string of JSON.
+    fn id_string(&self) -> String {
+        match self.window {
+            None if self.id.starts_with('"') => self.id.to_string(),
+            _ => Value::from(self.id_text()).to_string(),
+        }
+    }
+
+    /// The number of the window and the kept fields, `"name":value,` each.
+    fn fields(&self) -> String {
+        match self.window {
+            Some(number) => format!("\"chunk\":{number},{}", self.kept),
+            None => self.kept.to_string(),
+        }
+    }
+}
+
+/// An id as text: what a string says, what a number looks like.
+pub fn id_text(id: &str) -> String {
+    serde_json::from_str(id).unwrap_or_else(|_| id.to_string())
+}
+
+/// The kept fields one by one. An object's worth of JSON, checked when it was read.
+fn kept_fields(object: &str) -> Vec<Entry<'_>> {
+    entries(object.as_bytes()).expect("fields that were read from a row, anything else is a bug")
+}
+
+/// `"name":value,` each, as an object.
+fn as_object(fields: &str) -> String {
+    format!("{{{}}}", fields.strip_suffix(',').unwrap_or(fields))
+}
+
+/// What names the terms of vectors.
+#[derive(Clone, Copy)]
+pub enum Terms<'a> {
+    /// A model's vocabulary: the number of a term is its id.
+    Vocabulary(&'a Tokenizer),
+    /// A row's own terms, where no vocabulary is at hand: the number of a term is its place here.
+    Listed(&'a [String]),
+    /// Nothing: only ids are known, all below this.
+    Ids(usize),
+}
+
+impl<'a> Terms<'a> {
+    /// The term's name.
+    fn name(self, index: u32) -> &'a str {
+        let name = match self {
+            Terms::Vocabulary(tokenizer) => tokenizer.term(index),
+            Terms::Listed(terms) => terms.get(index as usize).map(String::as_str),
+            Terms::Ids(_) => None,
+        };
+        name.expect("a term without a name is never given a weight: this is a bug")
+    }
+
+    /// One more than the largest id.
+    fn vocab_size(self) -> usize {
+        match self {
+            Terms::Vocabulary(tokenizer) => tokenizer.vocab_size(),
+            Terms::Listed(terms) => terms.len(),
+            Terms::Ids(size) => size,
+        }
+    }
+}
+
+/// What a format has to know of terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Their names.
+    Names,
+    /// Their names, and how many there are in all.
+    NamesOfVocabulary,
+    /// Their ids, and how many there are in all.
+    Ids,
+}
+
+/// What was noticed in what was written, with how often.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings(BTreeMap<Cow<'static, str>, u64>);
+
+impl Findings {
+    /// Counts `count` more of what a sentence says after a number.
+    pub fn add(&mut self, what: &'static str, count: usize) {
+        if count > 0 {
+            *self.0.entry(Cow::Borrowed(what)).or_default() += count as u64;
+        }
+    }
+
+    /// What was found, and how often.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(what, count)| (what.as_ref(), *count))
+    }
+
+    /// Whether nothing was found.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Which compressed files a store reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// `.gz` and `.zst`: the rows are sent by something that can decompress them.
+    Any,
+    /// `.gz`.
+    Gzip,
+    /// None.
+    Nothing,
+}
+
+/// The form in which one store takes vectors.
+pub trait Format: Send + Sync {
+    /// What it has to know of terms.
+    fn keys(&self) -> Keys;
+
+    /// Options other than the vector's field that change what it writes, by their flags.
+    fn takes(&self) -> &'static [&'static str];
+
+    /// Names that a kept field cannot have, because the store has them for something else.
+    fn reserved_fields(&self) -> &'static [&'static str] {
+        &["id"]
+    }
+
+    /// Appends one row.
+    ///
+    /// # Errors
+    ///
+    /// A [`RowError`] where the store cannot hold it; `out` may have a part of it then.
+    fn write_row(
+        &self,
+        row: &Row,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        findings: &mut Findings,
+    ) -> Result<(), RowError>;
+
+    /// Appends a document: by default a row, or one for each of its windows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Format::write_row`].
+    fn write(
+        &self,
+        document: &Document,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        findings: &mut Findings,
+    ) -> Result<(), RowError> {
+        let (id, kept) = (document.id, document.kept);
+        match &document.content {
+            Content::Whole(vector) => {
+                self.write_row(&Row { id, window: None, kept, vector }, terms, out, findings)
+            }
+            Content::Windows(vectors) => vectors.iter().enumerate().try_for_each(|(number, vector)| {
+                self.write_row(&Row { id, window: Some(number), kept, vector }, terms, out, findings)
+            }),
+        }
+    }
+
+    /// Which compressed files the store reads.
+    fn compression(&self) -> Compression {
+        Compression::Any
+    }
+
+    /// Lines that one document is, where several files of rows may hold a collection: a `_bulk` request each.
+    fn lines_of_a_request(&self) -> Option<usize> {
+        None
+    }
+
+    /// How the file is made of the rows, where it is not the rows one after the other.
+    fn assembly(&self) -> Option<Box<dyn Assembly>> {
+        None
+    }
+
+    /// The body that creates the index, in the language of the store; `None` where there is no such thing.
+    ///
+    /// * `vocab_size`: V.
+    fn mapping(&self, vocab_size: usize) -> Option<String> {
+        let _ = vocab_size;
+        None
+    }
+
+    /// The body of a query for the best `k` documents, on one line; `None` where the store has none.
+    ///
+    /// # Errors
+    ///
+    /// A [`RowError`] where the store does not take the query.
+    fn query(
+        &self,
+        vector: &SparseVector,
+        terms: Terms,
+        k: usize,
+        findings: &mut Findings,
+    ) -> Result<Option<String>, RowError> {
+        let _ = (vector, terms, k, findings);
+        Ok(None)
+    }
+}
+
+/// An error that says how many terms a store takes, and how to have no more.
+fn too_many_terms(count: usize, most: usize, store: &str) -> RowError {
+    RowError::new(format!("{count} terms, and {store} takes {most}: `--top-k {most}` keeps the heaviest"))
+}

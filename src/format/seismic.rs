@@ -1,0 +1,75 @@
+//! Seismic: `{"id","content","vector"}` a line, ids that are integers, terms numbered with 16 bits.
+
+use super::{as_object, json, kept_fields, Compression, Findings, Format, Keys, Options, Row, Terms};
+use crate::jsonl::RowError;
+use crate::sparse::SparseVector;
+
+/// Distinct terms of a collection.
+const MAX_TERMS: usize = 65_535;
+
+struct Seismic;
+
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+    if options.vector_field != "vector" {
+        return Err("Seismic reads the field `vector`: leave out --vector-field".into());
+    }
+    if options.has_windows {
+        return Err(
+            "Seismic's ids are numbers, which windows of a document cannot share: leave out --chunk-rows"
+                .into(),
+        );
+    }
+    Ok(Box::new(Seismic))
+}
+
+impl Format for Seismic {
+    fn keys(&self) -> Keys {
+        Keys::NamesOfVocabulary
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn compression(&self) -> Compression {
+        Compression::Nothing
+    }
+
+    fn write_row(
+        &self,
+        row: &Row,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        _: &mut Findings,
+    ) -> Result<(), RowError> {
+        if terms.vocab_size() > MAX_TERMS {
+            let size = terms.vocab_size();
+            let reason =
+                format!("a vocabulary of {size} terms, and Seismic numbers {MAX_TERMS} with 16 bits");
+            return Err(RowError::new(reason));
+        }
+        let id = row.id_text();
+        let number = id.parse::<u64>().ok().filter(|number| number.to_string() == id);
+        let number = number.ok_or_else(|| {
+            RowError::new(format!("the id `{id}` is not an integer: Seismic takes no other; number the rows"))
+        })?;
+        let fields = row.fields();
+        let has_content = kept_fields(&as_object(&fields)).iter().any(|field| field.key == "content");
+        let content = if has_content { "" } else { "\"content\":\"\"," };
+        out.extend_from_slice(format!("{{\"id\":{number},{content}{fields}\"vector\":").as_bytes());
+        json::write_by_name(out, row.vector, terms);
+        out.extend_from_slice(b"}\n");
+        Ok(())
+    }
+
+    fn query(
+        &self,
+        vector: &SparseVector,
+        terms: Terms,
+        _: usize,
+        _: &mut Findings,
+    ) -> Result<Option<String>, RowError> {
+        let query = json::by_name(vector, terms);
+        Ok(Some(format!("{{\"id\":0,\"content\":\"\",\"vector\":{query}}}")))
+    }
+}

@@ -1,0 +1,106 @@
+//! Vespa: a `put` a line, for a field of type `tensor<float>(t{})` whose labels are terms.
+
+use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, Terms};
+use crate::jsonl::{Keep, RowError};
+use crate::sparse::SparseVector;
+
+struct Vespa {
+    vector_field: String,
+    document_type: String,
+    /// The fields that documents come with, as far as they are named.
+    kept: Vec<String>,
+}
+
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+    let document_type = options.index_name.clone().unwrap_or_else(|| "doc".into());
+    for (flag, name) in [("--index-name", &document_type), ("--vector-field", &options.vector_field)] {
+        if !is_identifier(name) {
+            return Err(format!(
+                "{flag} {name}: a name of Vespa's is letters, digits and `_`, no digit first"
+            ));
+        }
+    }
+    let kept = match &options.keep {
+        Keep::Named(names) => names.clone(),
+        Keep::Nothing | Keep::All => Vec::new(),
+    };
+    Ok(Box::new(Vespa { vector_field: options.vector_field.clone(), document_type, kept }))
+}
+
+fn is_identifier(name: &str) -> bool {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    name.chars().all(is_part) && !name.starts_with(|first: char| first.is_ascii_digit()) && !name.is_empty()
+}
+
+impl Format for Vespa {
+    fn keys(&self) -> Keys {
+        Keys::Names
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        &["--index-name", "--chunk-rows", "--keep"]
+    }
+
+    fn reserved_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn write_row(
+        &self,
+        row: &Row,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        _: &mut Findings,
+    ) -> Result<(), RowError> {
+        let id = row.id_text();
+        if id.chars().any(char::is_control) {
+            return Err(RowError::new("an id with a control character, which Vespa refuses"));
+        }
+        let fields = row.fields();
+        if let Some(field) = kept_fields(&as_object(&fields)).iter().find(|field| !is_identifier(&field.key))
+        {
+            let reason = format!(
+                "the field `{}` cannot be kept: a name of Vespa's is letters, digits and `_`, no digit first",
+                field.key
+            );
+            return Err(RowError::new(reason));
+        }
+        let (name, kind) = (&self.vector_field, &self.document_type);
+        let put = json::string(&format!("id:{kind}:{kind}::{id}"));
+        out.extend_from_slice(
+            format!("{{\"put\":{put},\"fields\":{{{fields}\"{name}\":{{\"cells\":").as_bytes(),
+        );
+        json::write_by_name(out, row.vector, terms);
+        out.extend_from_slice(b"}}}\n");
+        Ok(())
+    }
+
+    /// A schema; kept fields are strings in it. Matching is left to the query; the profile `sparse` ranks by the dot product.
+    fn mapping(&self, _: usize) -> Option<String> {
+        let (name, kind) = (&self.vector_field, &self.document_type);
+        let field = |name: &String| {
+            format!("        field {name} type string {{\n            indexing: summary\n        }}\n")
+        };
+        let kept: String = self.kept.iter().map(field).collect();
+        Some(format!(
+            "schema {kind} {{\n    document {kind} {{\n{kept}        field {name} type tensor<float>(t{{}}) {{\n            \
+             indexing: attribute | summary\n        }}\n    }}\n    rank-profile sparse {{\n        inputs {{\n            \
+             query(q) tensor<float>(t{{}})\n        }}\n        first-phase {{\n            \
+             expression: sum(query(q) * attribute({name}))\n        }}\n    }}\n}}"
+        ))
+    }
+
+    fn query(
+        &self,
+        vector: &SparseVector,
+        terms: Terms,
+        k: usize,
+        _: &mut Findings,
+    ) -> Result<Option<String>, RowError> {
+        let (kind, cells) = (&self.document_type, json::by_name(vector, terms));
+        Ok(Some(format!(
+            "{{\"yql\":\"select * from {kind} where true\",\"ranking\":\"sparse\",\"hits\":{k},\
+             \"input.query(q)\":{{\"cells\":{cells}}}}}"
+        )))
+    }
+}
