@@ -43,11 +43,30 @@ def query_bodies(program, model, store, texts, *options):
     return printed.rstrip("\n").split("\n")
 
 
-class Exact:
-    """Every score of every document for every query.
+def dot_products(documents, queries, document_weight=None, query_weight=None):
+    """Every score: a row a query, a column a document, both vectors {term: weight}.
 
     `document_weight` and `query_weight` are what the store makes of weights, f32 arrays in and out.
     """
+    terms = {}
+    matrices = []
+    for vectors, weight in ((documents, document_weight), (queries, query_weight)):
+        indptr, indices, values = [0], [], []
+        for vector in vectors:
+            indices += [terms.setdefault(term, len(terms)) for term in vector]
+            values += vector.values()
+            indptr.append(len(indices))
+        values = numpy.array(values, dtype=numpy.float32)
+        matrices.append((weight(values) if weight else values, indices, indptr))
+    documents, queries = (
+        scipy.sparse.csr_matrix((values.astype(numpy.float64), indices, indptr), (len(indptr) - 1, len(terms)))
+        for values, indices, indptr in matrices
+    )
+    return (queries @ documents.T).toarray()
+
+
+class Exact:
+    """The vectors of a collection and its queries, and every score of every document for every query."""
 
     def __init__(self, program, model, data, workspace, document_weight=None, query_weight=None):
         vectors = f"{workspace}/vectors.jsonl"
@@ -56,23 +75,8 @@ class Exact:
         self.ids = [str(row["id"]) for row in documents]
         self.query_ids, self.texts = read_queries(data)
         encoded = call(program, "encode", "--model", model, "--as", "query", "--", *self.texts)
-        terms = {}
-        rows = [row["vector"] for row in documents]
-        self.document_vectors, self.query_vectors = rows, lines(encoded)
-        matrices = []
-        for vectors, weight in ((rows, document_weight), (self.query_vectors, query_weight)):
-            indptr, indices, values = [0], [], []
-            for vector in vectors:
-                indices += [terms.setdefault(term, len(terms)) for term in vector]
-                values += vector.values()
-                indptr.append(len(indices))
-            values = numpy.array(values, dtype=numpy.float32)
-            matrices.append((weight(values) if weight else values, indices, indptr))
-        documents, queries = (
-            scipy.sparse.csr_matrix((values.astype(numpy.float64), indices, indptr), (len(indptr) - 1, len(terms)))
-            for values, indices, indptr in matrices
-        )
-        self.scores = (queries @ documents.T).toarray()
+        self.document_vectors, self.query_vectors = [row["vector"] for row in documents], lines(encoded)
+        self.scores = dot_products(self.document_vectors, self.query_vectors, document_weight, query_weight)
         self.place = {identifier: place for place, identifier in enumerate(self.ids)}
 
 
