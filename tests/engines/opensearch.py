@@ -1,4 +1,4 @@
-"""Proves the formats opensearch and opensearch-sparse-vector in an OpenSearch node: opensearch.py PROGRAM DATA MODEL PLACE
+"""Proves opensearch and opensearch-sparse-vector in an OpenSearch node: opensearch.py PROGRAM DATA MODEL PLACE
 
 The node is assembled from the artifacts that OpenSearch publishes on Maven Central: the server, its HTTP transport, its
 module with rank_features, and the plugins neural-search and k-NN, of which the first needs classes of the second.
@@ -19,7 +19,6 @@ import zipfile
 
 import numpy
 import ranking
-import scipy.sparse
 
 # A version of which every artifact is published; some versions lack a plugin.
 VERSION = "3.6.0"
@@ -46,7 +45,7 @@ PLUGINS = [
     "org.opensearch.neuralsearch.plugin.NeuralSearch",
 ]
 
-# Of an index with seismic's own data structures; the default of a million would make none for a small collection.
+# Documents of a segment from which on it gets seismic's structures: by default a million.
 SMALL_THRESHOLD = 100
 
 
@@ -92,7 +91,7 @@ def install(place):
 
 
 def unpack(plugin, jars):
-    """Moves a plugin's jars to the others, but for libraries that are there: one class path holds one version of each."""
+    """Moves a plugin's jars to the others, but for libraries that are there: a class path has one version of each."""
 
     def library(path):
         return re.sub(r"-\d[^/]*\.jar$", "", os.path.basename(path))
@@ -202,56 +201,46 @@ class Proof:
 
     def encode(self, name, *options, store="opensearch"):
         """Encodes the documents into one or several files, named after `name`: their paths, in order."""
-        stem, suffix = name.split(".", 1)
         path = f"{self.files}/{name}"
         ranking.encode_documents(self.program, self.model, self.data, path, "--format", store, *options)
-        return sorted(glob.glob(f"{self.files}/{stem}*.{suffix}"))
+        stem, suffix = name.split(".", 1)
+        return [path] if os.path.exists(path) else sorted(glob.glob(f"{self.files}/{stem}-0*.{suffix}"))
+
+    def mapping(self, store, *options):
+        return json.loads(ranking.call(self.program, "target", "mapping", store, "--model", self.model, *options))
 
     def create_index(self, name, store="opensearch", *options, change=lambda body: body):
-        body = json.loads(ranking.call(self.program, "target", "mapping", store, "--model", self.model, *options))
-        self.server.ask("PUT", f"/{name}", json.dumps(change(body)))
+        self.server.ask("PUT", f"/{name}", json.dumps(change(self.mapping(store, *options))))
 
     def search(self, index, *options, store="opensearch"):
-        return self.server.hits(index, ranking.query_bodies(self.program, self.model, store, self.exact.texts, *options))
+        bodies = ranking.query_bodies(self.program, self.model, store, self.exact.texts, *options)
+        return self.server.hits(index, bodies)
 
     def expect(self, index, loaded, count):
         if not loaded == count == self.server.count(index):
             sys.exit(f"opensearch: {loaded} actions sent and {self.server.count(index)} documents found, not {count}")
 
 
-def with_scores(exact, documents, queries, places=None):
-    """`exact` with other vectors; several documents that share a place in the collection: the best score counts."""
+def with_scores(exact, scores):
+    """`exact` for the same documents and queries, with the scores of other vectors."""
     changed = copy.copy(exact)
-    terms = {}
-
-    def matrix(vectors):
-        indptr, indices, values = [0], [], []
-        for vector in vectors:
-            indices += [terms.setdefault(term, len(terms)) for term in vector]
-            values += vector.values()
-            indptr.append(len(indices))
-        return numpy.array(values, dtype=numpy.float32), indices, indptr
-
-    (document_weights, *document_layout), (query_weights, *query_layout) = matrix(documents), matrix(queries)
-    document_weights = ranking.nine_bits(document_weights).astype(numpy.float64)
-    documents = scipy.sparse.csr_matrix((document_weights, *document_layout), (len(documents), len(terms)))
-    query_weights = query_weights.astype(numpy.float64)
-    queries = scipy.sparse.csr_matrix((query_weights, *query_layout), (len(queries), len(terms)))
-    scores = (queries @ documents.T).toarray()
-    if places is None:
-        changed.scores = scores
-    else:
-        changed.scores = numpy.zeros((scores.shape[0], len(exact.ids)))
-        numpy.maximum.at(changed.scores.T, places, scores.T)
+    changed.scores = scores
     return changed
 
 
-def without_dots(exact):
-    """A rank_feature clause names its term behind the last dot of the field's path, so it cannot ask for one with a dot."""
-    queries = [{term: w for term, w in vector.items() if "." not in term} for vector in exact.query_vectors]
-    shortened = sum(len(query) < len(vector) for query, vector in zip(queries, exact.query_vectors))
-    print(f"opensearch: {shortened} queries have a term with a dot, which a rank_feature clause cannot name")
-    return with_scores(exact, exact.document_vectors, queries)
+def without_dots(queries):
+    """A rank_feature clause names its term behind the last dot of a path, so it cannot ask for one with a dot."""
+    return [{term: weight for term, weight in query.items() if "." not in term} for query in queries]
+
+
+def bytes_below(ceiling):
+    """What seismic's own structures make of weights."""
+
+    def weight(weights):
+        whole = numpy.floor(numpy.minimum(weights, ceiling) * 255 / ceiling + 0.5)
+        return (whole * ceiling / 255).astype(numpy.float32)
+
+    return weight
 
 
 def prove_rank_features(proof):
@@ -267,7 +256,11 @@ def prove_rank_features(proof):
 
     ranking.compare("opensearch, neural_sparse", proof.exact, proof.search("cran"))
     ranking.compare("opensearch, two phases", proof.exact, proof.search("cran", "--two-phase"), least_overlap=0.9)
-    dotless = without_dots(proof.exact)
+    queries = without_dots(proof.exact.query_vectors)
+    shortened = sum(len(query) < len(vector) for query, vector in zip(queries, proof.exact.query_vectors))
+    print(f"opensearch: {shortened} queries have a term with a dot, which a rank_feature clause cannot name")
+    scores = ranking.dot_products(proof.exact.document_vectors, queries, document_weight=ranking.nine_bits)
+    dotless = with_scores(proof.exact, scores)
     ranking.compare("opensearch, rank_feature clauses", dotless, proof.search("cran", "--without-plugin"))
     hits = proof.search("cran", "--without-plugin", "--two-phase")
     ranking.compare("opensearch, rank_feature clauses with rescore", dotless, hits, least_overlap=0.9)
@@ -293,8 +286,8 @@ def prove_update(proof):
         for identifier in proof.exact.ids:
             file.write(json.dumps({"index": {"_id": identifier}}) + "\n" + json.dumps({"shelf": identifier}) + "\n")
     proof.server.load("joined", [documents])
-    proof.expect("joined", proof.server.load("joined", proof.encode("update.ndjson", "--bulk-action", "update")),
-                 len(proof.exact.ids))
+    updates = proof.encode("update.ndjson", "--bulk-action", "update")
+    proof.expect("joined", proof.server.load("joined", updates), len(proof.exact.ids))
     identifier = proof.exact.ids[-1]
     source = proof.server.ask("GET", f"/joined/_doc/{identifier}")["_source"]
     if source["shelf"] != identifier or source["vector"] != proof.exact.document_vectors[-1]:
@@ -305,30 +298,34 @@ def prove_update(proof):
 def prove_windows(proof):
     """Windows of documents as objects of a nested field: the best one is the document's score."""
     options = ["--on-long", "chunk", "--max-length", "64", "--chunk-rows"]
-    rows = f"{proof.files}/windows.jsonl"
-    ranking.encode_documents(proof.program, proof.model, proof.data, rows, *options)
-    rows = [json.loads(line) for line in open(rows, encoding="utf-8")]
-    places = [proof.exact.place[str(row["id"])] for row in rows]
-    queries = proof.exact.query_vectors
-    exact = with_scores(proof.exact, [row["vector"] for row in rows], queries, places)
+    path = f"{proof.files}/windows.jsonl"
+    ranking.encode_documents(proof.program, proof.model, proof.data, path, *options)
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    windows, places = [row["vector"] for row in rows], [proof.exact.place[str(row["id"])] for row in rows]
+
+    def best_windows(queries):
+        scores = ranking.dot_products(windows, queries, document_weight=ranking.nine_bits)
+        best = numpy.zeros_like(proof.exact.scores)
+        numpy.maximum.at(best.T, places, scores.T)
+        return with_scores(proof.exact, best)
+
     proof.create_index("windows", "opensearch", "--chunk-rows")
     loaded = proof.server.load("windows", proof.encode("windows.ndjson", *options))
-    proof.expect("windows", loaded, len(exact.ids))
-    print(f"opensearch: {len(rows)} windows in {len(exact.ids)} documents")
-    ranking.compare("opensearch, windows", exact, proof.search("windows", "--chunk-rows"))
-    dotless = [{term: w for term, w in vector.items() if "." not in term} for vector in queries]
-    exact = with_scores(proof.exact, [row["vector"] for row in rows], dotless, places)
+    proof.expect("windows", loaded, len(proof.exact.ids))
+    print(f"opensearch: {len(rows)} windows in {len(proof.exact.ids)} documents")
+    queries = proof.exact.query_vectors
+    ranking.compare("opensearch, windows", best_windows(queries), proof.search("windows", "--chunk-rows"))
     hits = proof.search("windows", "--chunk-rows", "--without-plugin")
-    ranking.compare("opensearch, windows, rank_feature clauses", exact, hits)
+    ranking.compare("opensearch, windows, rank_feature clauses", best_windows(without_dots(queries)), hits)
 
 
 def prove_sparse_vector(proof):
     """A sparse_vector field: exact while a segment has few documents, seismic's approximation in larger ones."""
     store = "opensearch-sparse-vector"
     requests = proof.encode("ids.ndjson", "--bulk-mb", "1", store=store)
-    proof.create_index("exact", store)
-    proof.expect("exact", proof.server.load("exact", requests), len(proof.exact.ids))
-    ranking.compare(f"{store}, small segments", proof.exact, proof.search("exact", store=store))
+    proof.create_index("small", store)
+    proof.expect("small", proof.server.load("small", requests), len(proof.exact.ids))
+    ranking.compare(f"{store}, small segments", proof.exact, proof.search("small", store=store))
 
     def seismic(body):
         parameters = body["mappings"]["properties"]["vector"]["method"]["parameters"]
@@ -339,7 +336,34 @@ def prove_sparse_vector(proof):
     proof.expect("seismic", proof.server.load("seismic", requests), len(proof.exact.ids))
     proof.server.ask("POST", "/seismic/_forcemerge?max_num_segments=1")
     proof.server.ask("POST", "/seismic/_refresh")
-    ranking.compare(f"{store}, seismic", proof.exact, proof.search("seismic", store=store), least_overlap=0.8)
+    parameters = proof.mapping(store)["mappings"]["properties"]["vector"]["method"]["parameters"]
+    scores = ranking.dot_products(
+        proof.exact.document_vectors,
+        proof.exact.query_vectors,
+        bytes_below(parameters.get("quantization_ceiling_ingest", 3.0)),
+        bytes_below(parameters.get("quantization_ceiling_search", 16.0)),
+    )
+    quantized = with_scores(proof.exact, scores)
+    hits = proof.search("seismic", store=store)
+    ranking.compare(f"{store}, seismic", proof.exact, hits, least_overlap=0.9)
+    ranking.compare(f"{store}, seismic, its bytes", quantized, hits, least_overlap=0.9)
+
+
+def prove_empty_vectors(proof):
+    """Documents without any term are taken like others, and keep none of the others out."""
+    prune = ["--prune", "abs_value=2.3"]
+    rows = f"{proof.files}/pruned.jsonl"
+    ranking.encode_documents(proof.program, proof.model, proof.data, rows, *prune)
+    documents = [json.loads(line)["vector"] for line in open(rows, encoding="utf-8")]
+    scores = ranking.dot_products(documents, proof.exact.query_vectors, document_weight=ranking.nine_bits)
+    exact = with_scores(proof.exact, scores)
+    empty = sum(not vector for vector in documents)
+    for store in ("opensearch", "opensearch-sparse-vector"):
+        index = f"empty-{store}"
+        proof.create_index(index, store)
+        loaded = proof.server.load(index, proof.encode(f"{index}.ndjson", *prune, store=store))
+        proof.expect(index, loaded, len(exact.ids))
+        ranking.compare(f"{store}, {empty} documents without a term", exact, proof.search(index, store=store))
 
 
 def main(program, data, model, place):
@@ -352,6 +376,7 @@ def main(program, data, model, place):
         prove_update(proof)
         prove_windows(proof)
         prove_sparse_vector(proof)
+        prove_empty_vectors(proof)
     print("opensearch: the node stopped cleanly")
 
 
