@@ -1,15 +1,15 @@
-"""Milvus: milvus-lite, which answers Milvus's own client over gRPC on a port of 127.0.0.1.
+"""Milvus: milvus-lite 3, which answers Milvus's own client over gRPC on a port of 127.0.0.1.
 
-milvus-lite 3 is an engine of the Milvus project written in Python; up to 2.5 it was Milvus's C++ core. The bodies of
-Milvus's REST interface, which `target` prints, are given to the client value by value.
+It is an engine of the Milvus project written in Python; milvus-core.py asks the C++ one. The bodies of Milvus's REST
+interface, which `target` prints, are given to the client value by value.
 """
 
 import json
+import pathlib
 import shutil
 import sys
 
 from pymilvus import DataType, MilvusClient
-from pymilvus.milvus_client.index import IndexParams
 
 import ranking
 
@@ -39,7 +39,7 @@ def create(client, body):
         parameters = {name: int(value) for name, value in field.get("elementTypeParams", {}).items()}
         primary = field.get("isPrimary", False)
         schema.add_field(field["fieldName"], DATA_TYPES[field["dataType"]], is_primary=primary, **parameters)
-    indexes = IndexParams()
+    indexes = MilvusClient.prepare_index_params()
     for index in body["indexParams"]:
         refuse_unknown(index, ["fieldName", "indexName", "metricType", "params"])
         parameters = dict(index["params"])
@@ -80,16 +80,18 @@ def search(client, body):
     return [(hit["id"], hit["distance"], hit["entity"].get(KEPT)) for hit in found[0]]
 
 
-def main():
+def main(store):
     program, data, model, place = sys.argv[1:]
     output = f"{place}/documents.jsonl"
     ranking.encode_documents(program, model, data, output, "--format", "milvus", "--keep", KEPT)
     rows = ranking.lines(open(output, encoding="utf-8", newline="\n").read())
     exact = ranking.Exact(program, model, data, place)
 
-    database = f"{place}/milvus.db"
-    shutil.rmtree(database, ignore_errors=True)
-    client = MilvusClient(database)
+    database = pathlib.Path(place, "milvus.db")
+    if database.is_dir():
+        shutil.rmtree(database)
+    database.unlink(missing_ok=True)
+    client = MilvusClient(str(database))
     mapping = json.loads(ranking.call(program, "target", "mapping", "milvus", "--model", model))
     create(client, mapping)
     name = mapping["collectionName"]
@@ -105,17 +107,18 @@ def main():
     client.load_collection(name)
     stored = client.query(name, filter="", output_fields=["count(*)"])[0]["count(*)"]
     if stored != len(exact.ids):
-        sys.exit(f"milvus: {stored} of {len(exact.ids)} documents stored")
+        sys.exit(f"{store}: {stored} of {len(exact.ids)} documents stored")
 
     titles = {row["id"]: row[KEPT] for row in rows}
     hits = []
     for body in ranking.query_bodies(program, model, "milvus", exact.texts):
         found = search(client, json.loads(body))
         if any(title != titles[identifier] for identifier, _, title in found):
-            sys.exit("milvus: a hit has not the title of its document")
+            sys.exit(f"{store}: a hit has not the title of its document")
         hits.append([(identifier, score) for identifier, score, _ in found])
-    ranking.compare("milvus", exact, hits)
+    ranking.compare(store, exact, hits)
     client.close()
 
 
-main()
+if __name__ == "__main__":
+    main("milvus")

