@@ -38,7 +38,8 @@ public class VespaRanking {
     private record Hit(String id, double score) {}
 
     public static void main(String[] arguments) throws Exception {
-        Application application = ApplicationBuilder.createFromString(Files.readString(Path.of(arguments[0]))).application();
+        String schemaText = Files.readString(Path.of(arguments[0]));
+        Application application = ApplicationBuilder.createFromString(schemaText).application();
         var manager = new DocumentTypeManager(new DocumentmanagerConfig(
             new DocumentManager().produce(application.documentModel(), new DocumentmanagerConfig.Builder())));
 
