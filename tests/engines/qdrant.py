@@ -38,11 +38,10 @@ def main():
     rows = ranking.lines(open(output, encoding="utf-8", newline="\n").read())
     exact = ranking.Exact(program, model, data, place)
 
+    # The bodies do not name the collection: its name is in the address.
     name = "cran"
     client = QdrantClient(":memory:")
-    mapping = json.loads(
-        ranking.call(program, "target", "mapping", "qdrant", "--index-name", name, "--model", model)
-    )
+    mapping = json.loads(ranking.call(program, "target", "mapping", "qdrant", "--model", model))
     client.create_collection(name, **arguments(strictly(models.CreateCollection, mapping)))
     for start in range(0, len(rows), ROWS_A_CALL):
         points = {"points": rows[start : start + ROWS_A_CALL]}
@@ -53,7 +52,7 @@ def main():
 
     titles = {row["payload"]["_id"]: row["payload"][KEPT] for row in rows}
     hits = []
-    for body in ranking.query_bodies(program, model, "qdrant", exact.texts, "--index-name", name):
+    for body in ranking.query_bodies(program, model, "qdrant", exact.texts):
         found = client.query_points(name, **arguments(strictly(models.QueryRequest, json.loads(body))))
         for point in found.points:
             if point.payload[KEPT] != titles[point.payload["_id"]]:
