@@ -85,6 +85,16 @@ def nine_bits(weights):
     return (numpy.asarray(weights, dtype=numpy.float32).view(numpy.uint32) & 0xFFFF8000).view(numpy.float32)
 
 
+def integers(scale):
+    """What an index of integer impacts keeps of weights: round(weight * scale), a half up, never less than 1."""
+
+    def impacts(weights):
+        products = weights * numpy.float32(scale)
+        return numpy.maximum(numpy.floor(products.astype(numpy.float64) + 0.5), 1).astype(numpy.float32)
+
+    return impacts
+
+
 def compare(store, exact, hits, scale=1.0, tolerance=1e-4, least_overlap=1.0):
     """Prints how much of the exact top 10 the engine's hits are, and ends the script where it is too little.
 
