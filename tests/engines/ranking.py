@@ -46,18 +46,18 @@ def query_bodies(program, model, store, texts, *options):
 def dot_products(documents, queries, document_weight=None, query_weight=None):
     """Every score: a row a query, a column a document, both vectors {term: weight}.
 
-    `document_weight` and `query_weight` are what the store makes of weights, f32 arrays in and out.
+    `document_weight` and `query_weight` are what the store makes of a vector's weights, an f32 array in and out.
     """
     terms = {}
     matrices = []
     for vectors, weight in ((documents, document_weight), (queries, query_weight)):
-        indptr, indices, values = [0], [], []
+        indptr, indices, values = [0], [], [numpy.empty(0, dtype=numpy.float32)]
         for vector in vectors:
             indices += [terms.setdefault(term, len(terms)) for term in vector]
-            values += vector.values()
+            weights = numpy.array(list(vector.values()), dtype=numpy.float32)
+            values.append(weight(weights) if weight else weights)
             indptr.append(len(indices))
-        values = numpy.array(values, dtype=numpy.float32)
-        matrices.append((weight(values) if weight else values, indices, indptr))
+        matrices.append((numpy.concatenate(values), indices, indptr))
     documents, queries = (
         scipy.sparse.csr_matrix((values.astype(numpy.float64), indices, indptr), (len(indptr) - 1, len(terms)))
         for values, indices, indptr in matrices
