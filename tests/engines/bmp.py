@@ -38,7 +38,9 @@ def search(place, ciff, queries):
     """For each query, (document id, score) pairs. A query is its terms, each as often as its weight says."""
     index, topics = place / "index.bmp", place / "queries.txt"
     bmp.ciff2bmp(ciff_file=str(ciff), output=str(index), bsize=32, compress_range=False)
-    topics.write_text("".join(f"{number}: {query}\n" for number, query in enumerate(queries)), encoding="utf-8")
+    # It would stop at a query of no terms.
+    lines = [f"{number}: {query}\n" for number, query in enumerate(queries) if query]
+    topics.write_text("".join(lines), encoding="utf-8")
     # alpha and beta of 1: no block and no term is left out, so that the ranking is exact.
     run = bmp.search(index=str(index), queries=str(topics), k=ranking.TOP, alpha=1.0, beta=1.0)
     hits = [[] for _ in queries]
@@ -58,7 +60,8 @@ def main(program, data, model, place):
     hits = search(place, ciff, ranking.query_bodies(program, model, "ciff", exact.texts))
     ranking.compare("bmp", exact, hits)
     unrounded = ranking.Exact(program, model, data, place)
-    scales = [SCALE * min(SCALE, LARGEST_QUERY_WEIGHT / max(vector.values())) for vector in unrounded.query_vectors]
+    heaviest = [max(vector.values(), default=1.0) for vector in unrounded.query_vectors]
+    scales = [SCALE * min(SCALE, LARGEST_QUERY_WEIGHT / weight) for weight in heaviest]
     hits = [[(name, score / scale) for name, score in found] for scale, found in zip(scales, hits)]
     ranking.compare("bmp, to the weights before rounding", unrounded, hits, least_overlap=0.95)
 

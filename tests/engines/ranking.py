@@ -16,7 +16,10 @@ TOP = 10
 
 def call(program, *arguments):
     """The standard output of the program; what it says on standard error is passed on."""
-    return subprocess.run([program, *arguments], check=True, stdout=subprocess.PIPE).stdout.decode()
+    done = subprocess.run([program, *arguments], stdout=subprocess.PIPE)
+    if done.returncode != 0:
+        sys.exit(f"{program} {arguments[0]} ended with {done.returncode}")
+    return done.stdout.decode()
 
 
 def lines(text):
