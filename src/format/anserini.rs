@@ -11,6 +11,9 @@ use crate::sparse::SparseVector;
 /// As in the experiments of SPLADE's authors: two decimals.
 const DEFAULT_SCALE: f32 = 100.0;
 
+/// Terms of a query: Lucene gives no documents for one that has more.
+const MAX_CLAUSES: usize = 1024;
+
 struct Anserini {
     scale: Scale,
 }
@@ -40,7 +43,7 @@ impl Format for Anserini {
         row: &Row,
         terms: Terms,
         out: &mut Vec<u8>,
-        _: &mut Findings,
+        findings: &mut Findings,
     ) -> Result<(), RowError> {
         let fields = row.fields();
         let has_contents = kept_fields(&as_object(&fields)).iter().any(|field| field.key == "contents");
@@ -53,6 +56,12 @@ impl Format for Anserini {
             out.extend_from_slice(format!("{comma}{name}:{integer}").as_bytes());
         }
         out.extend_from_slice(b"}}\n");
+        findings.add("documents without a term, which the index leaves out", row.vector.is_empty().into());
+        let has_space = |index: &&u32| terms.name(**index).contains(char::is_whitespace);
+        findings.add(
+            "terms with white space, where the index takes them apart",
+            row.vector.indices().iter().filter(has_space).count(),
+        );
         Ok(())
     }
 
@@ -64,6 +73,9 @@ impl Format for Anserini {
         _: usize,
         _: &mut Findings,
     ) -> Result<Option<String>, RowError> {
+        if vector.len() > MAX_CLAUSES {
+            return Err(super::too_many_terms(vector.len(), MAX_CLAUSES, "a query"));
+        }
         repeated(vector, terms, self.scale).map(Some)
     }
 }

@@ -1,6 +1,6 @@
 //! The `_bulk` requests of OpenSearch and Elasticsearch: an action on a line, a document on the next.
 
-use super::{json, Options, Row};
+use super::{as_object, json, kept_fields, Options, Row};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -18,7 +18,7 @@ pub enum Action {
     Index,
     /// Adds it; one with its id is an error.
     Create,
-    /// Adds its fields to the document that has its id.
+    /// Adds its fields to the document that has its id. Objects are merged: a vector that is there keeps its terms.
     Update,
 }
 
@@ -39,15 +39,22 @@ pub(super) const METADATA: &[&str] = &[
     "_index",
     "_source",
     "_routing",
-    "_type",
     "_field_names",
+    "_feature",
     "_ignored",
     "_nested_path",
     "_seq_no",
     "_primary_term",
     "_version",
-    "_tier",
+    "_doc_count",
+    "_data_stream_timestamp",
 ];
+
+/// Bytes of an id: a longer one has a whole request refused.
+const MAX_ID_BYTES: usize = 512;
+
+/// Hits of a query, by the default of `index.max_result_window`; no more can be scored again either.
+pub(super) const MAX_HITS: usize = 10_000;
 
 /// Writes documents into `_bulk` requests.
 pub(super) struct Bulk {
@@ -62,27 +69,52 @@ impl Bulk {
         Bulk { index_name, action, vector_field: options.vector_field.clone() }
     }
 
-    /// Appends both lines; `write_vector` appends the value of the vector's field.
+    /// Appends both lines.
     ///
     /// * `id`: JSON. The action's `_id` is always a string.
     /// * `fields`: JSON, `"name":value,` each.
-    pub fn write(&self, id: &str, fields: &str, out: &mut Vec<u8>, write_vector: impl FnOnce(&mut Vec<u8>)) {
-        let id = json::string(&super::id_text(id));
+    /// * `vector`: JSON, the value of the vector's field; without it, the document has no such field.
+    pub fn write(
+        &self,
+        id: &str,
+        fields: &str,
+        vector: Option<String>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RowError> {
+        let id = super::id_text(id);
+        if id.len() > MAX_ID_BYTES {
+            return Err(super::long_id(MAX_ID_BYTES, "the server"));
+        }
+        for field in kept_fields(&as_object(fields)) {
+            self.check_name(&field.key)?;
+        }
         let index = match &self.index_name {
             Some(name) => format!("\"_index\":{},", json::string(name)),
             None => String::new(),
         };
-        let action = self.action.name();
-        out.extend_from_slice(format!("{{\"{action}\":{{{index}\"_id\":{id}}}}}\n").as_bytes());
-        let (before, after) = match self.action {
-            Action::Update => ("{\"doc\":{", "}}\n"),
-            Action::Index | Action::Create => ("{", "}\n"),
+        let (action, id) = (self.action.name(), json::string(&id));
+        let name = json::string(&self.vector_field);
+        let vector = vector.map(|vector| format!("{name}:{vector},")).unwrap_or_default();
+        let source = as_object(&format!("{fields}{vector}"));
+        let source = match self.action {
+            Action::Update => format!("{{\"doc\":{source}}}"),
+            Action::Index | Action::Create => source,
         };
-        out.extend_from_slice(before.as_bytes());
-        out.extend_from_slice(fields.as_bytes());
-        out.extend_from_slice(format!("{}:", json::string(&self.vector_field)).as_bytes());
-        write_vector(out);
-        out.extend_from_slice(after.as_bytes());
+        let request = format!("{{\"{action}\":{{{index}\"_id\":{id}}}}}\n{source}\n");
+        out.extend_from_slice(request.as_bytes());
+        Ok(())
+    }
+
+    /// The server reads dots as the path of an object.
+    fn check_name(&self, name: &str) -> Result<(), RowError> {
+        let is_path = !name.is_empty() && name.split('.').all(|part| !part.is_empty());
+        let is_within = name.strip_prefix(&self.vector_field).is_some_and(|rest| rest.starts_with('.'));
+        if is_path && !is_within {
+            return Ok(());
+        }
+        let reason =
+            format!("the field `{name}` cannot be kept: the server takes its dots for the path of an object");
+        Err(RowError::new(reason))
     }
 }
 
@@ -94,6 +126,14 @@ pub(super) fn refuse_window(row: &Row) -> Result<(), RowError> {
              of a document together",
         )),
         None => Ok(()),
+    }
+}
+
+/// An error where more hits are asked for than the server gives.
+pub(super) fn check_hits(k: usize) -> Result<(), RowError> {
+    match k {
+        0..=MAX_HITS => Ok(()),
+        _ => Err(RowError::new(format!("{k} documents, and a query gives {MAX_HITS} at most"))),
     }
 }
 

@@ -54,6 +54,12 @@ impl Format for Ciff {
         out: &mut Vec<u8>,
         findings: &mut Findings,
     ) -> Result<(), RowError> {
+        let id = row.id_text();
+        if id.contains(['\n', '\r']) {
+            return Err(RowError::new(
+                "an id with a line break: engines keep the ids of a CIFF file one a line",
+            ));
+        }
         let (mut extra, mut integers) = (String::new(), Vec::new());
         for (index, weight) in row.vector.iter() {
             extra.extend([terms.name(index), "\0"]);
@@ -63,7 +69,7 @@ impl Format for Ciff {
         findings
             .add("weights above 255, which BMP does not hold; a smaller --quantize makes them fit", large);
         let vector = SparseVector::from_pairs(integers).expect("the ids of a vector, anything else is a bug");
-        Collected { vocab_size: terms.vocab_size(), id: row.id_text(), extra, vector }.write(out);
+        Collected { vocab_size: terms.vocab_size(), id, extra, vector }.write(out);
         Ok(())
     }
 

@@ -50,8 +50,7 @@ impl Format for Elasticsearch {
     ) -> Result<(), RowError> {
         bulk::refuse_window(row)?;
         let features = Self::features(row.vector, terms, findings);
-        self.bulk.write(row.id, row.kept, out, |out| out.extend_from_slice(features.as_bytes()));
-        Ok(())
+        self.bulk.write(row.id, row.kept, Some(features), out)
     }
 
     fn write(
@@ -69,9 +68,7 @@ impl Format for Elasticsearch {
             Content::Windows(vectors) => {
                 let windows: Vec<String> =
                     vectors.iter().map(|vector| Self::features(vector, terms, findings)).collect();
-                let list = format!("[{}]", windows.join(","));
-                self.bulk.write(id, kept, out, |out| out.extend_from_slice(list.as_bytes()));
-                Ok(())
+                self.bulk.write(id, kept, Some(format!("[{}]", windows.join(","))), out)
             }
         }
     }
@@ -87,6 +84,7 @@ impl Format for Elasticsearch {
         )))
     }
 
+    /// Indexes of Elasticsearch 8.19, 9.1 and newer leave out terms of a query unless they are told not to.
     fn query(
         &self,
         vector: &SparseVector,
@@ -94,9 +92,11 @@ impl Format for Elasticsearch {
         k: usize,
         _: &mut Findings,
     ) -> Result<Option<String>, RowError> {
+        bulk::check_hits(k)?;
         let (name, query) = (json::string(&self.vector_field), json::by_name(vector, terms));
         Ok(Some(format!(
-            "{{\"size\":{k},\"query\":{{\"sparse_vector\":{{\"field\":{name},\"query_vector\":{query}}}}}}}"
+            "{{\"size\":{k},\"query\":{{\"sparse_vector\":{{\"field\":{name},\"query_vector\":{query},\
+             \"prune\":false}}}}}}"
         )))
     }
 }

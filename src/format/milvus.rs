@@ -6,6 +6,9 @@ use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, 
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
+/// Bytes of a name.
+const MAX_NAME_BYTES: usize = 255;
+
 /// Bytes of an id, by the collection's own body.
 const MAX_ID_BYTES: usize = 512;
 
@@ -15,10 +18,14 @@ struct Milvus {
 }
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
-    if options.vector_field == "id" {
-        return Err("a row has the field `id` already".into());
-    }
     let collection = options.index_name.as_deref().unwrap_or("docs");
+    for (flag, name) in [("--index-name", collection), ("--vector-field", &options.vector_field)] {
+        if !super::is_identifier(name) || name.len() > MAX_NAME_BYTES {
+            return Err(format!(
+                "{flag} {name}: a name of Milvus's is letters, digits and `_`, no digit first"
+            ));
+        }
+    }
     Ok(Box::new(Milvus {
         vector_field: json::string(&options.vector_field),
         collection: json::string(collection),
@@ -34,19 +41,24 @@ impl Format for Milvus {
         &["--index-name", "--chunk-rows"]
     }
 
-    fn write_row(&self, row: &Row, _: Terms, out: &mut Vec<u8>, _: &mut Findings) -> Result<(), RowError> {
+    fn write_row(
+        &self,
+        row: &Row,
+        _: Terms,
+        out: &mut Vec<u8>,
+        findings: &mut Findings,
+    ) -> Result<(), RowError> {
         let fields = row.fields();
-        if let Some(field) = kept_fields(&as_object(&fields)).iter().find(|field| field.key.starts_with('$'))
-        {
-            let reason =
-                format!("the field `{}` cannot be kept: Milvus has names with `$` for itself", field.key);
-            return Err(RowError::new(reason));
+        if kept_fields(&as_object(&fields)).iter().any(|field| field.key == "$meta") {
+            return Err(RowError::new("the field `$meta` cannot be kept: Milvus has its own of that name"));
         }
         if row.id_text().len() > MAX_ID_BYTES {
-            return Err(RowError::new(format!(
-                "an id of more than {MAX_ID_BYTES} bytes, which Milvus takes"
-            )));
+            return Err(super::long_id(MAX_ID_BYTES, "Milvus"));
         }
+        findings.add(
+            "vectors without a term, which Milvus takes and Milvus Lite 3 does not",
+            row.vector.is_empty().into(),
+        );
         let (id, name) = (row.id_string(), &self.vector_field);
         out.extend_from_slice(format!("{{\"id\":{id},{fields}{name}:").as_bytes());
         json::write_arrays(out, row.vector);

@@ -415,6 +415,33 @@ pub trait Format: Send + Sync {
     }
 }
 
+/// Whether a name is letters, digits and `_`, and does not begin with a digit.
+fn is_identifier(name: &str) -> bool {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    name.chars().all(is_part) && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// Whether all characters of the strings in a value are such.
+fn all_characters(value: &str, is_good: impl Fn(char) -> bool + Copy) -> bool {
+    // What is not escaped is no control character.
+    if value.is_ascii() && !value.contains('\\') {
+        return true;
+    }
+    match serde_json::from_str(value) {
+        Ok(Value::String(text)) => text.chars().all(is_good),
+        Ok(Value::Array(values)) => values.iter().all(|value| all_characters(&value.to_string(), is_good)),
+        Ok(Value::Object(values)) => values
+            .iter()
+            .all(|(name, value)| name.chars().all(is_good) && all_characters(&value.to_string(), is_good)),
+        _ => true,
+    }
+}
+
+/// An error of an id that is too long for a store.
+fn long_id(most: usize, store: &str) -> RowError {
+    RowError::new(format!("an id of more than {most} bytes, which is what {store} takes"))
+}
+
 /// An error that says how many terms a store takes, and how to have no more.
 fn too_many_terms(count: usize, most: usize, store: &str) -> RowError {
     RowError::new(format!("{count} terms, and {store} takes {most}: `--top-k {most}` keeps the heaviest"))

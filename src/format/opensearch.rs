@@ -57,8 +57,7 @@ impl Format for OpenSearch {
     ) -> Result<(), RowError> {
         bulk::refuse_window(row)?;
         let vector = bulk::features(row.vector, findings);
-        self.bulk.write(row.id, row.kept, out, |out| json::write_by_name(out, &vector, terms));
-        Ok(())
+        self.bulk.write(row.id, row.kept, Some(json::by_name(&vector, terms)), out)
     }
 
     fn write(
@@ -74,16 +73,12 @@ impl Format for OpenSearch {
                 self.write_row(&Row { id, window: None, kept, vector }, terms, out, findings)
             }
             Content::Windows(vectors) => {
-                self.bulk.write(id, kept, out, |out| {
-                    let objects = vectors.iter().map(|vector| {
-                        format!(
-                            "{{\"{NESTED}\":{}}}",
-                            json::by_name(&bulk::features(vector, findings), terms)
-                        )
-                    });
-                    out.extend_from_slice(format!("[{}]", objects.collect::<Vec<_>>().join(",")).as_bytes());
-                });
-                Ok(())
+                let object = |vector| {
+                    let vector = bulk::features(vector, findings);
+                    format!("{{\"{NESTED}\":{}}}", json::by_name(&vector, terms))
+                };
+                let objects: Vec<String> = vectors.iter().map(object).collect();
+                self.bulk.write(id, kept, Some(format!("[{}]", objects.join(","))), out)
             }
         }
     }
@@ -110,16 +105,15 @@ impl Format for OpenSearch {
         k: usize,
         findings: &mut Findings,
     ) -> Result<Option<String>, RowError> {
-        if vector.len() > MAX_CLAUSES {
-            return Err(super::too_many_terms(vector.len(), MAX_CLAUSES, "a query"));
+        // A nested query adds a clause of its own.
+        let max_terms = if self.has_windows { MAX_CLAUSES - 1 } else { MAX_CLAUSES };
+        if vector.len() > max_terms {
+            return Err(super::too_many_terms(vector.len(), max_terms, "a query"));
         }
-        if let Some((index, weight)) =
-            vector.heaviest_first().first().filter(|term| term.1 > MAX_QUERY_WEIGHT)
-        {
-            let name = terms.name(*index);
-            let reason = format!("`{name}` weighs {weight}, and a query takes {MAX_QUERY_WEIGHT} at most");
-            return Err(RowError::new(reason));
+        if !self.without_plugin {
+            check_weights(vector, terms)?;
         }
+        bulk::check_hits(k)?;
         let path = if self.has_windows {
             format!("{}.{NESTED}", self.vector_field)
         } else {
@@ -137,6 +131,7 @@ impl Format for OpenSearch {
         let body = match (self.two_phase, self.without_plugin) {
             (None, _) => format!("\"query\":{}", clause(vector, findings)),
             (Some(phases), false) => {
+                check_window(phases, k)?;
                 let processor = processor(phases);
                 format!(
                     "\"query\":{},\"search_pipeline\":{{\"request_processors\":[{processor}]}}",
@@ -174,6 +169,27 @@ impl OpenSearch {
         let path = json::string(&self.vector_field);
         format!("{{\"nested\":{{\"path\":{path},\"score_mode\":\"max\",\"query\":{query}}}}}")
     }
+}
+
+/// The plugin makes of each term a clause of Lucene's, whose weight has a limit.
+pub(super) fn check_weights(vector: &SparseVector, terms: Terms) -> Result<(), RowError> {
+    let heavy = vector.iter().find(|(_, weight)| *weight > MAX_QUERY_WEIGHT);
+    let Some((index, weight)) = heavy else { return Ok(()) };
+    let name = match terms {
+        Terms::Ids(_) => index.to_string(),
+        terms => terms.name(index).to_string(),
+    };
+    Err(RowError::new(format!("`{name}` weighs {weight}, and a term of a query {MAX_QUERY_WEIGHT} at most")))
+}
+
+/// The processor refuses a query whose second phase would be larger than its limit.
+fn check_window(phases: TwoPhase, k: usize) -> Result<(), RowError> {
+    let window = k as f64 * f64::from(phases.expansion_rate);
+    if window <= f64::from(phases.max_window_size) {
+        return Ok(());
+    }
+    let most = (f64::from(phases.max_window_size) / f64::from(phases.expansion_rate)) as usize;
+    Err(RowError::new(format!("{k} documents in two phases, {most} are the most")))
 }
 
 /// The same sum in clauses that the server has without a plugin, one a term.

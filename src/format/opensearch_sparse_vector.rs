@@ -1,9 +1,11 @@
 //! OpenSearch: `_bulk` requests for a field of type `sparse_vector`, whose keys are token ids.
 //!
-//! The field, of OpenSearch 3.3 and newer, keeps a weight in 8 bits below a ceiling, and an id modulo 32,768: of two
-//! terms of a document that fold into one the heavier counts.
+//! The field, of OpenSearch 3.3 and newer, keeps a weight in 8 bits below a ceiling. Of ids it keeps 15 bits: of two
+//! terms of a document that fold into one the heavier counts, and up to OpenSearch 3.8.0 a segment of the index breaks
+//! at ids whose lower 16 bits are 32,768 or more.
 
 use super::bulk::{self, Bulk};
+use super::opensearch::check_weights;
 use super::{json, Findings, Format, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
@@ -11,7 +13,7 @@ use crate::sparse::SparseVector;
 /// Weights of documents above this are cut to it: the field's own default.
 const INGEST_CEILING: f32 = 3.0;
 
-/// Ids from here on are folded.
+/// Ids from here on are folded into those below.
 const FOLD: u32 = 1 << 15;
 
 struct SparseVectorField {
@@ -55,16 +57,14 @@ impl Format for SparseVectorField {
         bulk::refuse_window(row)?;
         let above = row.vector.weights().iter().filter(|&&weight| weight > INGEST_CEILING).count();
         findings.add("weights above 3, which the field's `quantization_ceiling_ingest` cuts to 3", above);
-        let folded = row.vector.indices().iter().filter(|&&index| {
-            index >= FOLD
-                && row.vector.indices().iter().any(|&other| other < index && other % FOLD == index % FOLD)
-        });
+        let high = row.vector.indices().iter().filter(|&&index| index >= FOLD).count();
         findings.add(
-            "terms that share a place with another of their document: ids are kept modulo 32,768",
-            folded.count(),
+            "terms with an id above 32,767: kept modulo 32,768, and OpenSearch up to 3.8.0 loses the shard that has one",
+            high,
         );
-        self.bulk.write(row.id, row.kept, out, |out| json::write_by_id(out, row.vector));
-        Ok(())
+        // A document without terms has no such field: one that is empty has others of its segment refused.
+        let vector = (!row.vector.is_empty()).then(|| json::by_id(row.vector));
+        self.bulk.write(row.id, row.kept, vector, out)
     }
 
     fn lines_of_a_request(&self) -> Option<usize> {
@@ -83,10 +83,12 @@ impl Format for SparseVectorField {
     fn query(
         &self,
         vector: &SparseVector,
-        _: Terms,
+        terms: Terms,
         k: usize,
         findings: &mut Findings,
     ) -> Result<Option<String>, RowError> {
+        check_weights(vector, terms)?;
+        bulk::check_hits(k)?;
         let above = vector.weights().iter().filter(|&&weight| weight > self.search_ceiling).count();
         findings.add("weights of queries above the field's `quantization_ceiling_search`, cut to it", above);
         let (name, tokens) = (json::string(&self.vector_field), json::by_id(vector));

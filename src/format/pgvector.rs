@@ -10,6 +10,9 @@ use crate::sparse::SparseVector;
 const MAX_TERMS: usize = 16_000;
 const MAX_HNSW_TERMS: usize = 1000;
 
+/// Bytes of a primary key that the index of the table takes, however little they compress.
+const MAX_ID_BYTES: usize = 2692;
+
 struct Pgvector {
     table: String,
     vector_field: String,
@@ -18,6 +21,9 @@ struct Pgvector {
 }
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+    if options.index_name.as_deref() == Some("vector") {
+        return Err("--index-name vector: the extension has a type of that name".into());
+    }
     Ok(Box::new(Pgvector {
         table: quoted(options.index_name.as_deref().unwrap_or("docs")),
         vector_field: quoted(&options.vector_field),
@@ -40,7 +46,7 @@ fn quoted(name: &str) -> String {
 fn write_value(out: &mut Vec<u8>, text: &str) -> Result<(), RowError> {
     for byte in text.bytes() {
         match byte {
-            0 => return Err(RowError::new("a NUL character, which PostgreSQL has no place for")),
+            0 => return Err(nul()),
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\n' => out.extend_from_slice(b"\\n"),
@@ -49,6 +55,10 @@ fn write_value(out: &mut Vec<u8>, text: &str) -> Result<(), RowError> {
         }
     }
     Ok(())
+}
+
+fn nul() -> RowError {
+    RowError::new("a NUL character, which PostgreSQL has no place for")
 }
 
 /// `{i:w,…}/V`.
@@ -74,6 +84,9 @@ impl Pgvector {
         match &self.keep {
             Keep::Nothing => Ok(()),
             Keep::All => {
+                if !super::all_characters(&object, |character| character != '\0') {
+                    return Err(nul());
+                }
                 out.push(b'\t');
                 write_value(out, &object)
             }
@@ -115,14 +128,18 @@ impl Format for Pgvector {
         if count > MAX_TERMS {
             return Err(super::too_many_terms(count, MAX_TERMS, "a sparsevec"));
         }
+        let id = row.id_text();
+        if id.len() > MAX_ID_BYTES {
+            return Err(super::long_id(MAX_ID_BYTES, "a primary key"));
+        }
+        write_value(out, &id)?;
+        out.push(b'\t');
+        write_sparsevec(out, row.vector, terms.vocab_size());
+        self.write_columns(row, out)?;
         findings.add(
             "vectors of more than 1,000 terms, which an HNSW index refuses; `--top-k 1000` keeps the heaviest",
             usize::from(count > MAX_HNSW_TERMS),
         );
-        write_value(out, &row.id_text())?;
-        out.push(b'\t');
-        write_sparsevec(out, row.vector, terms.vocab_size());
-        self.write_columns(row, out)?;
         out.push(b'\n');
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Pinecone: a record a line, `{"id","sparse_values":{"indices","values"},"metadata"}`.
 //!
-//! Its limits are those of its documentation: 1,000 terms a vector, ids of 512 bytes, metadata that is flat.
+//! Rows and queries are in the form that its Python client takes. The limits are those of its documentation: a vector of
+//! 1 to 1,000 terms, ids of 512 characters of ASCII, flat metadata.
 
 use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, Terms};
 use crate::jsonl::{kind, RowError};
@@ -9,6 +10,8 @@ use crate::sparse::SparseVector;
 const MAX_TERMS: usize = 1000;
 const MAX_ID_BYTES: usize = 512;
 const MAX_METADATA_BYTES: usize = 40 * 1024;
+const MAX_NAME_BYTES: usize = 45;
+const MAX_HITS: usize = 10_000;
 
 struct Pinecone {
     index_name: String,
@@ -18,16 +21,55 @@ pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
     if options.vector_field != "vector" {
         return Err("a record has its vector in `sparse_values`: leave out --vector-field".into());
     }
-    Ok(Box::new(Pinecone { index_name: json::string(options.index_name.as_deref().unwrap_or("docs")) }))
+    let name = options.index_name.as_deref().unwrap_or("docs");
+    let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if !name.bytes().all(is_part) || !(1..=MAX_NAME_BYTES).contains(&name.len()) {
+        return Err(format!(
+            "--index-name {name}: a name of Pinecone's is 1 to 45 of a to z, 0 to 9 and `-`"
+        ));
+    }
+    Ok(Box::new(Pinecone { index_name: json::string(name) }))
 }
 
-/// Whether a value may stand in metadata: a string, a number, true, false, or a list of strings.
-fn is_flat(value: &str) -> bool {
-    match value.as_bytes()[0] {
-        b'{' | b'n' => false,
-        b'[' => serde_json::from_str::<Vec<String>>(value).is_ok(),
-        _ => true,
+/// An error where a vector has too many terms, or none.
+fn check_terms(vector: &SparseVector) -> Result<(), RowError> {
+    match vector.len() {
+        0 => Err(RowError::new("no terms, and Pinecone takes no vector without any")),
+        1..=MAX_TERMS => Ok(()),
+        count => Err(super::too_many_terms(count, MAX_TERMS, "Pinecone")),
     }
+}
+
+/// The kept fields as metadata: strings, numbers, true, false and lists of strings. What is null is left out.
+fn metadata(fields: &str) -> Result<String, RowError> {
+    let mut metadata = Vec::new();
+    for field in kept_fields(&as_object(fields)) {
+        let (name, value) = (&field.key, field.value.get());
+        if name.starts_with('$') {
+            let reason =
+                format!("the field `{name}` cannot be kept: Pinecone has names with `$` for its filters");
+            return Err(RowError::new(reason));
+        }
+        match value.as_bytes()[0] {
+            b'n' => continue,
+            b'[' if serde_json::from_str::<Vec<String>>(value).is_ok() => {}
+            b'[' | b'{' => {
+                let kind = kind(field.value);
+                let takes = "metadata takes strings, numbers, true, false and lists of strings";
+                return Err(RowError::new(format!("the field `{name}` is {kind}: {takes}")));
+            }
+            _ => {}
+        }
+        metadata.push(format!("{}:{value}", json::string(name)));
+    }
+    let metadata = format!("{{{}}}", metadata.join(","));
+    if metadata.len() > MAX_METADATA_BYTES {
+        let count = metadata.len();
+        return Err(RowError::new(format!(
+            "kept fields of {count} bytes, and metadata takes {MAX_METADATA_BYTES}"
+        )));
+    }
+    Ok(metadata)
 }
 
 impl Format for Pinecone {
@@ -44,27 +86,14 @@ impl Format for Pinecone {
     }
 
     fn write_row(&self, row: &Row, _: Terms, out: &mut Vec<u8>, _: &mut Findings) -> Result<(), RowError> {
-        if row.vector.len() > MAX_TERMS {
-            return Err(super::too_many_terms(row.vector.len(), MAX_TERMS, "Pinecone"));
-        }
-        if row.id_text().len() > MAX_ID_BYTES {
+        check_terms(row.vector)?;
+        let id = row.id_text();
+        if id.len() > MAX_ID_BYTES || !id.bytes().all(|byte| byte.is_ascii() && byte != 0) {
             return Err(RowError::new(format!(
-                "an id of more than {MAX_ID_BYTES} bytes, which Pinecone takes"
+                "an id that is not 1 to {MAX_ID_BYTES} characters of ASCII, as Pinecone's are"
             )));
         }
-        let metadata = as_object(&row.fields());
-        for field in kept_fields(&metadata) {
-            if !is_flat(field.value.get()) {
-                let (name, kind) = (&field.key, kind(field.value));
-                let reason = format!("the field `{name}` is {kind}: metadata takes strings, numbers, true, false and lists of strings");
-                return Err(RowError::new(reason));
-            }
-        }
-        if metadata.len() > MAX_METADATA_BYTES {
-            let reason =
-                format!("kept fields of {} bytes, and metadata takes {MAX_METADATA_BYTES}", metadata.len());
-            return Err(RowError::new(reason));
-        }
+        let metadata = metadata(&row.fields())?;
         out.extend_from_slice(format!("{{\"id\":{},\"sparse_values\":", row.id_string()).as_bytes());
         json::write_arrays(out, row.vector);
         if metadata.len() > 2 {
@@ -89,8 +118,9 @@ impl Format for Pinecone {
         k: usize,
         _: &mut Findings,
     ) -> Result<Option<String>, RowError> {
-        if vector.len() > MAX_TERMS {
-            return Err(super::too_many_terms(vector.len(), MAX_TERMS, "Pinecone"));
+        check_terms(vector)?;
+        if k > MAX_HITS {
+            return Err(RowError::new(format!("{k} documents, and a query gives {MAX_HITS} at most")));
         }
         Ok(Some(format!(
             "{{\"sparse_vector\":{},\"top_k\":{k},\"include_metadata\":true}}",

@@ -4,6 +4,9 @@ use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, 
 use crate::jsonl::{Keep, RowError};
 use crate::sparse::SparseVector;
 
+/// How things are called.
+const NAMES: &str = "a name of Vespa's is letters, digits and `_`, a letter first";
+
 struct Vespa {
     vector_field: String,
     document_type: String,
@@ -14,10 +17,8 @@ struct Vespa {
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
     let document_type = options.index_name.clone().unwrap_or_else(|| "doc".into());
     for (flag, name) in [("--index-name", &document_type), ("--vector-field", &options.vector_field)] {
-        if !is_identifier(name) {
-            return Err(format!(
-                "{flag} {name}: a name of Vespa's is letters, digits and `_`, no digit first"
-            ));
+        if !is_field_name(name) {
+            return Err(format!("{flag} {name}: {NAMES}"));
         }
     }
     let kept = match &options.keep {
@@ -27,9 +28,18 @@ pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
     Ok(Box::new(Vespa { vector_field: options.vector_field.clone(), document_type, kept }))
 }
 
-fn is_identifier(name: &str) -> bool {
-    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    name.chars().all(is_part) && !name.starts_with(|first: char| first.is_ascii_digit()) && !name.is_empty()
+/// Whether a field may have this name.
+fn is_field_name(name: &str) -> bool {
+    super::is_identifier(name) && !name.starts_with('_')
+}
+
+/// Whether Vespa takes a character for text. Source: `com.yahoo.text.Text.isTextCharacter`.
+fn is_text(character: char) -> bool {
+    match character as u32 {
+        0x09 | 0x0a | 0x0d => true,
+        0..0x20 | 0xfdd0..=0xfddf => false,
+        point => point < 0x1_0000 || point & 0xfffe != 0xfffe,
+    }
 }
 
 impl Format for Vespa {
@@ -53,17 +63,19 @@ impl Format for Vespa {
         _: &mut Findings,
     ) -> Result<(), RowError> {
         let id = row.id_text();
-        if id.chars().any(char::is_control) {
+        if !id.chars().all(is_text) {
             return Err(RowError::new("an id with a control character, which Vespa refuses"));
         }
         let fields = row.fields();
-        if let Some(field) = kept_fields(&as_object(&fields)).iter().find(|field| !is_identifier(&field.key))
-        {
-            let reason = format!(
-                "the field `{}` cannot be kept: a name of Vespa's is letters, digits and `_`, no digit first",
-                field.key
-            );
-            return Err(RowError::new(reason));
+        for field in kept_fields(&as_object(&fields)) {
+            let name = &field.key;
+            if !is_field_name(name) {
+                return Err(RowError::new(format!("the field `{name}` cannot be kept: {NAMES}")));
+            }
+            if !super::all_characters(field.value.get(), is_text) {
+                let reason = format!("the field `{name}` has a control character, which Vespa refuses");
+                return Err(RowError::new(reason));
+            }
         }
         let (name, kind) = (&self.vector_field, &self.document_type);
         let put = json::string(&format!("id:{kind}:{kind}::{id}"));
