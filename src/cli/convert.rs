@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::bulk::{Container, InputArgs, InputLine, Job, Surroundings, Tally};
 use super::encode::Shape;
-use super::failure::Exit;
+use super::failure::{Exit, UsageError};
 use super::fields::KeepArgs;
 use super::formats::{FormatArgs, Target};
 use super::vocabulary::VocabularyArgs;
@@ -27,7 +27,7 @@ use super::vocabulary::VocabularyArgs;
 #[derive(Args)]
 pub(super) struct ConvertArgs {
     /// Vectors are named with --input
-    #[arg(value_name = "FILE", hide = true, conflicts_with = "files", required_unless_present = "files")]
+    #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
     texts: Vec<String>,
     #[command(flatten)]
     vocabulary: VocabularyArgs,
@@ -74,6 +74,10 @@ enum InputFormat {
 const ANSERINI_SCALE: f32 = 100.0;
 
 pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
+    if args.input.files.is_empty() {
+        let hint = "neural-sparse convert --input FILE --format NAME; `-` is standard input";
+        return Err(UsageError::with_hint("convert needs a file of vectors", hint).into());
+    }
     let quiet = args.vocabulary.hub.quiet;
     let Target { format, assembly } = args.format.target(args.keep.keep(), false, args.output.as_deref())?;
     let reserved = args.format.reserved(true)?;

@@ -75,8 +75,9 @@ impl Assembly for Requests {
         let first = numbered(output, 1);
         let entries = fs::read_dir(folder_of(output)).into_iter().flatten().flatten();
         let found = entries.map(|entry| output.with_file_name(entry.file_name()));
-        let others = found.filter(|path| is_numbered(path) && *path != first);
-        std::iter::once(first.clone()).chain(others).collect()
+        let mut others: Vec<PathBuf> = found.filter(|path| is_numbered(path) && *path != first).collect();
+        others.sort();
+        std::iter::once(first).chain(others).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod bad_models;
 mod bulk;
 mod encode;
 mod explain;
+mod formats;
 /// The hub: names, cache, downloads.
 mod hub;
 /// The same, of models in several folders.
@@ -27,6 +28,7 @@ mod resume;
 /// Sides, tables without a model, dialects.
 mod roles;
 mod score;
+mod target;
 
 /// A hub on the loopback interface.
 mod hub_server;
