@@ -84,7 +84,7 @@ enum BulkAction {
     Index,
     /// Add it, unless there is one with its id
     Create,
-    /// Add its fields to the document with its id
+    /// Add its fields to the document with its id; a vector that it has already is merged with this one
     Update,
 }
 
