@@ -1,5 +1,6 @@
 //! `convert`: vectors from one form to another.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use neural_sparse::format::{Format, Keys, MatrixRows, Row, RowFile, Terms};
+use neural_sparse::format::{Content, Document, Format, Keys, MatrixRows, Row, RowFile, Terms};
 use neural_sparse::jsonl::{self, Entries, Fields, RowError, VectorRow};
 use neural_sparse::{ScreenCount, SparseVector, Tokenizer};
 use serde_json::Value;
@@ -165,8 +166,17 @@ struct Convert {
 /// A row on its way.
 struct Converted {
     row: VectorRow,
-    vector: SparseVector,
-    names: Names,
+    what: What,
+}
+
+/// What is written for a row.
+enum What {
+    /// Its vector.
+    Vector(SparseVector, Names),
+    /// The windows of its document, in rows up to this one.
+    Windows(Vec<SparseVector>, Names),
+    /// Nothing: a later row is of the same document.
+    Later,
 }
 
 /// What names the terms of a row.
@@ -247,18 +257,47 @@ impl Job for Convert {
         jsonl::parse_vector(line, &self.fields, &self.vector_field)
     }
 
-    fn id<'r>(&self, row: &'r VectorRow) -> Option<&'r str> {
-        // The windows of a document have its id.
-        row.id.as_deref().filter(|_| row.window.is_none_or(|number| number == 0))
+    fn id<'r>(&self, row: &'r VectorRow) -> Option<Cow<'r, str>> {
+        let id = row.id.as_deref()?;
+        Some(match row.window {
+            Some(number) => Cow::Owned(format!("{id}#{number}")),
+            None => Cow::Borrowed(id),
+        })
+    }
+
+    fn joins_rows(&self) -> bool {
+        self.format.nests_windows()
+    }
+
+    fn joins(&self, row: &VectorRow, next: &VectorRow) -> bool {
+        row.window.is_some() && next.window.is_some() && row.id.is_some() && row.id == next.id
     }
 
     fn compute(&self, rows: Vec<VectorRow>) -> anyhow::Result<Vec<Result<Converted, RowError>>> {
-        let converted = |mut row: VectorRow| {
+        let mut converted = Vec::new();
+        let mut windows = Windows::default();
+        let mut rows = rows.into_iter().peekable();
+        while let Some(mut row) = rows.next() {
             let entries = std::mem::replace(&mut row.entries, Entries::Ids(Vec::new()));
-            let vector = self.vector(entries)?;
-            Ok(vector.map(|(vector, names)| Converted { row, vector, names }))
-        };
-        rows.into_iter().map(converted).collect()
+            let is_last = !rows.peek().is_some_and(|next| self.joins(&row, next));
+            converted.push(self.vector(entries)?.map(|(vector, names)| {
+                let what = if self.joins_rows() && row.window.is_some() {
+                    windows.push(vector, names);
+                    What::Later
+                } else {
+                    What::Vector(vector, names)
+                };
+                Converted { row, what }
+            }));
+            if is_last && !windows.vectors.is_empty() {
+                // Not always this row: it may be one that cannot be used.
+                let last = converted.iter_mut().rev().find_map(|row| row.as_mut().ok());
+                let last = last.expect("the row of a window, anything else is a bug");
+                let Windows { vectors, names } = std::mem::take(&mut windows);
+                last.what = What::Windows(vectors, names.unwrap_or(Names::Vocabulary));
+            }
+        }
+        Ok(converted)
     }
 
     fn screen_count(&self) -> ScreenCount {
@@ -272,21 +311,59 @@ impl Job for Convert {
         out: &mut Vec<u8>,
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
-        let Converted { row, vector, names } = converted;
-        let id = line.id(row.id)?;
+        let Converted { row, what } = converted;
+        let left_out = "rows whose other fields were left out; --keep and --keep-all keep them";
+        tally.findings.add(left_out, row.has_more.into());
+        let (content, names) = match what {
+            What::Vector(vector, names) => (Content::Whole(vector), names),
+            What::Windows(vectors, names) => (Content::Windows(vectors), names),
+            What::Later => return Ok(()),
+        };
         let terms = match &names {
             Names::Listed(names) => Terms::Listed(names),
             Names::Vocabulary => Terms::Vocabulary(self.tokenizer()?),
             Names::Ids(size) => Terms::Ids(*size),
         };
-        let row_out = Row { id: &id, window: row.window, kept: &row.kept, vector: &vector };
-        self.format.write_row(&row_out, terms, out, &mut tally.findings)?;
-        tally.findings.add(
-            "rows whose other fields were left out; --keep and --keep-all keep them",
-            row.has_more.into(),
-        );
-        tally.rows_out += 1;
-        tally.count_vector(&vector);
+        let (id, kept) = (line.id(row.id)?, row.kept.as_str());
+        let document = Document { id: &id, kept, content };
+        match (&document.content, row.window) {
+            (Content::Whole(vector), window @ Some(_)) => {
+                self.format.write_row(
+                    &Row { id: &id, window, kept, vector },
+                    terms,
+                    out,
+                    &mut tally.findings,
+                )?;
+            }
+            _ => self.format.write(&document, terms, out, &mut tally.findings)?,
+        }
+        tally.count_document(&document);
         Ok(())
+    }
+}
+
+/// The windows of one document.
+#[derive(Default)]
+struct Windows {
+    vectors: Vec<SparseVector>,
+    names: Option<Names>,
+}
+
+impl Windows {
+    /// Adds a window; rows that list their terms get a common list.
+    fn push(&mut self, vector: SparseVector, names: Names) {
+        match (&mut self.names, names) {
+            (Some(Names::Listed(all)), Names::Listed(names)) => {
+                let offset = all.len() as u32;
+                all.extend(names);
+                let shifted = vector.iter().map(|(index, weight)| (index + offset, weight)).collect();
+                self.vectors
+                    .push(SparseVector::from_pairs(shifted).expect("a vector, anything else is a bug"));
+            }
+            (_, names) => {
+                self.names = Some(names);
+                self.vectors.push(vector);
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `encode --input`: rows of input to rows of output.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -138,8 +139,8 @@ impl Job for EncodeRows {
         self.parser.parse(line)
     }
 
-    fn id<'r>(&self, row: &'r Row) -> Option<&'r str> {
-        row.id.as_deref()
+    fn id<'r>(&self, row: &'r Row) -> Option<Cow<'r, str>> {
+        row.id.as_deref().map(Cow::Borrowed)
     }
 
     fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<EncodedRow, RowError>>> {

@@ -1,5 +1,6 @@
 //! `explain`: which input token gave which term.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -144,8 +145,8 @@ impl Job for Explainer {
         self.parser.parse(line)
     }
 
-    fn id<'r>(&self, row: &'r Row) -> Option<&'r str> {
-        row.id.as_deref()
+    fn id<'r>(&self, row: &'r Row) -> Option<Cow<'r, str>> {
+        row.id.as_deref().map(Cow::Borrowed)
     }
 
     fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>> {

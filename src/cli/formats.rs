@@ -31,7 +31,7 @@ pub(super) struct FormatArgs {
     /// The store's field that holds the vector
     #[arg(long, value_name = "NAME", default_value = "vector", requires = "files", conflicts_with = "texts")]
     vector_field: String,
-    /// The index, collection, table or document type; without it, no line of a `_bulk` request names an index
+    /// The index that `_bulk` requests name, without it none; for Vespa, the document type [default: doc]
     #[arg(
         long,
         value_name = "NAME",

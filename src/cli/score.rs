@@ -1,5 +1,6 @@
 //! `score`: how well documents match a query.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -185,7 +186,7 @@ impl Job for Scorer {
         Ok(Pair { query, document, line: line.to_vec() })
     }
 
-    fn id<'r>(&self, _: &'r Pair) -> Option<&'r str> {
+    fn id<'r>(&self, _: &'r Pair) -> Option<Cow<'r, str>> {
         None
     }
 

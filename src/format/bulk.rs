@@ -1,6 +1,6 @@
 //! The `_bulk` requests of OpenSearch and Elasticsearch: an action on a line, a document on the next.
 
-use super::{as_object, json, kept_fields, Options, Row};
+use super::{as_object, json, kept_fields, Options};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -115,17 +115,6 @@ impl Bulk {
         let reason =
             format!("the field `{name}` cannot be kept: the server takes its dots for the path of an object");
         Err(RowError::new(reason))
-    }
-}
-
-/// An error where a row is a window of a document: in one request, the last window would take the place of the others.
-pub(super) fn refuse_window(row: &Row) -> Result<(), RowError> {
-    match row.window {
-        Some(_) => Err(RowError::new(
-            "a window of a text, whose document is elsewhere: `encode --chunk-rows` with this format puts the windows \
-             of a document together",
-        )),
-        None => Ok(()),
     }
 }
 

@@ -48,7 +48,6 @@ impl Format for Elasticsearch {
         out: &mut Vec<u8>,
         findings: &mut Findings,
     ) -> Result<(), RowError> {
-        bulk::refuse_window(row)?;
         let features = Self::features(row.vector, terms, findings);
         self.bulk.write(row.id, row.kept, Some(features), out)
     }
@@ -71,6 +70,10 @@ impl Format for Elasticsearch {
                 self.bulk.write(id, kept, Some(format!("[{}]", windows.join(","))), out)
             }
         }
+    }
+
+    fn nests_windows(&self) -> bool {
+        true
     }
 
     fn lines_of_a_request(&self) -> Option<usize> {

@@ -375,6 +375,11 @@ pub trait Format: Send + Sync {
         }
     }
 
+    /// Whether the windows of a document stand together in it.
+    fn nests_windows(&self) -> bool {
+        false
+    }
+
     /// Which compressed files the store reads.
     fn compression(&self) -> Compression {
         Compression::Any

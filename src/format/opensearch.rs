@@ -55,7 +55,6 @@ impl Format for OpenSearch {
         out: &mut Vec<u8>,
         findings: &mut Findings,
     ) -> Result<(), RowError> {
-        bulk::refuse_window(row)?;
         let vector = bulk::features(row.vector, findings);
         self.bulk.write(row.id, row.kept, Some(json::by_name(&vector, terms)), out)
     }
@@ -81,6 +80,10 @@ impl Format for OpenSearch {
                 self.bulk.write(id, kept, Some(format!("[{}]", objects.join(","))), out)
             }
         }
+    }
+
+    fn nests_windows(&self) -> bool {
+        true
     }
 
     fn lines_of_a_request(&self) -> Option<usize> {

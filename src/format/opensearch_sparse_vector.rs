@@ -54,7 +54,11 @@ impl Format for SparseVectorField {
         out: &mut Vec<u8>,
         findings: &mut Findings,
     ) -> Result<(), RowError> {
-        bulk::refuse_window(row)?;
+        if row.window.is_some() {
+            return Err(RowError::new(
+                "a window of a text, and a sparse_vector field is one vector a document",
+            ));
+        }
         let above = row.vector.weights().iter().filter(|&&weight| weight > INGEST_CEILING).count();
         findings.add("weights above 3, which the field's `quantization_ceiling_ingest` cuts to 3", above);
         let high = row.vector.indices().iter().filter(|&&index| index >= FOLD).count();

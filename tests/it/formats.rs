@@ -334,7 +334,7 @@ fn terms_and_ids_are_told_apart_by_the_vocabulary_of_the_model() {
 
 #[test]
 fn windows_are_nested_where_the_store_nests_and_rows_elsewhere() {
-    let text = vec!["weather in new york"; 6].join(" ");
+    let text = ["weather in new york"; 6].join(" ");
     let row = format!("{{\"id\":\"a\",\"text\":\"{text}\",\"t\":1}}\n");
     let encode = |format: &str| {
         let args =
@@ -383,8 +383,37 @@ fn windows_are_nested_where_the_store_nests_and_rows_elsewhere() {
     let rows = encode("jsonl").ok();
     let printed = converted(&rows, "milvus", &["--quiet", "--keep", "t"]).ok();
     assert_eq!(printed, encode("milvus").ok());
-    let stderr = converted(&rows, "opensearch", &["--quiet"]).fails(1);
+    for format in ["opensearch", "elasticsearch"] {
+        assert_eq!(
+            converted(&rows, format, &["--quiet", "--keep", "t"]).ok(),
+            encode(format).ok(),
+            "{format}"
+        );
+    }
+    let stderr = converted(&rows, "opensearch-sparse-vector", &["--quiet"]).fails(1);
     assert!(stderr.contains("a window of a text"), "{stderr}");
+}
+
+#[test]
+fn windows_of_a_document_stay_together_wherever_the_input_is_cut() {
+    // More rows than are read at once; the last documents' windows are known by ids.
+    let windows: String = (0..700)
+        .flat_map(|document| (0..3).map(move |window| (document, window)))
+        .map(|(document, window)| {
+            format!("{{\"id\":{document},\"chunk\":{window},\"vector\":{{\"t{window}\":{}}}}}\n", window + 1)
+        })
+        .collect();
+    let bad = "{\"id\":1000,\"chunk\":0,\"vector\":{\"new\":1}}\n{\"id\":1000,\"chunk\":1,\"indices\":[99999],\"values\":[1]}\n";
+    let finished = converted(&format!("{windows}{bad}"), "opensearch", &["--on-error", "skip", "--quiet"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    let mut expected: String = (0..700)
+        .map(|document| {
+            let windows = "[{\"sparse_encoding\":{\"t0\":1.0}},{\"sparse_encoding\":{\"t1\":2.0}},{\"sparse_encoding\":{\"t2\":3.0}}]";
+            format!("{{\"index\":{{\"_id\":\"{document}\"}}}}\n{{\"vector\":{windows}}}\n")
+        })
+        .collect();
+    expected += "{\"index\":{\"_id\":\"1000\"}}\n{\"vector\":[{\"sparse_encoding\":{\"new\":1.0}}]}\n";
+    assert!(finished.stdout == expected);
 }
 
 #[test]

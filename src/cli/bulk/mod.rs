@@ -11,6 +11,7 @@ mod rejects;
 mod rows;
 mod tally;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
@@ -59,7 +60,18 @@ pub(super) trait Job: Send + Sync + 'static {
     fn parse(&self, line: &[u8]) -> Result<Self::Row, RowError>;
 
     /// The id of a row as it was written; `None` where the line's number stands in.
-    fn id<'r>(&self, row: &'r Self::Row) -> Option<&'r str>;
+    fn id<'r>(&self, row: &'r Self::Row) -> Option<Cow<'r, str>>;
+
+    /// Whether rows may belong together; such a job is always handed all rows that do.
+    fn joins_rows(&self) -> bool {
+        false
+    }
+
+    /// Whether `next`, the row after `row`, belongs to it.
+    fn joins(&self, row: &Self::Row, next: &Self::Row) -> bool {
+        let _ = (row, next);
+        false
+    }
 
     /// Computes all rows of a window at once; a value each, in order, or why a row cannot be used after all.
     fn compute(&self, rows: Vec<Self::Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>>;
@@ -67,7 +79,7 @@ pub(super) trait Job: Send + Sync + 'static {
     /// How many logits were screened so far.
     fn screen_count(&self) -> ScreenCount;
 
-    /// Writes what a row of input gives, and counts it. A [`RowError`] is a row that cannot be used after all, and
+    /// Writes what a row of input gives, and counts it; nothing where the row is written with the next one. A [`RowError`] is a row that cannot be used after all, and
     /// has not been counted.
     fn write(
         &self,
@@ -413,6 +425,10 @@ impl<J: Job> Writer<'_, J> {
             match value.map(|value| self.job.write(&line, value, &mut bytes, &mut self.tally)) {
                 Ok(Ok(())) => {
                     self.tally.count_line(&line);
+                    if bytes.is_empty() {
+                        // Not a place to go on from.
+                        continue;
+                    }
                     self.files.write_row(&bytes).context("cannot write the output")?;
                 }
                 Ok(Err(error)) => match error.downcast() {

@@ -62,10 +62,13 @@ impl InputLine {
 #[error("{0}")]
 pub(super) struct BadRow(String);
 
+/// A line, and the row that it holds or why it cannot be used.
+type Parsed<R> = (InputLine, Result<R, RowError>);
+
 /// Lines in order, parsed, and what ended the input.
 pub(super) struct Window<R> {
-    /// Each line that is not blank, and the row that it holds or why it cannot be used.
-    pub rows: Vec<(InputLine, Result<R, RowError>)>,
+    /// Each line that is not blank.
+    pub rows: Vec<Parsed<R>>,
     /// Blank lines behind the last row of the input.
     pub num_blank: u64,
     /// Of the last window: whether the input was read to its end.
@@ -150,6 +153,10 @@ impl<J: Job> Reader<J> {
         while end.is_ok() {
             match self.next_row() {
                 Ok(Some((row, num_bytes))) => {
+                    if self.job.joins_rows() && !self.is_joined(&window, &row) {
+                        let Ok(next) = self.hand_on(window, windows) else { return };
+                        window = next;
+                    }
                     window.num_bytes += num_bytes;
                     window.rows.push(row);
                 }
@@ -159,18 +166,10 @@ impl<J: Job> Reader<J> {
                     break;
                 }
             }
-            let is_full = window.rows.len() >= WINDOW_ROWS || window.num_bytes >= self.limits.window_bytes;
-            let sent = if is_full {
-                windows.send(window).map(|()| Window::new()).map_err(drop)
-            } else {
-                match windows.try_send(window) {
-                    Ok(()) => Ok(Window::new()),
-                    Err(TrySendError::Full(window)) => Ok(window),
-                    Err(TrySendError::Disconnected(_)) => Err(()),
-                }
-            };
-            let Ok(next) = sent else { return };
-            window = next;
+            if !self.job.joins_rows() {
+                let Ok(next) = self.hand_on(window, windows) else { return };
+                window = next;
+            }
         }
         window.num_blank = self.num_blank;
         window.end = Some(end);
@@ -178,9 +177,32 @@ impl<J: Job> Reader<J> {
         let _ = windows.send(window);
     }
 
+    /// Sends a window that is full or waited for, and returns the one to go on with; an error where nobody takes any.
+    fn hand_on(
+        &self,
+        window: Window<J::Row>,
+        windows: &SyncSender<Window<J::Row>>,
+    ) -> Result<Window<J::Row>, ()> {
+        if window.rows.len() >= WINDOW_ROWS || window.num_bytes >= self.limits.window_bytes {
+            return windows.send(window).map(|()| Window::new()).map_err(drop);
+        }
+        match windows.try_send(window) {
+            Ok(()) => Ok(Window::new()),
+            Err(TrySendError::Full(window)) => Ok(window),
+            Err(TrySendError::Disconnected(_)) => Err(()),
+        }
+    }
+
+    /// Whether a row belongs to the last one of a window; there is nothing to hand on before the first one either.
+    fn is_joined(&self, window: &Window<J::Row>, next: &Parsed<J::Row>) -> bool {
+        match (window.rows.last(), &next.1) {
+            (Some((_, Ok(row))), Ok(next)) => self.job.joins(row, next),
+            (last, _) => last.is_none(),
+        }
+    }
+
     /// The next line that is not blank, parsed, and its length in memory.
-    #[expect(clippy::type_complexity, reason = "a line and its row, and one number")]
-    fn next_row(&mut self) -> anyhow::Result<Option<((InputLine, Result<J::Row, RowError>), usize)>> {
+    fn next_row(&mut self) -> anyhow::Result<Option<(Parsed<J::Row>, usize)>> {
         loop {
             let file = match &mut self.open {
                 Some(file) => file,
