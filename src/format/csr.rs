@@ -9,24 +9,28 @@ use std::path::{Path, PathBuf};
 
 use super::assembly::{each, with_suffix, write_file, Assembly, Collected};
 use super::{Compression, Findings, Format, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use crate::jsonl::{Keep, RowError};
 
-struct Csr;
+/// A format whose file is a matrix, which `A` makes.
+pub(super) struct Matrix<A>(pub A);
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
-    refuse_fields(options)?;
-    Ok(Box::new(Csr))
-}
-
-/// A matrix has no place for fields.
-pub(super) fn refuse_fields(options: &Options) -> Result<(), String> {
-    match options.keep {
-        crate::jsonl::Keep::Nothing => Ok(()),
-        _ => Err("a matrix has no place for other fields: leave out --keep and --keep-all".into()),
+impl<A: Assembly + Copy + 'static> Matrix<A> {
+    /// A matrix has no place for fields.
+    pub fn format(self, options: &Options) -> Result<Box<dyn Format>, String> {
+        refuse_fields(options)?;
+        Ok(Box::new(self))
     }
 }
 
-impl Format for Csr {
+/// An error where documents come with fields, for files that have no place for them.
+pub(super) fn refuse_fields(options: &Options) -> Result<(), String> {
+    match options.keep {
+        Keep::Nothing => Ok(()),
+        _ => Err("its files have no place for other fields: leave out --keep and --keep-all".into()),
+    }
+}
+
+impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
     fn keys(&self) -> Keys {
         Keys::Ids
     }
@@ -46,15 +50,28 @@ impl Format for Csr {
         out: &mut Vec<u8>,
         _: &mut Findings,
     ) -> Result<(), RowError> {
-        collect_matrix_row(row, terms, out)
+        let id = row.id_text();
+        if id.contains(['\n', '\r']) {
+            return Err(RowError::new("an id with a line break, which cannot stand in a file of lines"));
+        }
+        let (vocab_size, vector) = (terms.vocab_size(), row.vector.clone());
+        Collected { vocab_size, id, extra: String::new(), vector }.write(out);
+        Ok(())
     }
 
     fn assembly(&self) -> Option<Box<dyn Assembly>> {
-        Some(Box::new(Csr))
+        Some(Box::new(self.0))
     }
 }
 
-impl Assembly for Csr {
+#[derive(Clone, Copy)]
+struct BigAnnFile;
+
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+    Matrix(BigAnnFile).format(options)
+}
+
+impl Assembly for BigAnnFile {
     fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
         let size = write_ids(rows, output)?;
         write_file(output, |file| {
@@ -70,17 +87,6 @@ impl Assembly for Csr {
     fn results(&self, output: &Path) -> Vec<PathBuf> {
         vec![output.to_path_buf(), ids_path(output)]
     }
-}
-
-/// Collects a row of a matrix, whose ids stand in a file of lines.
-pub(super) fn collect_matrix_row(row: &Row, terms: Terms, out: &mut Vec<u8>) -> Result<(), RowError> {
-    let id = row.id_text();
-    if id.contains(['\n', '\r']) {
-        return Err(RowError::new("an id with a line break, which cannot stand in a file of lines"));
-    }
-    let (vocab_size, vector) = (terms.vocab_size(), row.vector.clone());
-    Collected { vocab_size, id, extra: String::new(), vector }.write(out);
-    Ok(())
 }
 
 /// The file of ids that stands beside `output`.

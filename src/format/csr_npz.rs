@@ -13,48 +13,19 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::assembly::{each, write_file, Assembly};
-use super::csr::{collect_matrix_row, ids_path, refuse_fields, write_all, write_ids, write_indptr, Size};
-use super::{Compression, Findings, Format, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use super::csr::{ids_path, write_all, write_ids, write_indptr, Matrix, Size};
+use super::{Format, Options};
 
 pub use read::MatrixRows;
 
-struct CsrNpz;
+#[derive(Clone, Copy)]
+struct NpzFile;
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
-    refuse_fields(options)?;
-    Ok(Box::new(CsrNpz))
+    Matrix(NpzFile).format(options)
 }
 
-impl Format for CsrNpz {
-    fn keys(&self) -> Keys {
-        Keys::Ids
-    }
-
-    fn takes(&self) -> &'static [&'static str] {
-        &["--chunk-rows"]
-    }
-
-    fn compression(&self) -> Compression {
-        Compression::Nothing
-    }
-
-    fn write_row(
-        &self,
-        row: &Row,
-        terms: Terms,
-        out: &mut Vec<u8>,
-        _: &mut Findings,
-    ) -> Result<(), RowError> {
-        collect_matrix_row(row, terms, out)
-    }
-
-    fn assembly(&self) -> Option<Box<dyn Assembly>> {
-        Some(Box::new(CsrNpz))
-    }
-}
-
-impl Assembly for CsrNpz {
+impl Assembly for NpzFile {
     fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
         let size = write_ids(rows, output)?;
         write_file(output, |file| write_arrays(rows, size, file))

@@ -3,7 +3,7 @@
 //! A document whose windows are rows gets a list of vectors, of which the field keeps each term's largest weight.
 
 use super::bulk::{self, Bulk};
-use super::{json, Content, Document, Findings, Format, Keys, Options, Row, Terms};
+use super::{json, Findings, Format, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -52,24 +52,17 @@ impl Format for Elasticsearch {
         self.bulk.write(row.id, row.kept, Some(features), out)
     }
 
-    fn write(
+    fn write_windows(
         &self,
-        document: &Document,
+        (id, kept): (&str, &str),
+        windows: &[SparseVector],
         terms: Terms,
         out: &mut Vec<u8>,
         findings: &mut Findings,
     ) -> Result<(), RowError> {
-        let (id, kept) = (document.id, document.kept);
-        match &document.content {
-            Content::Whole(vector) => {
-                self.write_row(&Row { id, window: None, kept, vector }, terms, out, findings)
-            }
-            Content::Windows(vectors) => {
-                let windows: Vec<String> =
-                    vectors.iter().map(|vector| Self::features(vector, terms, findings)).collect();
-                self.bulk.write(id, kept, Some(format!("[{}]", windows.join(","))), out)
-            }
-        }
+        let windows: Vec<String> =
+            windows.iter().map(|vector| Self::features(vector, terms, findings)).collect();
+        self.bulk.write(id, kept, Some(format!("[{}]", windows.join(","))), out)
     }
 
     fn nests_windows(&self) -> bool {

@@ -11,6 +11,7 @@ mod ciff;
 mod csr;
 mod csr_npz;
 mod elasticsearch;
+mod findings;
 mod json;
 mod jsonl;
 mod milvus;
@@ -21,27 +22,25 @@ mod parquet;
 mod pgvector;
 mod pinecone;
 mod qdrant;
+mod row;
 mod scaled;
 mod seismic;
 mod vespa;
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use assembly::Assembly;
 pub use bulk::Action;
 pub use csr_npz::MatrixRows;
+pub use findings::Findings;
 pub use json::write_by_name;
 pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
+pub use row::{Content, Document, Row, Terms};
 
-use crate::jsonl::{entries, Entry, Keep, RowError};
+use crate::jsonl::{Keep, RowError};
 use crate::sparse::{Prune, SparseVector};
-use crate::tokenizer::Tokenizer;
+use row::{all_characters, as_object, id_text, kept_fields};
 
 type New = fn(&Options) -> Result<Box<dyn Format>, String>;
 
@@ -177,110 +176,6 @@ impl Default for TwoPhase {
     }
 }
 
-/// A document with its vector, as a format writes it.
-pub struct Document<'a> {
-    /// Its id as JSON: a string that is not empty, or a number.
-    pub id: &'a str,
-    /// The kept fields as JSON, `"name":value,` each.
-    pub kept: &'a str,
-    /// What was made of its text.
-    pub content: Content,
-}
-
-/// The vectors of a document.
-pub enum Content {
-    /// One of the whole text.
-    Whole(SparseVector),
-    /// One of each window of the text, each a row or a nested object of its own.
-    Windows(Vec<SparseVector>),
-}
-
-/// One row of a store: a document or one of its windows.
-pub struct Row<'a> {
-    /// The document's id as JSON.
-    pub id: &'a str,
-    /// The number of the window, from 0.
-    pub window: Option<usize>,
-    /// The kept fields as JSON, `"name":value,` each.
-    pub kept: &'a str,
-    /// Its vector.
-    pub vector: &'a SparseVector,
-}
-
-impl Row<'_> {
-    /// The id as text; a window's ends with `#` and its number, as Anserini's passages do.
-    fn id_text(&self) -> String {
-        let text = id_text(self.id);
-        match self.window {
-            Some(number) => format!("{text}#{number}"),
-            None => text,
-        }
-    }
-
-    /// [`Row::id_text`] as a string of JSON.
-    fn id_string(&self) -> String {
-        match self.window {
-            None if self.id.starts_with('"') => self.id.to_string(),
-            _ => Value::from(self.id_text()).to_string(),
-        }
-    }
-
-    /// The number of the window and the kept fields, `"name":value,` each.
-    fn fields(&self) -> String {
-        match self.window {
-            Some(number) => format!("\"chunk\":{number},{}", self.kept),
-            None => self.kept.to_string(),
-        }
-    }
-}
-
-/// An id as text: what a string says, what a number looks like.
-pub fn id_text(id: &str) -> String {
-    serde_json::from_str(id).unwrap_or_else(|_| id.to_string())
-}
-
-/// The kept fields one by one. An object's worth of JSON, checked when it was read.
-fn kept_fields(object: &str) -> Vec<Entry<'_>> {
-    entries(object.as_bytes()).expect("fields that were read from a row, anything else is a bug")
-}
-
-/// `"name":value,` each, as an object.
-fn as_object(fields: &str) -> String {
-    format!("{{{}}}", fields.strip_suffix(',').unwrap_or(fields))
-}
-
-/// What names the terms of vectors.
-#[derive(Clone, Copy)]
-pub enum Terms<'a> {
-    /// A model's vocabulary: the number of a term is its id.
-    Vocabulary(&'a Tokenizer),
-    /// A row's own terms, where no vocabulary is at hand: the number of a term is its place here.
-    Listed(&'a [String]),
-    /// Nothing: only ids are known, all below this.
-    Ids(usize),
-}
-
-impl<'a> Terms<'a> {
-    /// The term's name.
-    fn name(self, index: u32) -> &'a str {
-        let name = match self {
-            Terms::Vocabulary(tokenizer) => tokenizer.term(index),
-            Terms::Listed(terms) => terms.get(index as usize).map(String::as_str),
-            Terms::Ids(_) => None,
-        };
-        name.expect("a term without a name is never given a weight: this is a bug")
-    }
-
-    /// One more than the largest id.
-    fn vocab_size(self) -> usize {
-        match self {
-            Terms::Vocabulary(tokenizer) => tokenizer.vocab_size(),
-            Terms::Listed(terms) => terms.len(),
-            Terms::Ids(size) => size,
-        }
-    }
-}
-
 /// What a format has to know of terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
@@ -290,29 +185,6 @@ pub enum Keys {
     NamesOfVocabulary,
     /// Their ids, and how many there are in all.
     Ids,
-}
-
-/// What was noticed in what was written, with how often.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Findings(BTreeMap<Cow<'static, str>, u64>);
-
-impl Findings {
-    /// Counts `count` more of what a sentence says after a number.
-    pub fn add(&mut self, what: &'static str, count: usize) {
-        if count > 0 {
-            *self.0.entry(Cow::Borrowed(what)).or_default() += count as u64;
-        }
-    }
-
-    /// What was found, and how often.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.0.iter().map(|(what, count)| (what.as_ref(), *count))
-    }
-
-    /// Whether nothing was found.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Which compressed files a store reads.
@@ -352,7 +224,27 @@ pub trait Format: Send + Sync {
         findings: &mut Findings,
     ) -> Result<(), RowError>;
 
-    /// Appends a document: by default a row, or one for each of its windows.
+    /// Appends the windows of a document: by default a row for each of them.
+    ///
+    /// * `id`, `kept`: those of the document; see [`Document`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Format::write_row`].
+    fn write_windows(
+        &self,
+        (id, kept): (&str, &str),
+        windows: &[SparseVector],
+        terms: Terms,
+        out: &mut Vec<u8>,
+        findings: &mut Findings,
+    ) -> Result<(), RowError> {
+        windows.iter().enumerate().try_for_each(|(number, vector)| {
+            self.write_row(&Row { id, window: Some(number), kept, vector }, terms, out, findings)
+        })
+    }
+
+    /// Appends a document.
     ///
     /// # Errors
     ///
@@ -369,9 +261,7 @@ pub trait Format: Send + Sync {
             Content::Whole(vector) => {
                 self.write_row(&Row { id, window: None, kept, vector }, terms, out, findings)
             }
-            Content::Windows(vectors) => vectors.iter().enumerate().try_for_each(|(number, vector)| {
-                self.write_row(&Row { id, window: Some(number), kept, vector }, terms, out, findings)
-            }),
+            Content::Windows(windows) => self.write_windows((id, kept), windows, terms, out, findings),
         }
     }
 
@@ -424,22 +314,6 @@ pub trait Format: Send + Sync {
 fn is_identifier(name: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     name.chars().all(is_part) && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())
-}
-
-/// Whether all characters of the strings in a value are such.
-fn all_characters(value: &str, is_good: impl Fn(char) -> bool + Copy) -> bool {
-    // What is not escaped is no control character.
-    if value.is_ascii() && !value.contains('\\') {
-        return true;
-    }
-    match serde_json::from_str(value) {
-        Ok(Value::String(text)) => text.chars().all(is_good),
-        Ok(Value::Array(values)) => values.iter().all(|value| all_characters(&value.to_string(), is_good)),
-        Ok(Value::Object(values)) => values
-            .iter()
-            .all(|(name, value)| name.chars().all(is_good) && all_characters(&value.to_string(), is_good)),
-        _ => true,
-    }
 }
 
 /// An error of an id that is too long for a store.

@@ -4,7 +4,7 @@
 //! its ingest pipelines make it: `"vector":[{"sparse_encoding":{…}},…]`.
 
 use super::bulk::{self, Bulk};
-use super::{json, Content, Document, Findings, Format, Keys, Options, Row, Terms, TwoPhase};
+use super::{json, Findings, Format, Keys, Options, Row, Terms, TwoPhase};
 use crate::jsonl::RowError;
 use crate::sparse::{Prune, SparseVector};
 
@@ -59,27 +59,20 @@ impl Format for OpenSearch {
         self.bulk.write(row.id, row.kept, Some(json::by_name(&vector, terms)), out)
     }
 
-    fn write(
+    fn write_windows(
         &self,
-        document: &Document,
+        (id, kept): (&str, &str),
+        windows: &[SparseVector],
         terms: Terms,
         out: &mut Vec<u8>,
         findings: &mut Findings,
     ) -> Result<(), RowError> {
-        let (id, kept) = (document.id, document.kept);
-        match &document.content {
-            Content::Whole(vector) => {
-                self.write_row(&Row { id, window: None, kept, vector }, terms, out, findings)
-            }
-            Content::Windows(vectors) => {
-                let object = |vector| {
-                    let vector = bulk::features(vector, findings);
-                    format!("{{\"{NESTED}\":{}}}", json::by_name(&vector, terms))
-                };
-                let objects: Vec<String> = vectors.iter().map(object).collect();
-                self.bulk.write(id, kept, Some(format!("[{}]", objects.join(","))), out)
-            }
-        }
+        let object = |vector| {
+            let vector = bulk::features(vector, findings);
+            format!("{{\"{NESTED}\":{}}}", json::by_name(&vector, terms))
+        };
+        let objects: Vec<String> = windows.iter().map(object).collect();
+        self.bulk.write(id, kept, Some(format!("[{}]", objects.join(","))), out)
     }
 
     fn nests_windows(&self) -> bool {
