@@ -41,11 +41,13 @@ mod files;
 pub mod format;
 pub mod golden;
 pub mod hub;
+pub mod index;
 pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
 mod kernel;
 pub mod known;
 mod layout;
+mod mmap;
 mod model;
 mod opensearch_query;
 mod pooling;

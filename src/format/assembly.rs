@@ -1,13 +1,14 @@
 //! Files that cannot be written a row at a time: rows are collected first, and read as often as it takes.
 //!
 //! A collected row is, in little-endian numbers of 32 bits: the bytes of the row behind this number; V; the bytes of
-//! the id, and the id as text; the bytes of what else its format wants to know, and that as text; the number of terms,
-//! their ids, and their weights in f32.
+//! the id, and the id; the bytes of the kept fields, and the fields; the bytes of the names of the terms, and the names;
+//! the number of terms, their ids, and their weights in f32.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::Terms;
 use crate::sparse::SparseVector;
 
 /// Written and read at once.
@@ -27,12 +28,15 @@ pub trait Assembly: Send + Sync {
     fn results(&self, output: &Path) -> Vec<PathBuf>;
 }
 
-/// A row that is collected.
+/// A row that is collected: what of it its format wants to know.
+#[derive(Default)]
 pub(super) struct Collected {
     pub vocab_size: usize,
     pub id: String,
-    /// What else its format wants to know.
-    pub extra: String,
+    /// Kept fields as JSON, `"name":value,` each.
+    pub fields: String,
+    /// Names of the terms, by ascending id, with NUL behind each.
+    pub names: String,
     pub vector: SparseVector,
 }
 
@@ -40,9 +44,11 @@ impl Collected {
     /// Appends it to those that are collected.
     pub fn write(&self, out: &mut Vec<u8>) {
         let number = |number: usize, out: &mut Vec<u8>| out.extend_from_slice(&(number as u32).to_le_bytes());
-        number(4 * 4 + self.id.len() + self.extra.len() + 8 * self.vector.len(), out);
+        let texts = [&self.id, &self.fields, &self.names];
+        let text_bytes = texts.iter().map(|text| 4 + text.len()).sum::<usize>();
+        number(4 + text_bytes + 4 + 8 * self.vector.len(), out);
         number(self.vocab_size, out);
-        for text in [&self.id, &self.extra] {
+        for text in texts {
             number(text.len(), out);
             out.extend_from_slice(text.as_bytes());
         }
@@ -50,6 +56,11 @@ impl Collected {
         out.extend(self.vector.indices().iter().flat_map(|index| index.to_le_bytes()));
         out.extend(self.vector.weights().iter().flat_map(|weight| weight.to_le_bytes()));
     }
+}
+
+/// The names of a vector's terms as they are collected.
+pub(super) fn names(vector: &SparseVector, terms: Terms) -> String {
+    vector.indices().iter().flat_map(|&index| [terms.name(index), "\0"]).collect()
 }
 
 /// Reads the rows that were collected, in their order, from the first on.
@@ -73,14 +84,15 @@ fn next_row(file: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<Option<Coll
 fn parse_row(mut bytes: &[u8]) -> Option<Collected> {
     let vocab_size = number(&mut bytes)?;
     let id = text(&mut bytes)?;
-    let extra = text(&mut bytes)?;
+    let fields = text(&mut bytes)?;
+    let names = text(&mut bytes)?;
     let count = number(&mut bytes)?;
     let (indices, weights) = bytes.split_at_checked(4 * count)?;
     let words =
         |bytes: &[u8]| bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]).collect();
     let (indices, weights): (Vec<[u8; 4]>, Vec<[u8; 4]>) = (words(indices), words(weights));
     let pairs = indices.into_iter().map(u32::from_le_bytes).zip(weights.into_iter().map(f32::from_le_bytes));
-    Some(Collected { vocab_size, id, extra, vector: SparseVector::from_pairs(pairs.collect())? })
+    Some(Collected { vocab_size, id, fields, names, vector: SparseVector::from_pairs(pairs.collect())? })
 }
 
 fn number(bytes: &mut &[u8]) -> Option<usize> {

@@ -4,13 +4,13 @@
 //! a `DocRecord` for each document. A posting holds the gap to the document before it. Source: `CommonIndexFileFormat.proto`
 //! of osirrc/ciff.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::anserini::repeated;
-use super::assembly::{each, write_file, Assembly, Collected};
+use super::assembly::{each, names, write_file, Assembly, Collected};
+use super::collection::CollectionTerms;
 use super::csr::refuse_fields;
 use super::scaled::Scale;
 use super::{Compression, Findings, Format, Keys, Options, Row, Terms};
@@ -60,16 +60,16 @@ impl Format for Ciff {
                 "an id with a line break: engines keep the ids of a CIFF file one a line",
             ));
         }
-        let (mut extra, mut integers) = (String::new(), Vec::new());
+        let mut integers = Vec::new();
         for (index, weight) in row.vector.iter() {
-            extra.extend([terms.name(index), "\0"]);
             integers.push((index, self.scale.integer(weight)? as f32));
         }
         let large = integers.iter().filter(|(_, integer)| *integer > MAX_BYTE).count();
         findings
             .add("weights above 255, which BMP does not hold; a smaller --quantize makes them fit", large);
         let vector = SparseVector::from_pairs(integers).expect("the ids of a vector, anything else is a bug");
-        Collected { vocab_size: terms.vocab_size(), id, extra, vector }.write(out);
+        let names = names(&vector, terms);
+        Collected { id, names, vector, ..Collected::default() }.write(out);
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Assembly for CiffFile {
         let mut inverter = Inverter::new(folder);
         let mut document = 0;
         each(rows, |row| {
-            inverter.add(document, &collection.numbered(row))?;
+            inverter.add(document, &collection.terms.vector(row))?;
             document += 1;
             Ok(())
         })?;
@@ -121,38 +121,21 @@ struct Collection {
     num_documents: u64,
     /// The sum of all weights.
     total: u64,
-    /// The place of each term among all, by ascending bytes.
-    numbers: BTreeMap<String, u32>,
+    terms: CollectionTerms,
 }
 
 impl Collection {
     fn measure(rows: &Path) -> io::Result<Self> {
-        let mut collection = Collection::default();
-        each(rows, |row| {
-            collection.num_documents += 1;
-            collection.total += length(row);
-            for name in names(row) {
-                if !collection.numbers.contains_key(name) {
-                    collection.numbers.insert(name.to_string(), 0);
-                }
-            }
-            Ok(())
+        let (mut num_documents, mut total) = (0, 0);
+        let terms = CollectionTerms::read(rows, |row| {
+            num_documents += 1;
+            total += length(row);
         })?;
-        for (number, place) in (0..).zip(collection.numbers.values_mut()) {
-            *place = number;
-        }
-        Ok(collection)
-    }
-
-    /// The vector of a row over the terms by ascending bytes.
-    fn numbered(&self, row: &Collected) -> SparseVector {
-        let numbers = names(row).map(|name| self.numbers[name]);
-        let pairs = numbers.zip(row.vector.weights().iter().copied()).collect();
-        SparseVector::from_pairs(pairs).expect("distinct terms, anything else is a bug")
+        Ok(Collection { num_documents, total, terms })
     }
 
     fn write_header(&self, file: &mut BufWriter<File>) -> io::Result<()> {
-        let (num_terms, num_documents) = (self.numbers.len() as u64, self.num_documents);
+        let (num_terms, num_documents) = (self.terms.names().len() as u64, self.num_documents);
         let mut message = Message::default();
         message.number(1, 1);
         message.number(2, num_terms);
@@ -167,7 +150,7 @@ impl Collection {
 
     fn write_postings(&self, inverter: Inverter, file: &mut BufWriter<File>) -> io::Result<()> {
         let mut lists = inverter.finish()?;
-        let mut names = self.numbers.keys();
+        let mut names = self.terms.names().iter();
         let (mut postings, mut posting) = (Vec::new(), Message::default());
         while lists.next(&mut postings)?.is_some() {
             // Every term is in some document, so lists and names go side by side.
@@ -200,11 +183,6 @@ fn write_documents(rows: &Path, file: &mut BufWriter<File>) -> io::Result<()> {
         document += 1;
         message.write(file)
     })
-}
-
-/// The names of a row's terms, by ascending id.
-fn names(row: &Collected) -> impl Iterator<Item = &str> {
-    row.extra.split_terminator('\0')
 }
 
 /// The sum of a row's weights.

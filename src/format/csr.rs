@@ -55,7 +55,7 @@ impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
             return Err(RowError::new("an id with a line break, which cannot stand in a file of lines"));
         }
         let (vocab_size, vector) = (terms.vocab_size(), row.vector.clone());
-        Collected { vocab_size, id, extra: String::new(), vector }.write(out);
+        Collected { vocab_size, id, vector, ..Collected::default() }.write(out);
         Ok(())
     }
 

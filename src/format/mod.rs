@@ -8,6 +8,7 @@ mod anserini;
 mod assembly;
 mod bulk;
 mod ciff;
+mod collection;
 mod csr;
 mod csr_npz;
 mod elasticsearch;

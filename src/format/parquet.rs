@@ -59,15 +59,9 @@ impl Format for Parquet {
         &["id", "indices", "values"]
     }
 
-    fn write_row(
-        &self,
-        row: &Row,
-        terms: Terms,
-        out: &mut Vec<u8>,
-        _: &mut Findings,
-    ) -> Result<(), RowError> {
-        let (vocab_size, extra) = (terms.vocab_size(), as_object(&row.fields()));
-        Collected { vocab_size, id: row.id_text(), extra, vector: row.vector.clone() }.write(out);
+    fn write_row(&self, row: &Row, _: Terms, out: &mut Vec<u8>, _: &mut Findings) -> Result<(), RowError> {
+        let (id, fields, vector) = (row.id_text(), row.fields(), row.vector.clone());
+        Collected { id, fields, vector, ..Collected::default() }.write(out);
         Ok(())
     }
 
@@ -142,7 +136,7 @@ impl Kind {
 fn columns(rows: &Path) -> io::Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
     each(rows, |row| {
-        for (place, field) in kept_fields(&row.extra).iter().enumerate() {
+        for (place, field) in kept_fields(&as_object(&row.fields)).iter().enumerate() {
             let kind = Kind::of(&parsed(field.value.get()));
             // Rows of one collection mostly have the same fields in the same order.
             let found = match columns.get(place) {
@@ -267,8 +261,9 @@ impl Group {
         self.definitions.extend(std::iter::repeat_n(i16::from(count > 0), count.max(1)));
         self.repetitions.push(0);
         self.repetitions.extend(std::iter::repeat_n(1, count.saturating_sub(1)));
-        self.num_bytes += row.extra.len();
-        let fields = kept_fields(&row.extra);
+        self.num_bytes += row.fields.len();
+        let object = as_object(&row.fields);
+        let fields = kept_fields(&object);
         for (place, (column, kept)) in columns.iter().zip(&mut self.kept).enumerate() {
             let field = fields.get(place).filter(|field| field.key == column.name);
             let field = field.or_else(|| fields.iter().find(|field| field.key == column.name));

@@ -4,7 +4,6 @@ mod absolute;
 pub(crate) mod checkpoint;
 pub(crate) mod config;
 pub(crate) mod cpu;
-mod mmap;
 mod names;
 pub(crate) mod parameters;
 mod reference;

@@ -9,10 +9,10 @@ use candle_core::safetensors::{Load, MmapedSafetensors, SliceSafetensors};
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
-use super::mmap::map_safetensors;
 use super::weights::Weights;
 use crate::error::Error;
 use crate::files::ModelFiles;
+use crate::mmap::map_safetensors;
 
 const SAFETENSORS: &str = "model.safetensors";
 const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{Device, Tensor};
 
-use super::mmap::MappedValues;
 use crate::kernel::{Kernel, Panels, Rows, Weight};
+use crate::mmap::MappedValues;
 
 /// A parameter in f32, row-major. Cloning it copies nothing.
 #[derive(Clone)]

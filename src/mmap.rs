@@ -1,10 +1,13 @@
-//! Memory-mapped checkpoint files: with the kernels, the only unsafe code.
+//! Memory-mapped files, checkpoints and indexes: with the kernels, the only unsafe code.
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::DType;
+use memmap2::Mmap;
 
 /// Maps safetensors files and checks their headers; a tensor's bytes are read when it is used.
 pub(crate) fn map_safetensors(paths: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
@@ -46,4 +49,14 @@ fn as_f32(bytes: &[u8]) -> &[f32] {
     #[expect(unsafe_code, reason = "reading numbers where they lie")]
     let (_, values, _) = unsafe { bytes.align_to::<f32>() };
     values
+}
+
+/// Maps a file; its bytes are read when they are used.
+pub(crate) fn map_file(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the file is mapped read-only and must not be cut or written while it is mapped. As above, no safe
+    // interface can promise that; this program replaces an index only by renaming a complete one into its place.
+    #[expect(unsafe_code, reason = "mapping a file is unsafe by nature; this is the only place")]
+    unsafe {
+        Mmap::map(file)
+    }
 }

@@ -1,0 +1,319 @@
+//! Makes an index of documents, in memory that does not grow with them.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::codec::Codec;
+use super::layout::{
+    Header, ListEntry, Section, SegmentEntry, ALIGNMENT, BLOCK_BYTES, HEADER_BYTES, LIST_BYTES, WINDOW,
+};
+use crate::postings::{Inverter, Posting};
+use crate::sparse::SparseVector;
+
+const BUFFER_BYTES: usize = 1 << 18;
+
+/// Takes documents in their order and writes the file at the end.
+pub struct IndexBuilder {
+    path: PathBuf,
+    folder: PathBuf,
+    codec: Codec,
+    terms: Texts,
+    ids: Texts,
+    fields: Texts,
+    num_documents: u32,
+    num_postings: u64,
+    num_terms: u64,
+    inverter: Inverter,
+}
+
+impl IndexBuilder {
+    /// Begins an index that will be the file `path`; until it is complete, there are files without a name in the same
+    /// folder only.
+    ///
+    /// * `terms`: distinct and ascending by bytes; the number of a term is its place among them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files.
+    pub fn new<'a>(path: &Path, codec: Codec, terms: impl IntoIterator<Item = &'a str>) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = IndexBuilder {
+            path: path.to_path_buf(),
+            folder: folder.to_path_buf(),
+            codec,
+            terms: Texts::new(folder)?,
+            ids: Texts::new(folder)?,
+            fields: Texts::new(folder)?,
+            num_documents: 0,
+            num_postings: 0,
+            num_terms: 0,
+            inverter: Inverter::new(folder),
+        };
+        for term in terms {
+            builder.terms.push(term)?;
+            builder.num_terms += 1;
+        }
+        Ok(builder)
+    }
+
+    /// Adds the next document.
+    ///
+    /// * `id`: a string or a number of JSON.
+    /// * `fields`: an object of JSON.
+    /// * `vector`: over the terms of the index; a weight that the codec makes 0 is left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files; one where there are more documents than 32 bits count.
+    pub fn add(&mut self, id: &str, fields: &str, vector: &SparseVector) -> io::Result<()> {
+        let document = self.num_documents;
+        self.num_documents =
+            document.checked_add(1).ok_or_else(|| io::Error::other("more documents than an index holds"))?;
+        self.ids.push(id)?;
+        self.fields.push(fields)?;
+        let rounded = vector.iter().map(|(term, weight)| (term, self.codec.rounded(weight))).collect();
+        let rounded =
+            SparseVector::from_pairs(rounded).expect("the terms of a vector, anything else is a bug");
+        self.num_postings += rounded.len() as u64;
+        self.inverter.add(document, &rounded)
+    }
+
+    /// Writes the file; it appears under its name when it is complete.
+    ///
+    /// * `metadata`: an object of JSON.
+    ///
+    /// # Errors
+    ///
+    /// Those of the files.
+    pub fn finish(self, metadata: &str) -> io::Result<()> {
+        let mut unfinished = self.path.clone().into_os_string();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let path = self.path.clone();
+        self.write(metadata, &unfinished)?;
+        fs::rename(unfinished, path)
+    }
+
+    fn write(mut self, metadata: &str, path: &Path) -> io::Result<()> {
+        let mut header = Header {
+            codec: self.codec.code(),
+            num_documents: self.num_documents.into(),
+            num_terms: self.num_terms,
+            num_postings: self.num_postings,
+            ..Header::default()
+        };
+        let mut file = Sections::create(path)?;
+        file.section(&mut header, Section::Metadata, |out| out.write_all(metadata.as_bytes()))?;
+        for (texts, places, bytes) in [
+            (&mut self.terms, Section::TermPlaces, Section::TermBytes),
+            (&mut self.ids, Section::IdPlaces, Section::IdBytes),
+            (&mut self.fields, Section::FieldPlaces, Section::FieldBytes),
+        ] {
+            file.section(&mut header, places, |out| copy(texts.ended_places()?, out))?;
+            file.section(&mut header, bytes, |out| copy(&mut texts.bytes, out))?;
+        }
+        // The lists are known when their postings have been written, and those are written side by side.
+        let sizes = [
+            (Section::Lists, self.num_terms * LIST_BYTES as u64),
+            (Section::Documents, self.num_postings * 2),
+            (Section::Weights, self.num_postings * self.codec.weight_bytes() as u64),
+        ];
+        for (section, bytes) in sizes {
+            file.reserve(&mut header, section, bytes)?;
+        }
+        let open = |section: Section| open_at(path, header.section(section).0);
+        let mut lists = Lists {
+            codec: self.codec,
+            documents: open(Section::Documents)?,
+            weights: open(Section::Weights)?,
+            segments: BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile_in(&self.folder)?),
+            num_segments: 0,
+            num_postings: 0,
+        };
+        let mut entries = open(Section::Lists)?;
+        lists.write(self.inverter, self.num_terms, &mut entries)?;
+        entries.flush()?;
+        lists.documents.flush()?;
+        lists.weights.flush()?;
+        header.num_segments = lists.num_segments;
+        file.section(&mut header, Section::Segments, |out| copy(&mut lists.segments, out))?;
+        file.finish(&mut header)
+    }
+}
+
+/// Texts one after the other, and where each begins.
+struct Texts {
+    places: BufWriter<File>,
+    bytes: BufWriter<File>,
+    end: u64,
+}
+
+impl Texts {
+    fn new(folder: &Path) -> io::Result<Self> {
+        let file =
+            || Ok::<_, io::Error>(BufWriter::with_capacity(BUFFER_BYTES, tempfile::tempfile_in(folder)?));
+        Ok(Texts { places: file()?, bytes: file()?, end: 0 })
+    }
+
+    fn push(&mut self, text: &str) -> io::Result<()> {
+        self.places.write_all(&self.end.to_le_bytes())?;
+        self.bytes.write_all(text.as_bytes())?;
+        self.end += text.len() as u64;
+        Ok(())
+    }
+
+    /// The places, with the end of the last text behind them.
+    fn ended_places(&mut self) -> io::Result<&mut BufWriter<File>> {
+        self.places.write_all(&self.end.to_le_bytes())?;
+        Ok(&mut self.places)
+    }
+}
+
+/// Copies what has been written to a file, from its beginning.
+fn copy(file: &mut BufWriter<File>, out: &mut BufWriter<File>) -> io::Result<()> {
+    file.flush()?;
+    file.get_mut().rewind()?;
+    io::copy(file.get_mut(), out)?;
+    Ok(())
+}
+
+/// A second place in a file that is being written.
+fn open_at(path: &Path, place: u64) -> io::Result<BufWriter<File>> {
+    let mut file = File::options().write(true).open(path)?;
+    file.seek(SeekFrom::Start(place))?;
+    Ok(BufWriter::with_capacity(BUFFER_BYTES, file))
+}
+
+/// Writes sections one behind the other.
+struct Sections {
+    path: PathBuf,
+    out: BufWriter<File>,
+    end: u64,
+}
+
+impl Sections {
+    fn create(path: &Path) -> io::Result<Self> {
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
+        out.write_all(&[0; HEADER_BYTES])?;
+        Ok(Sections { path: path.to_path_buf(), out, end: HEADER_BYTES as u64 })
+    }
+
+    fn section(
+        &mut self,
+        header: &mut Header,
+        section: Section,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.align()?;
+        write(&mut self.out)?;
+        let end = self.out.stream_position()?;
+        header.sections[section as usize] = (self.end, end - self.end);
+        self.end = end;
+        Ok(())
+    }
+
+    /// Leaves room for a section that is written otherwise.
+    fn reserve(&mut self, header: &mut Header, section: Section, bytes: u64) -> io::Result<()> {
+        self.align()?;
+        header.sections[section as usize] = (self.end, bytes);
+        self.end += bytes;
+        self.out.seek(SeekFrom::Start(self.end))?;
+        Ok(())
+    }
+
+    /// Zeros up to where a section may begin.
+    fn align(&mut self) -> io::Result<()> {
+        let start = self.end.next_multiple_of(ALIGNMENT);
+        self.out.write_all(&[0; ALIGNMENT as usize][..(start - self.end) as usize])?;
+        self.end = start;
+        Ok(())
+    }
+
+    /// Writes the checksums and the header, and makes everything survive a loss of power.
+    fn finish(mut self, header: &mut Header) -> io::Result<()> {
+        self.align()?;
+        self.out.flush()?;
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.path)?);
+        file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
+        let mut left = self.end - HEADER_BYTES as u64;
+        let (mut checksums, mut block) = (Vec::new(), vec![0; BLOCK_BYTES]);
+        while left > 0 {
+            let length = left.min(BLOCK_BYTES as u64);
+            let block = &mut block[..length as usize];
+            file.read_exact(block)?;
+            checksums.extend_from_slice(&crc32fast::hash(block).to_le_bytes());
+            left -= length;
+        }
+        self.out.write_all(&checksums)?;
+        header.checksums_crc = crc32fast::hash(&checksums);
+        header.file_bytes = self.end + checksums.len() as u64;
+        self.out.seek(SeekFrom::Start(0))?;
+        self.out.write_all(&header.to_bytes())?;
+        self.out.flush()?;
+        self.out.get_ref().sync_all()
+    }
+}
+
+/// Where lists are written.
+struct Lists {
+    codec: Codec,
+    documents: BufWriter<File>,
+    weights: BufWriter<File>,
+    segments: BufWriter<File>,
+    num_segments: u64,
+    num_postings: u64,
+}
+
+impl Lists {
+    fn write(&mut self, inverter: Inverter, num_terms: u64, entries: &mut BufWriter<File>) -> io::Result<()> {
+        let mut lists = inverter.finish()?;
+        let mut postings = Vec::new();
+        let mut next = lists.next(&mut postings)?;
+        for term in 0..num_terms {
+            let entry = if next.is_some_and(|found| u64::from(found) == term) {
+                let entry = self.list(&postings)?;
+                next = lists.next(&mut postings)?;
+                entry
+            } else {
+                self.list(&[])?
+            };
+            entries.write_all(&entry.to_bytes())?;
+        }
+        match next {
+            Some(term) => Err(io::Error::other(format!("a document has term {term} of {num_terms}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn list(&mut self, postings: &[Posting]) -> io::Result<ListEntry> {
+        let mut entry = ListEntry {
+            first_segment: self.num_segments,
+            first_posting: self.num_postings,
+            num_postings: postings.len() as u32,
+            ..ListEntry::default()
+        };
+        let window = |posting: &Posting| posting.document / WINDOW as u32;
+        let mut bytes = Vec::new();
+        let mut end = 0;
+        for segment in postings.chunk_by(|a, b| window(a) == window(b)) {
+            let mut max_weight = 0.0f32;
+            bytes.clear();
+            for posting in segment {
+                let local = posting.document % WINDOW as u32;
+                self.documents.write_all(&(local as u16).to_le_bytes())?;
+                self.codec.write(posting.weight, &mut bytes);
+                max_weight = max_weight.max(posting.weight);
+            }
+            self.weights.write_all(&bytes)?;
+            end += segment.len() as u32;
+            let segment = SegmentEntry { window: window(&segment[0]), end, max_weight };
+            self.segments.write_all(&segment.to_bytes())?;
+            entry.num_segments += 1;
+            entry.max_weight = entry.max_weight.max(max_weight);
+        }
+        self.num_segments += u64::from(entry.num_segments);
+        self.num_postings += postings.len() as u64;
+        Ok(entry)
+    }
+}

@@ -1,0 +1,379 @@
+//! Exact top k by dot product.
+//!
+//! MaxScore (Turtle and Flood 1995), a window of documents at a time: of each window the largest weight of each list is
+//! known, and with it a bound of any score in it. Windows are taken by descending bound, until none can hold a document
+//! that belongs among the best k so far. In a window, lists are ordered by what they can add at most; the smallest, as
+//! many as together cannot lift a document over the k-th best score, are *not essential*: a document that only they
+//! have cannot be among the best. The essential lists are added up term at a time into a small array, in f32, with a
+//! margin for its rounding. Whoever may be among the best by that sum and the bound of the others is scored exactly.
+//!
+//! The exact score of a document is [`SparseVector::dot`](crate::SparseVector::dot)'s: products and sum in f64 by
+//! ascending term, rounded once. Nothing depends on the order of windows, so the hits are those of brute force, bit for
+//! bit: by descending score, ties by ascending document, only scores above 0.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::codec::{Codec, NineBits, Weight};
+use super::layout::WINDOW;
+use super::open::{InvertedIndex, List};
+use super::IndexError;
+use crate::sparse::SparseVector;
+
+/// A document that matches a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    /// Its number in the index, from 0.
+    pub document: u32,
+    /// Its score, above 0.
+    pub score: f32,
+}
+
+/// An upper bound of the relative error of adding `num_terms` products up in f32, and of rounding the exact sum to f32.
+fn margin(num_terms: usize) -> f64 {
+    // One rounding for the query's weight times the document's, one for each addition, one for the final score.
+    1.0 + (num_terms + 3) as f64 * f64::from(f32::EPSILON)
+}
+
+/// The largest score that a sum of products, with bounds of them, can turn out to be.
+fn reach(sum: f64, margin: f64) -> f64 {
+    // By f32, as a score is: what is too large for it is infinite.
+    f64::from((sum * margin) as f32)
+}
+
+/// Sums that are looked through at once.
+const CHUNK: usize = 64;
+
+/// Runs queries, one after the other, in memory that it keeps.
+pub struct Searcher<'a> {
+    index: &'a InvertedIndex,
+    /// Sums of one window, -0.0 where nothing was added.
+    sums: Box<[f32; WINDOW]>,
+    /// For each document of a window its place among the candidates, from 1; 0 for none.
+    slots: Box<[u16; WINDOW]>,
+    candidates: Vec<u16>,
+    exact: Vec<f64>,
+}
+
+/// A list with the query's weight of its term.
+struct Term<'a, W> {
+    query_weight: f32,
+    documents: &'a [u16],
+    weights: &'a [W],
+}
+
+/// The part of a list that lies in a window.
+#[derive(Clone, Copy)]
+struct Piece {
+    window: u32,
+    term: u32,
+    start: u32,
+    end: u32,
+    /// What it adds to a score at most.
+    bound: f64,
+}
+
+impl<'a> Searcher<'a> {
+    /// A searcher; each thread has one of its own.
+    pub fn new(index: &'a InvertedIndex) -> Self {
+        Searcher {
+            index,
+            sums: Box::new([-0.0; WINDOW]),
+            slots: Box::new([0; WINDOW]),
+            candidates: Vec::new(),
+            exact: Vec::new(),
+        }
+    }
+
+    /// The best `k` documents for a query over the terms of the index; see [`InvertedIndex::vector`].
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Damaged`].
+    pub fn search(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
+        match self.index.codec() {
+            Codec::F32 => self.search_in::<f32>(query, k),
+            Codec::Lucene9 => self.search_in::<NineBits>(query, k),
+        }
+    }
+
+    fn search_in<W: Weight>(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
+        let (terms, mut pieces) = self.open_lists::<W>(query)?;
+        // By window, and within it by what is added at most.
+        pieces.sort_unstable_by(|a, b| a.window.cmp(&b.window).then(a.bound.total_cmp(&b.bound)));
+        let margin = margin(terms.len());
+        let mut windows: Vec<(f64, &[Piece])> = pieces
+            .chunk_by(|a, b| a.window == b.window)
+            .map(|pieces| (reach(pieces.iter().map(|piece| piece.bound).sum(), margin), pieces))
+            .collect();
+        windows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut best = Best::new(k);
+        for (bound, pieces) in windows {
+            if bound < best.threshold() {
+                break;
+            }
+            self.search_window(&terms, pieces, margin, &mut best)?;
+        }
+        Ok(best.into_hits())
+    }
+
+    /// The lists of a query's terms by ascending term, and their pieces.
+    fn open_lists<W: Weight>(
+        &self,
+        query: &SparseVector,
+    ) -> Result<(Vec<Term<'a, W>>, Vec<Piece>), IndexError> {
+        let (mut terms, mut pieces) = (Vec::new(), Vec::new());
+        for (number, query_weight) in query.iter().filter(|(number, _)| *number < self.index.num_terms()) {
+            let list: List<'a> = self.index.list(number)?;
+            let (term, mut start) = (terms.len() as u32, 0);
+            for segment in list.segments() {
+                let bound = f64::from(query_weight) * f64::from(segment.max_weight);
+                pieces.push(Piece { window: segment.window, term, start, end: segment.end, bound });
+                start = segment.end;
+            }
+            let weights = self.index.cast(list.weights)?;
+            terms.push(Term { query_weight, documents: list.documents, weights });
+        }
+        Ok((terms, pieces))
+    }
+
+    fn search_window<W: Weight>(
+        &mut self,
+        terms: &[Term<W>],
+        pieces: &[Piece],
+        margin: f64,
+        best: &mut Best,
+    ) -> Result<(), IndexError> {
+        let threshold = best.threshold();
+        let (mut num_others, mut others) = (0, 0.0);
+        for piece in pieces {
+            if reach(others + piece.bound, margin) >= threshold {
+                break;
+            }
+            others += piece.bound;
+            num_others += 1;
+        }
+        for piece in &pieces[num_others..] {
+            let term = &terms[piece.term as usize];
+            let (documents, weights) = part(term, piece);
+            for (&document, &weight) in documents.iter().zip(weights) {
+                // A document outside the window is damage that checksums exclude; it must only do no harm.
+                self.sums[usize::from(document) % WINDOW] += term.query_weight * weight.value();
+            }
+        }
+        // What a sum has to be at least, whatever rounding and the other lists may still add.
+        self.take_candidates((threshold / margin - others) / margin);
+        if self.candidates.is_empty() {
+            return Ok(());
+        }
+        self.score_candidates(terms, pieces);
+        let first = pieces[0].window as usize * WINDOW;
+        for (&document, &score) in self.candidates.iter().zip(&self.exact) {
+            let document = u32::try_from(first + usize::from(document)).ok();
+            let document = document.filter(|document| *document < self.index.num_documents());
+            if let Some(document) = document {
+                best.offer(Hit { document, score: score as f32 });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes candidates of the documents whose sum is at least `least`, and clears the sums.
+    fn take_candidates(&mut self, least: f64) {
+        // Rounded down; and among the smallest numbers an error is not relative any more.
+        let least = if least < 1e-36 { 0.0 } else { least * (1.0 - 1e-6) } as f32;
+        // Sums are compared by their bits: those of numbers that are not negative are in the numbers' own order, and what
+        // nobody has added to is -0.0, below them all.
+        let least = least.to_bits() as i32;
+        self.candidates.clear();
+        for (number, sums) in self.sums.chunks_exact_mut(CHUNK).enumerate() {
+            let largest = sums.iter().fold(i32::MIN, |largest, sum| largest.max(sum.to_bits() as i32));
+            if largest == i32::MIN {
+                continue;
+            }
+            if largest >= least {
+                for (place, sum) in sums.iter().enumerate() {
+                    if sum.to_bits() as i32 >= least {
+                        self.candidates.push((number * CHUNK + place) as u16);
+                    }
+                }
+            }
+            sums.fill(-0.0);
+        }
+    }
+
+    /// The exact scores of the candidates, which are in ascending order.
+    fn score_candidates<W: Weight>(&mut self, terms: &[Term<W>], pieces: &[Piece]) {
+        self.exact.clear();
+        self.exact.resize(self.candidates.len(), 0.0);
+        for (slot, &document) in (1..).zip(&self.candidates) {
+            self.slots[usize::from(document)] = slot;
+        }
+        let mut by_term: Vec<&Piece> = pieces.iter().collect();
+        by_term.sort_unstable_by_key(|piece| piece.term);
+        for piece in by_term {
+            let term = &terms[piece.term as usize];
+            let (documents, weights) = part(term, piece);
+            let mut add = |slot: usize, weight: W| {
+                self.exact[slot] += f64::from(term.query_weight) * f64::from(weight.value());
+            };
+            // Looking a document up costs about as much as passing over a few.
+            if self.candidates.len() * LOOK_UP_COST < documents.len() {
+                for (slot, document) in self.candidates.iter().enumerate() {
+                    if let Ok(place) = documents.binary_search(document) {
+                        add(slot, weights[place]);
+                    }
+                }
+            } else {
+                for (&document, &weight) in documents.iter().zip(weights) {
+                    let slot = self.slots[usize::from(document) % WINDOW];
+                    if slot > 0 {
+                        add(usize::from(slot) - 1, weight);
+                    }
+                }
+            }
+        }
+        for &document in &self.candidates {
+            self.slots[usize::from(document)] = 0;
+        }
+    }
+
+    /// What brute force finds: every posting of every term is added up, nothing is passed over. The twin of
+    /// [`Searcher::search`].
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Damaged`].
+    pub fn scan(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
+        match self.index.codec() {
+            Codec::F32 => self.scan_in::<f32>(query, k),
+            Codec::Lucene9 => self.scan_in::<NineBits>(query, k),
+        }
+    }
+
+    fn scan_in<W: Weight>(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
+        let (terms, pieces) = self.open_lists::<W>(query)?;
+        let mut scores = vec![0.0f64; self.index.num_documents() as usize];
+        for piece in &pieces {
+            let term = &terms[piece.term as usize];
+            let (documents, weights) = part(term, piece);
+            for (&document, &weight) in documents.iter().zip(weights) {
+                let document = piece.window as usize * WINDOW + usize::from(document);
+                if let Some(score) = scores.get_mut(document) {
+                    *score += f64::from(term.query_weight) * f64::from(weight.value());
+                }
+            }
+        }
+        let hits = (0..).zip(&scores).map(|(document, &score)| Hit { document, score: score as f32 });
+        let mut hits: Vec<Hit> = hits.filter(|hit| hit.score > 0.0).collect();
+        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.document.cmp(&b.document)));
+        hits.truncate(k);
+        Ok(hits)
+    }
+
+    /// The terms that a query and a document share, as (term, weight in the query, weight in the document), by
+    /// ascending term.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Damaged`].
+    pub fn explain(&self, query: &SparseVector, document: u32) -> Result<Vec<(u32, f32, f32)>, IndexError> {
+        match self.index.codec() {
+            Codec::F32 => self.explain_in::<f32>(query, document),
+            Codec::Lucene9 => self.explain_in::<NineBits>(query, document),
+        }
+    }
+
+    fn explain_in<W: Weight>(
+        &self,
+        query: &SparseVector,
+        document: u32,
+    ) -> Result<Vec<(u32, f32, f32)>, IndexError> {
+        let (window, local) = (document / WINDOW as u32, (document % WINDOW as u32) as u16);
+        let mut shared = Vec::new();
+        for (number, query_weight) in query.iter().filter(|(number, _)| *number < self.index.num_terms()) {
+            let list = self.index.list(number)?;
+            let mut start = 0;
+            for segment in list.segments() {
+                let places = start..segment.end as usize;
+                start = segment.end as usize;
+                if segment.window == window {
+                    if let Ok(place) = list.documents[places.clone()].binary_search(&local) {
+                        let weights: &[W] = self.index.cast(list.weights)?;
+                        shared.push((number, query_weight, weights[places][place].value()));
+                    }
+                }
+            }
+        }
+        Ok(shared)
+    }
+}
+
+/// Postings that are passed over in the time that one is looked up in.
+const LOOK_UP_COST: usize = 16;
+
+/// The postings of a piece. Both ends were seen to lie within the list when it was opened.
+fn part<'a, W>(term: &Term<'a, W>, piece: &Piece) -> (&'a [u16], &'a [W]) {
+    let range = piece.start as usize..piece.end as usize;
+    (&term.documents[range.clone()], &term.weights[range])
+}
+
+/// The best hits so far.
+struct Best {
+    k: usize,
+    /// The worst of them first.
+    heap: BinaryHeap<Reverse<Ranked>>,
+}
+
+/// A hit, by its rank: greater is better.
+#[derive(Clone, Copy, PartialEq)]
+struct Ranked(Hit);
+
+impl Eq for Ranked {}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.score.total_cmp(&other.0.score).then(other.0.document.cmp(&self.0.document))
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Best {
+    fn new(k: usize) -> Self {
+        Best { k, heap: BinaryHeap::new() }
+    }
+
+    /// The score below which no document can be among the best any more.
+    fn threshold(&self) -> f64 {
+        match self.heap.peek() {
+            _ if self.k == 0 => f64::INFINITY,
+            Some(Reverse(worst)) if self.heap.len() == self.k => worst.0.score.into(),
+            _ => 0.0,
+        }
+    }
+
+    fn offer(&mut self, hit: Hit) {
+        if hit.score <= 0.0 {
+            return;
+        }
+        if self.heap.len() < self.k {
+            self.heap.push(Reverse(Ranked(hit)));
+        } else if let Some(mut worst) = self.heap.peek_mut() {
+            if Ranked(hit) > worst.0 {
+                *worst = Reverse(Ranked(hit));
+            }
+        }
+    }
+
+    fn into_hits(self) -> Vec<Hit> {
+        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked.0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! The search against brute force over vectors in memory, on collections that are random and on such as are made to
+//! catch it out.
+
+use std::path::Path;
+
+use super::*;
+use crate::index::IndexBuilder;
+
+/// Numbers that are the same in each run: Knuth's MMIX generator, its upper half.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (((self.0 >> 32) * u64::from(end)) >> 32) as u32
+    }
+
+    fn weight(&mut self) -> f32 {
+        (self.below(1 << 24) + 1) as f32 / (1 << 22) as f32
+    }
+
+    fn vector(&mut self, num_terms: u32, count: u32) -> SparseVector {
+        let mut pairs: Vec<(u32, f32)> = (0..count).map(|_| (self.below(num_terms), self.weight())).collect();
+        pairs.sort_by_key(|pair| pair.0);
+        pairs.dedup_by_key(|pair| pair.0);
+        SparseVector::from_pairs(pairs).expect("distinct")
+    }
+}
+
+fn vector(pairs: &[(u32, f32)]) -> SparseVector {
+    SparseVector::from_pairs(pairs.to_vec()).expect("distinct")
+}
+
+fn names(num_terms: u32) -> Vec<String> {
+    (0..num_terms).map(|term| format!("t{term:06}")).collect()
+}
+
+fn built(path: &Path, codec: Codec, num_terms: u32, documents: &[SparseVector]) -> InvertedIndex {
+    let names = names(num_terms);
+    let mut builder = IndexBuilder::new(path, codec, names.iter().map(String::as_str)).expect("a disk");
+    for (number, document) in documents.iter().enumerate() {
+        builder.add(&number.to_string(), "{}", document).expect("a disk");
+    }
+    builder.finish("{}").expect("a disk");
+    InvertedIndex::open(path).expect("whole")
+}
+
+/// The hits by definition.
+fn brute_force(codec: Codec, documents: &[SparseVector], query: &SparseVector, k: usize) -> Vec<Hit> {
+    let rounded = |document: &SparseVector| {
+        let pairs = document.iter().map(|(term, weight)| (term, codec.rounded(weight))).collect();
+        SparseVector::from_pairs(pairs).expect("distinct")
+    };
+    let hits = (0..)
+        .zip(documents)
+        .map(|(number, document)| Hit { document: number, score: query.dot(&rounded(document)) });
+    let mut hits: Vec<Hit> = hits.filter(|hit| hit.score > 0.0).collect();
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.document.cmp(&b.document)));
+    hits.truncate(k);
+    hits
+}
+
+fn check(num_terms: u32, documents: &[SparseVector], queries: &[SparseVector]) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for codec in Codec::ALL {
+        let index = built(&folder.path().join("index"), codec, num_terms, documents);
+        index.verify().expect("whole");
+        let mut searcher = Searcher::new(&index);
+        for (number, query) in queries.iter().enumerate() {
+            for k in [0, 1, 10, 1000, documents.len() + 1] {
+                let expected = brute_force(codec, documents, query, k);
+                let found = searcher.search(query, k).expect("whole");
+                assert!(found == expected, "{codec:?}, query {number}, k {k}");
+                assert!(
+                    searcher.scan(query, k).expect("whole") == expected,
+                    "{codec:?}, query {number}, k {k}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn random_collections_of_several_windows() {
+    let mut random = Random(1);
+    for (num_documents, num_terms, count) in [(1, 3, 2), (300, 40, 10), (9000, 500, 20), (13_000, 30, 6)] {
+        let documents: Vec<SparseVector> =
+            (0..num_documents).map(|_| random.vector(num_terms, count)).collect();
+        let queries: Vec<SparseVector> =
+            (0..12).map(|number| random.vector(num_terms, 1 + 4 * number)).collect();
+        check(num_terms, &documents, &queries);
+    }
+}
+
+#[test]
+fn equal_weights_are_ties_by_document() {
+    let documents: Vec<SparseVector> =
+        (0..9000).map(|number| vector(&[(0, 1.0), (1 + number % 3, 0.5)])).collect();
+    let queries =
+        [vector(&[(0, 1.0)]), vector(&[(0, 1.0), (2, 1.0)]), vector(&[(1, 1.0), (2, 1.0), (3, 1.0)])];
+    check(4, &documents, &queries);
+}
+
+#[test]
+fn weights_that_rounding_cannot_tell_apart() {
+    // Sums that differ in the last bit of an f32, or only in f64, in any order of the windows.
+    let mut random = Random(7);
+    let documents: Vec<SparseVector> = (0..10_000)
+        .map(|_| {
+            let pairs = (0..24).map(|term| (term, 1.0 + random.below(4) as f32 * f32::EPSILON));
+            SparseVector::from_pairs(pairs.collect()).expect("distinct")
+        })
+        .collect();
+    let queries: Vec<SparseVector> = (1..4).map(|_| random.vector(24, 60)).collect();
+    check(24, &documents, &queries);
+}
+
+#[test]
+fn one_huge_weight_empty_vectors_and_a_term_in_every_document() {
+    let mut random = Random(3);
+    let mut documents: Vec<SparseVector> = (0..9000)
+        .map(|number| match number % 3 {
+            0 => SparseVector::default(),
+            _ => vector(&[(0, 1e-3 * (number % 17) as f32 + 1e-6), (1 + random.below(50), random.weight())]),
+        })
+        .collect();
+    documents[8500] = vector(&[(5, 1e30), (6, 1e-30)]);
+    documents[17] = vector(&[(5, 1e-38), (0, 1e-44)]);
+    documents[18] = vector(&[(61, 1e-23), (62, 1e-23)]);
+    documents[19] = vector(&[(5, 2e30)]);
+    documents[4099] = vector(&[(61, 9e-24), (62, 9e-24)]);
+    let queries = [
+        vector(&[(0, 1.0)]),
+        vector(&[(5, 1.0), (0, 100.0)]),
+        vector(&[(5, 1e-30), (0, 1e-8), (6, 2.0)]),
+        vector(&[(5, 1e30), (6, 1.0)]),
+        vector(&[(60, 1.0)]),
+        // Products that only their sum lifts above the smallest f32.
+        vector(&[(61, 6e-23), (62, 6e-23)]),
+        vector(&[(61, 6e-23), (62, 6e-23), (5, 1.0)]),
+        SparseVector::default(),
+    ];
+    check(70, &documents, &queries);
+}
+
+#[test]
+fn terms_that_the_index_lacks_match_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = built(&folder.path().join("index"), Codec::F32, 2, &[vector(&[(0, 1.0)])]);
+    let mut searcher = Searcher::new(&index);
+    assert_eq!(searcher.search(&vector(&[(1, 1.0), (2, 1.0), (99, 1.0)]), 5).expect("whole"), []);
+    let query =
+        index.vector([("t000001", 1.0), ("nowhere", 1.0), ("t000000", 2.0), ("", 1.0)]).expect("whole");
+    assert_eq!(query, vector(&[(0, 2.0), (1, 1.0)]));
+    assert_eq!(searcher.search(&query, 5).expect("whole"), [Hit { document: 0, score: 2.0 }]);
+    assert_eq!(searcher.explain(&query, 0).expect("whole"), [(0, 2.0, 1.0)]);
+}
+
+#[test]
+fn an_index_without_documents_has_no_hits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for num_terms in [0, 3] {
+        let index = built(&folder.path().join("index"), Codec::F32, num_terms, &[]);
+        assert_eq!(Searcher::new(&index).search(&vector(&[(0, 1.0)]), 5).expect("whole"), []);
+        assert_eq!(index.info().postings, 0);
+        index.verify().expect("whole");
+    }
+}
+
+#[test]
+fn a_changed_bit_a_cut_and_a_foreign_file_are_never_a_wrong_hit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index");
+    let mut random = Random(5);
+    let documents: Vec<SparseVector> = (0..200).map(|_| random.vector(20, 8)).collect();
+    drop(built(&path, Codec::F32, 20, &documents));
+    let whole = std::fs::read(&path).expect("there");
+    let damaged = folder.path().join("damaged");
+    let query = random.vector(20, 12);
+    let expected = brute_force(Codec::F32, &documents, &query, 10);
+    let hits = |bytes: &[u8]| {
+        std::fs::write(&damaged, bytes).expect("a disk");
+        let index = InvertedIndex::open(&damaged)?;
+        let hits = Searcher::new(&index).search(&query, 10)?;
+        for hit in &hits {
+            index.id(hit.document)?;
+        }
+        index.metadata()?;
+        Ok::<_, IndexError>(hits)
+    };
+    assert_eq!(hits(&whole).expect("whole"), expected);
+    for length in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+        hits(&whole[..length]).expect_err("cut");
+    }
+    hits(&[&whole[..], b"\0"].concat()).expect_err("longer");
+    let mut num_refused = 0;
+    for byte in (0..whole.len()).step_by(5) {
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1 << (byte % 8);
+        match hits(&bytes) {
+            Ok(hits) => assert_eq!(hits, expected, "byte {byte}"),
+            Err(error) => {
+                num_refused += 1;
+                assert!(error.to_string().contains("damaged"), "{error}");
+            }
+        }
+        let index = InvertedIndex::open(&damaged);
+        assert!(
+            index.is_err() || index.is_ok_and(|index| index.verify().is_err()),
+            "byte {byte} goes unnoticed"
+        );
+    }
+    assert!(num_refused > whole.len() / 10, "{num_refused}");
+    for foreign in [&b""[..], b"NSINDEX\n", &[0; 4096], b"{\"id\":1}\n"] {
+        assert!(matches!(hits(foreign), Err(IndexError::Foreign { .. })), "{foreign:?}");
+    }
+    assert!(matches!(InvertedIndex::open(folder.path()), Err(IndexError::Foreign { .. })));
+    assert!(matches!(InvertedIndex::open(&folder.path().join("nowhere")), Err(IndexError::Read { .. })));
+}
