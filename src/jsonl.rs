@@ -13,7 +13,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::Deserializer;
 use serde_json::value::RawValue;
 
-pub use vectors::{parse_vector, VectorRow};
+pub use vectors::{is_vector_row, parse_vector, VectorRow};
 pub use weights::{Entries, Written};
 
 /// Why a row cannot be used.
@@ -44,6 +44,8 @@ pub struct Fields {
     pub keep: Keep,
     /// Names that the output has for something else: a row whose kept fields have one of them is refused.
     pub reserved: Vec<String>,
+    /// A field that holds a vector in other inputs: a row of text that has such a vector is refused.
+    pub no_vector: Option<String>,
 }
 
 /// Which fields of a row go through to the output.
@@ -78,6 +80,13 @@ pub struct Row {
 /// a field to keep whose name the output has for something else.
 pub fn parse_row(line: &[u8], fields: &Fields) -> Result<Row, RowError> {
     let entries = entries(line)?;
+    if let Some(name) = &fields.no_vector {
+        if vectors::has_vector(&entries, name)? {
+            return Err(RowError::new(format!(
+                "has a vector in `{name}`, and the rows before it have texts"
+            )));
+        }
+    }
     let mut text: Option<String> = None;
     for name in &fields.text {
         let Some(value) = find(&entries, name)? else { continue };

@@ -98,22 +98,15 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
         InputFormat::Anserini => args.input_quantize.unwrap_or(ANSERINI_SCALE),
         InputFormat::Jsonl | InputFormat::CsrNpz | InputFormat::Parquet => 1.0,
     };
-    let job = Convert {
-        fields: Fields { id: args.id_field.clone(), keep: args.keep.keep(), reserved, ..Fields::default() },
-        vector_field: args.input_vector_field.clone(),
-        divisor,
-        vocabulary: args.vocabulary.clone(),
-        tokenizer: OnceLock::new(),
-        num_columns,
-        shape: args.shape.clone(),
-        format,
-    };
+    let fields = Fields { id: args.id_field.clone(), keep: args.keep.keep(), reserved, ..Fields::default() };
+    let vectors = Vectors { fields, field: args.input_vector_field.clone(), divisor, num_columns };
+    let job = Convert::new(vectors, args.vocabulary.clone(), args.shape.clone(), format);
     let settings = args.settings();
     run.run(job, Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet })
 }
 
 /// Rows are worth reading as for so many threads that encode.
-const NUM_WINDOWS: usize = 8;
+pub(super) const NUM_WINDOWS: usize = 8;
 
 impl ConvertArgs {
     /// The options and their values, which decide what is written.
@@ -149,28 +142,34 @@ fn num_columns(paths: &[PathBuf]) -> anyhow::Result<usize> {
 }
 
 /// Turns rows with vectors into rows of a format.
-struct Convert {
-    fields: Fields,
-    vector_field: String,
-    /// What weights are divided by.
-    divisor: f32,
+pub(super) struct Convert {
+    vectors: Vectors,
     vocabulary: VocabularyArgs,
     /// The vocabulary, once it was needed.
     tokenizer: OnceLock<Tokenizer>,
-    /// V, where the input says it.
-    num_columns: Option<usize>,
     shape: Shape,
     format: Arc<dyn Format>,
 }
 
+/// How vectors are read.
+pub(super) struct Vectors {
+    pub fields: Fields,
+    /// The field of a row that holds its vector.
+    pub field: String,
+    /// What weights are divided by.
+    pub divisor: f32,
+    /// V, where the input says it.
+    pub num_columns: Option<usize>,
+}
+
 /// A row on its way.
-struct Converted {
+pub(super) struct Converted {
     row: VectorRow,
     what: What,
 }
 
 /// What is written for a row.
-enum What {
+pub(super) enum What {
     /// Its vector.
     Vector(SparseVector, Names),
     /// The windows of its document, in rows up to this one.
@@ -180,7 +179,7 @@ enum What {
 }
 
 /// What names the terms of a row.
-enum Names {
+pub(super) enum Names {
     /// The row itself.
     Listed(Vec<String>),
     /// The vocabulary.
@@ -190,6 +189,10 @@ enum Names {
 }
 
 impl Convert {
+    pub fn new(vectors: Vectors, vocabulary: VocabularyArgs, shape: Shape, format: Arc<dyn Format>) -> Self {
+        Convert { vectors, vocabulary, tokenizer: OnceLock::new(), shape, format }
+    }
+
     fn tokenizer(&self) -> anyhow::Result<&Tokenizer> {
         if self.tokenizer.get().is_none() {
             let loaded =
@@ -202,7 +205,7 @@ impl Convert {
 
     /// The vector of a row, by what its format has to know of terms.
     fn vector(&self, entries: Entries) -> anyhow::Result<Result<(SparseVector, Names), RowError>> {
-        let weight = |written: jsonl::Written| written.value / self.divisor;
+        let weight = |written: jsonl::Written| written.value / self.vectors.divisor;
         let (pairs, names): (Vec<(u32, f32)>, Names) = match (entries, self.format.keys()) {
             (Entries::Terms(terms), Keys::Names) => {
                 let (names, weights): (Vec<String>, Vec<f32>) =
@@ -219,7 +222,7 @@ impl Convert {
                 (pairs, Names::Vocabulary)
             }
             (Entries::Ids(ids), Keys::Ids) => {
-                let size = match self.num_columns {
+                let size = match self.vectors.num_columns {
                     Some(size) => size,
                     None => self.vocabulary.size()?,
                 };
@@ -254,7 +257,7 @@ impl Job for Convert {
     const HAS_IDS: bool = true;
 
     fn parse(&self, line: &[u8]) -> Result<VectorRow, RowError> {
-        jsonl::parse_vector(line, &self.fields, &self.vector_field)
+        jsonl::parse_vector(line, &self.vectors.fields, &self.vectors.field)
     }
 
     fn id<'r>(&self, row: &'r VectorRow) -> Option<Cow<'r, str>> {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::bulk::{InputArgs, Tally};
 use super::encode_rows::RowArgs;
 use super::failure::{complain, Exit};
+use super::formats::FormatArgs;
 use super::output::{Existing, Output};
 use super::{lines, ModelArgs};
 
@@ -34,6 +35,8 @@ pub(super) struct EncodeArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     rows: RowArgs,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     shape: Shape,
 }
@@ -103,8 +106,9 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     if args.input.files.is_empty() {
         return encode_unnamed(args);
     }
-    let target = args.rows.target(args.output.as_deref())?;
-    let parser = args.rows.fields.parser(args.rows.fields()?);
+    let (keep, has_windows) = (args.rows.keep.keep(), args.rows.chunk_rows);
+    let target = args.format.target(keep, has_windows, args.output.as_deref())?;
+    let parser = args.rows.fields.parser(args.rows.fields(args.format.reserved(has_windows)?)?);
     let run = args.input.prepare(
         args.rows.fields.container(),
         args.output.as_deref(),
@@ -119,6 +123,7 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     let side = args.model.known_side(&encoder)?;
     let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.rows.settings());
+    settings.extend(args.format.settings());
     settings.extend(args.shape.settings());
     let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
     let shape = args.shape.in_dialect(args.model.dialect);

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -15,7 +14,6 @@ use super::bulk::{InputLine, Job, Tally};
 use super::encode::Shape;
 use super::failure::UsageError;
 use super::fields::{FieldArgs, KeepArgs, LineParser};
-use super::formats::{FormatArgs, Target};
 
 /// How rows are read, and what becomes of them.
 #[derive(Args)]
@@ -23,7 +21,7 @@ pub(super) struct RowArgs {
     #[command(flatten)]
     pub fields: FieldArgs,
     #[command(flatten)]
-    keep: KeepArgs,
+    pub keep: KeepArgs,
     /// What to do with a text of more tokens than --max-length
     #[arg(
         long,
@@ -38,12 +36,10 @@ pub(super) struct RowArgs {
     chunk_overlap: usize,
     /// With `--on-long chunk`, one row a window, numbered from 0 in the field `chunk`, instead of their maximum
     #[arg(long, requires = "files", conflicts_with = "texts")]
-    chunk_rows: bool,
+    pub chunk_rows: bool,
     /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
     #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
     pub batch_tokens: NonZeroUsize,
-    #[command(flatten)]
-    format: FormatArgs,
 }
 
 /// What happens to a text of more tokens than the limit.
@@ -59,19 +55,15 @@ enum OnLong {
 
 impl RowArgs {
     /// The fields that the flags name, if they go together.
-    pub fn fields(&self) -> Result<Fields, UsageError> {
+    ///
+    /// * `reserved`: names that the output has for something else.
+    pub fn fields(&self, reserved: Vec<String>) -> Result<Fields, UsageError> {
         if self.chunk_rows && self.on_long != OnLong::Chunk {
             return Err(UsageError::new("--chunk-rows goes with `--on-long chunk`"));
         }
-        let reserved = self.format.reserved(self.chunk_rows)?;
         self.keep.refuse(&reserved)?;
         let (text, id) = (self.fields.text_field.clone(), self.fields.id_field.clone());
-        Ok(Fields { text, id, keep: self.keep.keep(), reserved })
-    }
-
-    /// The format of the output.
-    pub fn target(&self, output: Option<&Path>) -> Result<Target, UsageError> {
-        self.format.target(self.keep.keep(), self.chunk_rows, output)
+        Ok(Fields { text, id, keep: self.keep.keep(), reserved, ..Fields::default() })
     }
 
     /// The options and their values, which decide what is written.
@@ -84,7 +76,6 @@ impl RowArgs {
         ];
         settings.extend(self.fields.settings());
         settings.extend(self.keep.settings());
-        settings.extend(self.format.settings());
         settings
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use neural_sparse::hub::HubError;
+use neural_sparse::index::IndexError;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
             .downcast_ref::<neural_sparse::Error>()
             .and_then(neural_sparse::Error::hint)
             .or_else(|| cause.downcast_ref::<HubError>().and_then(HubError::hint))
+            .or_else(|| cause.downcast_ref::<IndexError>().map(|error| error.hint().to_string()))
             .or_else(|| cause.downcast_ref::<UsageError>().and_then(|usage| usage.hint.clone()))
             .or_else(|| cause.downcast_ref::<Failure>().map(|failure| failure.hint.clone()))
     });

@@ -95,6 +95,11 @@ impl FieldArgs {
         LineParser { format: self.input_format, fields }
     }
 
+    /// Whether rows are objects of JSON.
+    pub fn is_jsonl(&self) -> bool {
+        self.input_format == InputFormat::Jsonl
+    }
+
     /// What the input is a file of.
     pub fn container(&self) -> Container {
         match self.input_format {

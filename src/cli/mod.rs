@@ -12,11 +12,13 @@ mod explain;
 mod failure;
 mod fields;
 mod formats;
+mod index;
 mod lines;
 mod model;
 mod output;
 mod requests;
 mod score;
+mod search;
 mod storage;
 mod target;
 mod vocabulary;
@@ -55,6 +57,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     Convert(convert::ConvertArgs),
     Target(target::TargetArgs),
+    Index(index::IndexArgs),
+    Search(Box<search::SearchArgs>),
     Model(model::ModelCommandArgs),
 }
 
@@ -245,6 +249,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Target(args) => target::run(&args),
+        Command::Index(args) => index::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Model(args) => model::run(&args),
     };
     match outcome {

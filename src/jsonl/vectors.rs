@@ -1,7 +1,7 @@
 //! Rows that hold vectors: what this program wrote, and what other programs did.
 
 use super::weights::{self, Entries, Keys};
-use super::{entries, find, id, kept, Fields, Keep, RowError};
+use super::{entries, find, id, kept, Entry, Fields, Keep, RowError};
 
 /// One row with a vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,4 +52,22 @@ pub fn parse_vector(line: &[u8], fields: &Fields, vector_field: &str) -> Result<
     };
     let has_more = row.iter().any(|entry| is_left(&entry.key));
     Ok(VectorRow { id, kept, window, has_more, entries })
+}
+
+/// Whether a line has a vector in the field `vector_field`, an object of numbers.
+///
+/// # Errors
+///
+/// A [`RowError`] when the line is not an object of JSON, or has the field twice.
+pub fn is_vector_row(line: &[u8], vector_field: &str) -> Result<bool, RowError> {
+    has_vector(&entries(line)?, vector_field)
+}
+
+pub(super) fn has_vector(row: &[Entry], vector_field: &str) -> Result<bool, RowError> {
+    let Some(value) = find(row, vector_field)?.filter(|value| value.get().starts_with('{')) else {
+        return Ok(false);
+    };
+    let is_number =
+        |entry: &Entry| entry.value.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    Ok(entries(value.get().as_bytes())?.iter().all(is_number))
 }

@@ -192,7 +192,7 @@ impl Source {
 }
 
 /// One open file, decompressed.
-pub(super) struct InputFile {
+pub(in crate::cli) struct InputFile {
     pub source: Arc<Source>,
     reader: Box<dyn BufRead + Send>,
     /// The bytes that `reader` has drawn from a compressed file; a plain one has none of its own.
@@ -270,9 +270,16 @@ impl InputFile {
         self.position
     }
 
+    /// The next line, however long; `None` at the end.
+    pub fn next_line(&mut self) -> anyhow::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let read = self.read_line(usize::MAX >> 1, &mut line)?;
+        Ok((read != ReadLine::End).then_some(line))
+    }
+
     /// Reads the next line into `line`, its end and a byte order mark removed. Of one of more than `limit` bytes,
     /// only the beginning is held.
-    pub fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> anyhow::Result<ReadLine> {
+    pub(super) fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> anyhow::Result<ReadLine> {
         if self.position.offset >= self.source.end {
             return Ok(ReadLine::End);
         }
@@ -290,6 +297,21 @@ impl InputFile {
         trim_line(line, first);
         Ok(if is_whole { ReadLine::Whole } else { ReadLine::TooLong(read) })
     }
+}
+
+/// The first line of a file that is not blank; `None` where it has none, or is no file that can be read again.
+pub(in crate::cli) fn first_line(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let [source] = &Source::whole(&[path.to_path_buf()], Container::Lines)?[..] else { return Ok(None) };
+    if source.size.is_none() {
+        return Ok(None);
+    }
+    let mut file = InputFile::open(source, 0)?;
+    while let Some(line) = file.next_line()? {
+        if !line.trim_ascii().is_empty() {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
 }
 
 /// The bytes of a file, decompressed.

@@ -1,0 +1,258 @@
+//! `index`: vectors or texts into an index, and what an index holds.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use neural_sparse::format::{self, Format};
+use neural_sparse::index::{Codec, InvertedIndex};
+use neural_sparse::jsonl;
+use neural_sparse::{EncoderOptions, SparseEncoder};
+use serde_json::{json, Value};
+
+use super::bulk::input::first_line;
+use super::bulk::{Container, InputArgs, Surroundings};
+use super::convert::{Convert, Vectors, NUM_WINDOWS};
+use super::encode::Shape;
+use super::encode_rows::RowArgs;
+use super::failure::{Exit, UsageError};
+use super::output::{Existing, Output};
+use super::vocabulary::VocabularyArgs;
+use super::ModelArgs;
+
+/// The index, in the folder that is named.
+const FILE: &str = "index.nsi";
+
+/// Build an index for `search`, or show what one holds
+#[derive(Args)]
+pub(super) struct IndexArgs {
+    #[command(subcommand)]
+    command: IndexCommand,
+}
+
+#[derive(Subcommand)]
+enum IndexCommand {
+    Build(Box<BuildArgs>),
+    Info(InfoArgs),
+}
+
+/// Build an index of vectors, or of texts that are encoded on the way
+///
+/// The first row of the input tells which of the two it holds: vectors, if its vector field is an object of numbers.
+#[derive(Args)]
+struct BuildArgs {
+    /// Files are named with --input
+    #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
+    texts: Vec<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    /// Folder of the index; made unless it is there
+    #[arg(long, value_name = "DIR", required = true)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    rows: RowArgs,
+    /// Field of a row that holds its vector, where it does not hold a text
+    #[arg(long, value_name = "NAME", default_value = "vector")]
+    vector_field: String,
+    #[command(flatten)]
+    shape: Shape,
+    /// How weights are kept: f32, exactly; or lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
+    codec: String,
+}
+
+/// Show the size of an index, its longest lists and the model that made it
+#[derive(Args)]
+struct InfoArgs {
+    /// Folder of the index
+    #[arg(value_name = "DIR")]
+    index: PathBuf,
+    /// Check every byte
+    #[arg(long)]
+    verify: bool,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &IndexArgs) -> anyhow::Result<Exit> {
+    match &args.command {
+        IndexCommand::Build(args) => build(args),
+        IndexCommand::Info(args) => info(args),
+    }
+}
+
+/// Opens the index in a folder.
+pub(super) fn open(folder: &Path) -> anyhow::Result<InvertedIndex> {
+    Ok(InvertedIndex::open(&folder.join(FILE))?)
+}
+
+/// What the rows of the input hold.
+#[derive(Clone, Copy, PartialEq)]
+enum Holds {
+    Texts,
+    Vectors,
+}
+
+fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
+    let [first, ..] = &args.input.files[..] else {
+        let hint = "neural-sparse index build --input FILE --output DIR";
+        return Err(UsageError::with_hint("index build needs a file of vectors or of texts", hint).into());
+    };
+    let holds = holds(first, args)?;
+    let folder = args.output.as_deref().expect("required, anything else is a bug");
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    let output = folder.join(FILE);
+    let codec = Codec::named(&args.codec).expect("a known name, anything else is a bug");
+    let format: Arc<dyn Format> = format::index(codec, metadata(args, holds)).into();
+    let assembly = format.assembly().map(Arc::from);
+    let quiet = args.model.hub.quiet;
+    let container = args.rows.fields.container();
+    match holds {
+        Holds::Vectors => {
+            let fields = args.rows.fields(vec!["chunk".into(), args.vector_field.clone()])?;
+            let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
+            let Some(run) = run else { return Ok(Exit::Done) };
+            let field = args.vector_field.clone();
+            let vectors = Vectors { fields, field, divisor: 1.0, num_columns: None };
+            let vocabulary = VocabularyArgs { model: args.model.model.clone(), hub: args.model.hub.clone() };
+            let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
+            settings.extend(args.rows.settings());
+            settings.extend(args.shape.settings());
+            let around =
+                Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet };
+            run.run(Convert::new(vectors, vocabulary, args.shape.clone(), format), around)
+        }
+        Holds::Texts => {
+            args.model.check_side()?;
+            let mut fields = args.rows.fields(match args.rows.chunk_rows {
+                true => vec!["chunk".into()],
+                false => Vec::new(),
+            })?;
+            fields.no_vector = Some(args.vector_field.clone());
+            let parser = args.rows.fields.parser(fields);
+            let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
+            let Some(run) = run else { return Ok(Exit::Done) };
+            let model_files = args.model.files()?;
+            let batch_tokens = Some(args.rows.batch_tokens.get());
+            let options = EncoderOptions { batch_tokens, ..args.model.options()? };
+            let encoder = SparseEncoder::load(&model_files, &options)?;
+            let side = args.model.known_side(&encoder)?;
+            let mut settings = args.model.settings(&encoder, side)?;
+            settings.extend(args.settings(codec));
+            settings.extend(args.rows.settings());
+            settings.extend(args.shape.settings());
+            let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
+            let shape = args.shape.in_dialect(args.model.dialect);
+            run.run(args.rows.job(encoder, side, shape, parser, format), around)
+        }
+    }
+}
+
+impl BuildArgs {
+    /// The options and their values, which decide what is written.
+    fn settings(&self, codec: Codec) -> [(String, Value); 3] {
+        [
+            ("the command".into(), "index build".into()),
+            ("--codec".into(), codec.name().into()),
+            ("--vector-field".into(), self.vector_field.clone().into()),
+        ]
+    }
+}
+
+/// What the input holds, by its first row. What cannot be read twice is taken for texts, as is an empty file.
+fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
+    if args.rows.fields.container() != Container::Lines || !args.rows.fields.is_jsonl() {
+        return Ok(Holds::Texts);
+    }
+    let line = first_line(first)?.unwrap_or_default();
+    // A row that is bad is said to be so in its turn.
+    let is_vector = jsonl::is_vector_row(&line, &args.vector_field).unwrap_or(false);
+    Ok(if is_vector { Holds::Vectors } else { Holds::Texts })
+}
+
+/// What the index says of itself.
+fn metadata(args: &BuildArgs, holds: Holds) -> String {
+    let model = (holds == Holds::Texts).then_some(&args.model.model);
+    let settings: serde_json::Map<String, Value> = args.shape.settings().into_iter().collect();
+    json!({
+        "made_by": concat!("neural-sparse ", env!("CARGO_PKG_VERSION")),
+        "model": model,
+        "dialect": args.model.dialect.name(),
+        "max_length": args.model.max_length,
+        "settings": settings,
+    })
+    .to_string()
+}
+
+/// How many of the longest lists are shown.
+const NUM_LONGEST: usize = 10;
+
+fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
+    let index = open(&args.index)?;
+    if args.verify {
+        index.verify()?;
+    }
+    let info = index.info();
+    let metadata: Value = serde_json::from_str(index.metadata()?).unwrap_or_default();
+    let mut longest = Vec::new();
+    for term in 0..index.num_terms() {
+        longest.push((index.document_frequency(term)?, term));
+    }
+    longest.sort_by_key(|&(documents, term)| (std::cmp::Reverse(documents), term));
+    longest.truncate(NUM_LONGEST);
+    let named = longest.into_iter().map(|(documents, term)| Ok((index.term(term)?, documents)));
+    let longest: Vec<(&str, u32)> = named.collect::<anyhow::Result<_>>()?;
+    let mean = info.postings as f64 / info.documents.max(1) as f64;
+    let mut out = Output::open(None, Existing::Refuse)?;
+    if args.json {
+        let lists: Vec<Value> =
+            longest.iter().map(|(term, documents)| json!({"term": term, "documents": documents})).collect();
+        let report = json!({
+            "bytes": info.bytes,
+            "documents": info.documents,
+            "terms": info.terms,
+            "postings": info.postings,
+            "mean_terms": mean,
+            "codec": info.codec.name(),
+            "list_bytes": info.list_bytes,
+            "document_bytes": info.document_bytes,
+            "longest_lists": lists,
+            "metadata": metadata,
+            "verified": args.verify,
+        });
+        writeln!(out, "{report}")?;
+    } else {
+        let said = |name: &str| match &metadata[name] {
+            Value::Null => "not said".to_string(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        writeln!(out, "documents      {}", info.documents)?;
+        writeln!(out, "terms          {}", info.terms)?;
+        writeln!(out, "postings       {}, {mean:.1} a document", info.postings)?;
+        writeln!(out, "weights        {}", info.codec.name())?;
+        writeln!(
+            out,
+            "bytes          {}: lists {}, ids and fields {}",
+            info.bytes, info.list_bytes, info.document_bytes
+        )?;
+        writeln!(out, "model          {}", said("model"))?;
+        writeln!(out, "made by        {}", said("made_by"))?;
+        if args.verify {
+            writeln!(out, "verified       every byte")?;
+        }
+        writeln!(out, "longest lists")?;
+        for (term, documents) in longest {
+            writeln!(out, "  {term}  {documents}")?;
+        }
+    }
+    out.finish()?;
+    Ok(Exit::Done)
+}

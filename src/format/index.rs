@@ -1,0 +1,73 @@
+//! This program's own inverted index; see [`crate::index`].
+//!
+//! Rows are collected with the names of their terms: the index numbers the terms that its documents have, by ascending
+//! bytes, and needs no vocabulary.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::assembly::{each, names, Assembly, Collected};
+use super::collection::CollectionTerms;
+use super::{as_object, Compression, Findings, Format, Keys, Row, Terms};
+use crate::index::{Codec, IndexBuilder};
+use crate::jsonl::RowError;
+
+#[derive(Clone)]
+struct Index {
+    codec: Codec,
+    metadata: String,
+}
+
+/// An index as the output of a run.
+///
+/// * `metadata`: an object of JSON.
+pub fn index(codec: Codec, metadata: String) -> Box<dyn Format> {
+    Box::new(Index { codec, metadata })
+}
+
+impl Format for Index {
+    fn keys(&self) -> Keys {
+        Keys::Names
+    }
+
+    fn takes(&self) -> &'static [&'static str] {
+        &["--chunk-rows"]
+    }
+
+    fn compression(&self) -> Compression {
+        Compression::Nothing
+    }
+
+    fn write_row(
+        &self,
+        row: &Row,
+        terms: Terms,
+        out: &mut Vec<u8>,
+        _: &mut Findings,
+    ) -> Result<(), RowError> {
+        let id = match row.window {
+            Some(_) => row.id_string(),
+            None => row.id.to_string(),
+        };
+        let (names, vector) = (names(row.vector, terms), row.vector.clone());
+        Collected { id, names, fields: row.fields(), vector, ..Collected::default() }.write(out);
+        Ok(())
+    }
+
+    fn assembly(&self) -> Option<Box<dyn Assembly>> {
+        Some(Box::new(self.clone()))
+    }
+}
+
+impl Assembly for Index {
+    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
+        let terms = CollectionTerms::read(rows, |_| ())?;
+        let mut builder = IndexBuilder::new(output, self.codec, terms.names().iter().map(String::as_str))?;
+        each(rows, |row| builder.add(&row.id, &as_object(&row.fields), &terms.vector(row)))?;
+        builder.finish(&self.metadata)
+    }
+
+    fn results(&self, output: &Path) -> Vec<PathBuf> {
+        vec![output.to_path_buf()]
+    }
+}
