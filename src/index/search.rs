@@ -3,9 +3,10 @@
 //! MaxScore (Turtle and Flood 1995), a window of documents at a time: of each window the largest weight of each list is
 //! known, and with it a bound of any score in it. Windows are taken by descending bound, until none can hold a document
 //! that belongs among the best k so far. In a window, lists are ordered by what they can add at most; the smallest, as
-//! many as together cannot lift a document over the k-th best score, are *not essential*: a document that only they
-//! have cannot be among the best. The essential lists are added up term at a time into a small array, in f32, with a
-//! margin for its rounding. Whoever may be among the best by that sum and the bound of the others is scored exactly.
+//! many as together add a small share of the k-th best score, are *not essential*: a document that only they have
+//! cannot be among the best. The essential lists are added up term at a time into a small array, in f32, with a
+//! margin for its rounding. Whoever may be among the best by that sum and the bound of the others is looked up in these,
+//! the largest first, as long as it still may; who is left is scored exactly.
 //!
 //! The exact score of a document is [`SparseVector::dot`](crate::SparseVector::dot)'s: products and sum in f64 by
 //! ascending term, rounded once. Nothing depends on the order of windows, so the hits are those of brute force, bit for
@@ -41,6 +42,10 @@ fn reach(sum: f64, margin: f64) -> f64 {
     f64::from((sum * margin) as f32)
 }
 
+/// What the lists that are not essential may add at most, of the k-th best score. Up to all of it would be right; but
+/// then a sum that is not small at all makes a candidate, and looking up thousands costs more than adding on.
+const SMALL_SHARE: f64 = 0.15;
+
 /// Sums that are looked through at once.
 const CHUNK: usize = 64;
 
@@ -51,8 +56,19 @@ pub struct Searcher<'a> {
     sums: Box<[f32; WINDOW]>,
     /// For each document of a window its place among the candidates, from 1; 0 for none.
     slots: Box<[u16; WINDOW]>,
-    candidates: Vec<u16>,
+    /// By ascending document.
+    candidates: Vec<Candidate>,
     exact: Vec<f64>,
+    /// Sums that the k-th is sought among.
+    selected: Vec<f32>,
+}
+
+/// A document of a window that may be among the best.
+#[derive(Clone, Copy)]
+struct Candidate {
+    document: u16,
+    /// What the lists so far add up to.
+    sum: f32,
 }
 
 /// A list with the query's weight of its term.
@@ -82,6 +98,7 @@ impl<'a> Searcher<'a> {
             slots: Box::new([0; WINDOW]),
             candidates: Vec::new(),
             exact: Vec::new(),
+            selected: Vec::new(),
         }
     }
 
@@ -112,7 +129,7 @@ impl<'a> Searcher<'a> {
             if bound < best.threshold() {
                 break;
             }
-            self.search_window(&terms, pieces, margin, &mut best)?;
+            self.search_window(&terms, pieces, margin, &mut best);
         }
         Ok(best.into_hits())
     }
@@ -143,48 +160,58 @@ impl<'a> Searcher<'a> {
         pieces: &[Piece],
         margin: f64,
         best: &mut Best,
-    ) -> Result<(), IndexError> {
-        let threshold = best.threshold();
+    ) {
+        let mut threshold = best.threshold();
         let (mut num_others, mut others) = (0, 0.0);
         for piece in pieces {
-            if reach(others + piece.bound, margin) >= threshold {
+            if reach(others + piece.bound, margin) >= SMALL_SHARE * threshold {
                 break;
             }
             others += piece.bound;
             num_others += 1;
         }
-        for piece in &pieces[num_others..] {
-            let term = &terms[piece.term as usize];
-            let (documents, weights) = part(term, piece);
-            for (&document, &weight) in documents.iter().zip(weights) {
-                // A document outside the window is damage that checksums exclude; it must only do no harm.
-                self.sums[usize::from(document) % WINDOW] += term.query_weight * weight.value();
-            }
+        let (small, essential) = pieces.split_at(num_others);
+        for piece in essential {
+            add_up(&mut self.sums, &terms[piece.term as usize], piece);
         }
-        // What a sum has to be at least, whatever rounding and the other lists may still add.
+        if best.is_empty() {
+            threshold = threshold.max(self.kth_sum(best.k) / margin);
+        }
         self.take_candidates((threshold / margin - others) / margin);
-        if self.candidates.is_empty() {
-            return Ok(());
+        for piece in small.iter().rev() {
+            if self.candidates.is_empty() {
+                return;
+            }
+            others -= piece.bound;
+            let least = (threshold / margin - others) / margin;
+            self.add_to_candidates(&terms[piece.term as usize], piece, least);
         }
         self.score_candidates(terms, pieces);
         let first = pieces[0].window as usize * WINDOW;
-        for (&document, &score) in self.candidates.iter().zip(&self.exact) {
-            let document = u32::try_from(first + usize::from(document)).ok();
+        for (candidate, &score) in self.candidates.iter().zip(&self.exact[1..]) {
+            let document = u32::try_from(first + usize::from(candidate.document)).ok();
             let document = document.filter(|document| *document < self.index.num_documents());
             if let Some(document) = document {
                 best.offer(Hit { document, score: score as f32 });
             }
         }
-        Ok(())
+    }
+
+    /// The k-th largest sum; 0 where there are not as many.
+    fn kth_sum(&mut self, k: usize) -> f64 {
+        self.selected.clear();
+        self.selected.extend(self.sums.iter().filter(|sum| sum.is_sign_positive()));
+        match self.selected.len().checked_sub(k) {
+            Some(place) if k > 0 => (*self.selected.select_nth_unstable_by(place, f32::total_cmp).1).into(),
+            _ => 0.0,
+        }
     }
 
     /// Makes candidates of the documents whose sum is at least `least`, and clears the sums.
     fn take_candidates(&mut self, least: f64) {
-        // Rounded down; and among the smallest numbers an error is not relative any more.
-        let least = if least < 1e-36 { 0.0 } else { least * (1.0 - 1e-6) } as f32;
         // Sums are compared by their bits: those of numbers that are not negative are in the numbers' own order, and what
         // nobody has added to is -0.0, below them all.
-        let least = least.to_bits() as i32;
+        let least = rounded_down(least).to_bits() as i32;
         self.candidates.clear();
         for (number, sums) in self.sums.chunks_exact_mut(CHUNK).enumerate() {
             let largest = sums.iter().fold(i32::MIN, |largest, sum| largest.max(sum.to_bits() as i32));
@@ -192,9 +219,9 @@ impl<'a> Searcher<'a> {
                 continue;
             }
             if largest >= least {
-                for (place, sum) in sums.iter().enumerate() {
+                for (place, &sum) in sums.iter().enumerate() {
                     if sum.to_bits() as i32 >= least {
-                        self.candidates.push((number * CHUNK + place) as u16);
+                        self.candidates.push(Candidate { document: (number * CHUNK + place) as u16, sum });
                     }
                 }
             }
@@ -202,39 +229,48 @@ impl<'a> Searcher<'a> {
         }
     }
 
-    /// The exact scores of the candidates, which are in ascending order.
+    /// Adds what one more list has of the candidates, and keeps those whose sum is at least `least` then.
+    fn add_to_candidates<W: Weight>(&mut self, term: &Term<W>, piece: &Piece, least: f64) {
+        let (documents, weights) = part(term, piece);
+        let least = rounded_down(least);
+        self.candidates.retain_mut(|candidate| {
+            if let Ok(place) = documents.binary_search(&candidate.document) {
+                candidate.sum += term.query_weight * weights[place].value();
+            }
+            candidate.sum >= least
+        });
+    }
+
+    /// The exact scores of the candidates, which are in ascending order, from place 1 on.
     fn score_candidates<W: Weight>(&mut self, terms: &[Term<W>], pieces: &[Piece]) {
         self.exact.clear();
-        self.exact.resize(self.candidates.len(), 0.0);
-        for (slot, &document) in (1..).zip(&self.candidates) {
-            self.slots[usize::from(document)] = slot;
+        self.exact.resize(self.candidates.len() + 1, 0.0);
+        for (slot, candidate) in (1..).zip(&self.candidates) {
+            self.slots[usize::from(candidate.document)] = slot;
         }
         let mut by_term: Vec<&Piece> = pieces.iter().collect();
         by_term.sort_unstable_by_key(|piece| piece.term);
         for piece in by_term {
             let term = &terms[piece.term as usize];
             let (documents, weights) = part(term, piece);
-            let mut add = |slot: usize, weight: W| {
-                self.exact[slot] += f64::from(term.query_weight) * f64::from(weight.value());
-            };
+            let product = |weight: W| f64::from(term.query_weight) * f64::from(weight.value());
             // Looking a document up costs about as much as passing over a few.
             if self.candidates.len() * LOOK_UP_COST < documents.len() {
-                for (slot, document) in self.candidates.iter().enumerate() {
-                    if let Ok(place) = documents.binary_search(document) {
-                        add(slot, weights[place]);
+                for (candidate, exact) in self.candidates.iter().zip(&mut self.exact[1..]) {
+                    if let Ok(place) = documents.binary_search(&candidate.document) {
+                        *exact += product(weights[place]);
                     }
                 }
             } else {
+                let (slots, exact) = (&*self.slots, &mut self.exact[..]);
                 for (&document, &weight) in documents.iter().zip(weights) {
-                    let slot = self.slots[usize::from(document) % WINDOW];
-                    if slot > 0 {
-                        add(usize::from(slot) - 1, weight);
-                    }
+                    // Those that are no candidates add to place 0: no branch that could be foreseen wrongly.
+                    exact[usize::from(slots[usize::from(document) % WINDOW])] += product(weight);
                 }
             }
         }
-        for &document in &self.candidates {
-            self.slots[usize::from(document)] = 0;
+        for candidate in &self.candidates {
+            self.slots[usize::from(candidate.document)] = 0;
         }
     }
 
@@ -310,7 +346,26 @@ impl<'a> Searcher<'a> {
 }
 
 /// Postings that are passed over in the time that one is looked up in.
-const LOOK_UP_COST: usize = 16;
+const LOOK_UP_COST: usize = 10;
+
+/// Adds what a piece of a list adds to the sums of its documents.
+fn add_up<W: Weight>(sums: &mut [f32; WINDOW], term: &Term<W>, piece: &Piece) {
+    let (documents, weights) = part(term, piece);
+    for (&document, &weight) in documents.iter().zip(weights) {
+        // A document outside the window is damage that checksums exclude; it must only do no harm.
+        sums[usize::from(document) % WINDOW] += term.query_weight * weight.value();
+    }
+}
+
+/// A bound of sums as an f32 that is not above it.
+fn rounded_down(least: f64) -> f32 {
+    // Among the smallest numbers an error is not relative any more.
+    if least < 1e-36 {
+        0.0
+    } else {
+        (least * (1.0 - 1e-6)) as f32
+    }
+}
 
 /// The postings of a piece. Both ends were seen to lie within the list when it was opened.
 fn part<'a, W>(term: &Term<'a, W>, piece: &Piece) -> (&'a [u16], &'a [W]) {
@@ -355,6 +410,10 @@ impl Best {
             Some(Reverse(worst)) if self.heap.len() == self.k => worst.0.score.into(),
             _ => 0.0,
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.heap.is_empty()
     }
 
     fn offer(&mut self, hit: Hit) {

@@ -39,7 +39,10 @@ fn main() {
     let mut searcher = Searcher::new(&index);
     for k in [10, 1000] {
         for query in &queries {
-            assert!(searcher.search(query, k).unwrap() == searcher.scan(query, k).unwrap(), "not what brute force finds");
+            assert!(
+                searcher.search(query, k).unwrap() == searcher.scan(query, k).unwrap(),
+                "not what brute force finds"
+            );
         }
         let mut pruned = Vec::new();
         let mut scanned = Vec::new();
