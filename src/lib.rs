@@ -37,6 +37,7 @@ mod batch;
 mod dialect;
 mod encoder;
 mod error;
+pub mod eval;
 mod files;
 pub mod format;
 pub mod golden;

@@ -8,6 +8,7 @@ mod bad_models;
 /// The program, one file a subcommand.
 mod bulk;
 mod encode;
+mod eval;
 mod explain;
 mod formats;
 /// The hub: names, cache, downloads.
