@@ -42,7 +42,7 @@ pub(super) struct EncodeArgs {
 }
 
 /// What is kept of each vector.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, Default)]
 pub(super) struct Shape {
     /// Keep the heaviest terms only, after --prune
     #[arg(long, value_name = "NUM", value_parser = parse_top_k)]

@@ -113,6 +113,22 @@ pub(super) struct EncodeRows {
     chunk_rows: bool,
 }
 
+impl EncodeRows {
+    /// Encodes each text to the model's limit, and keeps all of its vector.
+    pub fn whole(encoder: SparseEncoder, side: Side, parser: LineParser, format: Arc<dyn Format>) -> Self {
+        EncodeRows {
+            encoder,
+            side,
+            shape: Shape::default(),
+            parser,
+            format,
+            on_long: OnLong::Truncate,
+            chunk_overlap: 0,
+            chunk_rows: false,
+        }
+    }
+}
+
 /// A row whose text has been encoded.
 pub(super) struct EncodedRow {
     id: Option<String>,

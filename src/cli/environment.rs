@@ -23,9 +23,20 @@ pub(super) fn hub_options(offline: bool, quiet: bool) -> HubOptions {
 
 /// `HF_HOME`, else `huggingface` in the user's cache folder.
 fn hub_home() -> PathBuf {
-    let user_cache = || path("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")));
     path("HF_HOME")
         .unwrap_or_else(|| user_cache().unwrap_or_else(|| PathBuf::from(".cache")).join("huggingface"))
+}
+
+/// The folder in which programs keep what they can make again.
+fn user_cache() -> Option<PathBuf> {
+    path("XDG_CACHE_HOME").or_else(|| Some(std::env::home_dir()?.join(".cache")))
+}
+
+/// This program's own part of the user's cache folder.
+pub(super) fn cache_folder() -> Result<PathBuf, UsageError> {
+    let missing =
+        || UsageError::with_hint("there is no home folder for the cache", "name a folder with `--cache DIR`");
+    user_cache().map(|cache| cache.join("neural-sparse")).ok_or_else(missing)
 }
 
 /// `HF_TOKEN`, else its older name, else the file that logging in leaves.

@@ -119,6 +119,11 @@ impl FieldArgs {
 }
 
 impl LineParser {
+    /// Reads objects of JSON.
+    pub fn of_json(fields: Fields) -> Self {
+        LineParser { format: InputFormat::Jsonl, fields }
+    }
+
     pub fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
         if matches!(self.format, InputFormat::Jsonl | InputFormat::Parquet) {
             return jsonl::parse_row(line, &self.fields);

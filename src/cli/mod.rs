@@ -8,6 +8,7 @@ mod convert;
 mod encode;
 mod encode_rows;
 mod environment;
+mod eval;
 mod explain;
 mod failure;
 mod fields;
@@ -59,6 +60,7 @@ enum Command {
     Target(target::TargetArgs),
     Index(index::IndexArgs),
     Search(Box<search::SearchArgs>),
+    Eval(Box<eval::EvalArgs>),
     Model(model::ModelCommandArgs),
 }
 
@@ -251,6 +253,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Target(args) => target::run(&args),
         Command::Index(args) => index::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Model(args) => model::run(&args),
     };
     match outcome {

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::Value;
 
-use super::bulk::input::{InputFile, Source};
+use super::bulk::input::read_lines;
 use super::failure::Exit;
 use super::index;
 use super::output::{Existing, Output};
@@ -92,7 +92,8 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let index = index::open(&args.index)?;
     let queries = args.queries(&index)?;
     let num_threads = args.model.threads.map_or_else(available_threads, |threads| threads.get());
-    let answers = search_all(&index, &queries, args.k as usize, num_threads)?;
+    let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
+    let answers = search_all(&index, &vectors, args.k as usize, num_threads)?;
     let mut out = Output::open(None, Existing::Refuse)?;
     let is_one = args.texts.len() == 1;
     for (query, hits) in queries.iter().zip(answers) {
@@ -111,7 +112,8 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn available_threads() -> usize {
+/// As many threads as there are processors.
+pub(super) fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -217,25 +219,10 @@ impl SearchArgs {
     }
 }
 
-/// The lines of a file that are not blank, with their numbers.
-fn read_lines(path: &PathBuf) -> anyhow::Result<Vec<(u64, Vec<u8>)>> {
-    let [source] = &Source::whole(std::slice::from_ref(path), super::bulk::Container::Lines)?[..] else {
-        anyhow::bail!("one file is one source: this is a bug")
-    };
-    let mut file = InputFile::open(source, 0)?;
-    let mut lines = Vec::new();
-    while let Some(line) = file.next_line()? {
-        if !line.trim_ascii().is_empty() {
-            lines.push((file.position().line, line));
-        }
-    }
-    Ok(lines)
-}
-
 /// The hits of each query, in the queries' order, found on so many threads.
 pub(super) fn search_all(
     index: &InvertedIndex,
-    queries: &[impl AsRef<SparseVector> + Sync],
+    queries: &[&SparseVector],
     k: usize,
     num_threads: usize,
 ) -> Result<Vec<Vec<Hit>>, IndexError> {
@@ -246,7 +233,7 @@ pub(super) fn search_all(
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(query) = queries.get(number) else { return Ok(()) };
-            let hits = searcher.search(query.as_ref(), k)?;
+            let hits = searcher.search(query, k)?;
             answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[number] = hits;
         }
     };
@@ -259,12 +246,6 @@ pub(super) fn search_all(
         others.fold(own, Result::and)
     })?;
     Ok(answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
-}
-
-impl AsRef<SparseVector> for Query {
-    fn as_ref(&self) -> &SparseVector {
-        &self.vector
-    }
 }
 
 fn write_lines(out: &mut Output, query_id: Option<&str>, hits: &[Found]) -> io::Result<()> {

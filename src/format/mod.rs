@@ -39,11 +39,11 @@ pub use findings::Findings;
 pub use index::index;
 pub use json::write_by_name;
 pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
-pub use row::{Content, Document, Row, Terms};
+pub use row::{id_text, Content, Document, Row, Terms};
 
 use crate::jsonl::{Keep, RowError};
 use crate::sparse::{Prune, SparseVector};
-use row::{all_characters, as_object, id_text, kept_fields};
+use row::{all_characters, as_object, kept_fields};
 
 type New = fn(&Options) -> Result<Box<dyn Format>, String>;
 

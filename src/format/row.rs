@@ -64,7 +64,7 @@ impl Row<'_> {
 }
 
 /// An id as text: what a string says, what a number looks like.
-pub(super) fn id_text(id: &str) -> String {
+pub fn id_text(id: &str) -> String {
     serde_json::from_str(id).unwrap_or_else(|_| id.to_string())
 }
 

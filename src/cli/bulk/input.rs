@@ -192,7 +192,7 @@ impl Source {
 }
 
 /// One open file, decompressed.
-pub(in crate::cli) struct InputFile {
+pub(super) struct InputFile {
     pub source: Arc<Source>,
     reader: Box<dyn BufRead + Send>,
     /// The bytes that `reader` has drawn from a compressed file; a plain one has none of its own.
@@ -279,7 +279,7 @@ impl InputFile {
 
     /// Reads the next line into `line`, its end and a byte order mark removed. Of one of more than `limit` bytes,
     /// only the beginning is held.
-    pub(super) fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> anyhow::Result<ReadLine> {
+    pub fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> anyhow::Result<ReadLine> {
         if self.position.offset >= self.source.end {
             return Ok(ReadLine::End);
         }
@@ -312,6 +312,19 @@ pub(in crate::cli) fn first_line(path: &Path) -> anyhow::Result<Option<Vec<u8>>>
         }
     }
     Ok(None)
+}
+
+/// The lines of a file that are not blank, with their numbers.
+pub(in crate::cli) fn read_lines(path: &Path) -> anyhow::Result<Vec<(u64, Vec<u8>)>> {
+    let sources = Source::whole(&[path.to_path_buf()], Container::Lines)?;
+    let mut file = InputFile::open(&sources[0], 0)?;
+    let mut lines = Vec::new();
+    while let Some(line) = file.next_line()? {
+        if !line.trim_ascii().is_empty() {
+            lines.push((file.position().line, line));
+        }
+    }
+    Ok(lines)
 }
 
 /// The bytes of a file, decompressed.

@@ -34,6 +34,7 @@ use super::{counted, environment};
 use files::{Earlier, Paths, RunFiles};
 pub(super) use input::Container;
 use input::{Position, Source};
+pub(super) use journal::sample_of;
 use journal::Identity;
 use progress::Progress;
 use rejects::OnError;
@@ -44,6 +45,9 @@ pub(super) use tally::Tally;
 
 /// How long the writer waits for rows before it looks at progress and interrupts.
 const TICK: Duration = Duration::from_millis(100);
+
+/// Bytes of a line, unless something else is said.
+const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
 
 /// Bytes of text that a window holds for each thread: some thirty batches, so that none waits long for the others.
 const WINDOW_BYTES_PER_THREAD: usize = 1 << 16;
@@ -100,7 +104,7 @@ pub(super) struct InputArgs {
     #[arg(
         long,
         value_name = "NUM",
-        default_value = "67108864",
+        default_value_t = MAX_LINE_BYTES,
         requires = "files",
         conflicts_with = "texts"
     )]
@@ -151,6 +155,20 @@ pub(super) struct Surroundings<'a> {
 }
 
 impl InputArgs {
+    /// One file, to be gone on with wherever an earlier run has stopped.
+    pub fn resuming(file: &Path) -> Self {
+        InputArgs {
+            files: vec![file.to_path_buf()],
+            max_line_bytes: MAX_LINE_BYTES,
+            on_error: OnError::Stop,
+            rejects: None,
+            resume: true,
+            force: false,
+            shard: None,
+            summary: None,
+        }
+    }
+
     /// Finds the input, and what is in the way of the output. `None` where an earlier run has done everything.
     pub fn prepare<'a>(
         &'a self,

@@ -1,0 +1,132 @@
+//! What an evaluation found, as a table and as JSON.
+
+use std::io::Write;
+
+use neural_sparse::eval::Figures;
+use serde_json::{Map, Value};
+
+use crate::cli::output::Output;
+
+/// A figure's name, and where it is from.
+type Figure = (&'static str, fn(&Figures) -> f64);
+
+/// Each figure by its name.
+pub(super) const FIGURES: [Figure; 4] = [
+    ("ndcg@10", |figures| figures.ndcg_at_10),
+    ("mrr@10", |figures| figures.mrr_at_10),
+    ("recall@100", |figures| figures.recall_at_100),
+    ("map", |figures| figures.map),
+];
+
+/// A model on a collection.
+#[derive(Clone, Debug)]
+pub(super) struct Evaluated {
+    /// The collection's folder.
+    pub data: String,
+    pub model: String,
+    pub figures: Figures,
+    pub flops: f64,
+    /// Mean terms of a judged query, and of a document.
+    pub query_terms: f64,
+    pub document_terms: f64,
+    pub index_bytes: f64,
+    /// Postings of a query's terms, and queries answered a second.
+    pub query_postings: f64,
+    pub queries_per_second: f64,
+    pub num_queries: usize,
+    pub num_documents: u32,
+}
+
+type Column = (&'static str, &'static str, usize, fn(&Evaluated) -> f64);
+
+/// What is reported beside the figures: its name in JSON and in the table, its decimals there, and where it is from.
+const COLUMNS: [Column; 6] = [
+    ("flops", "FLOPS", 4, |found| found.flops),
+    ("query_terms", "query terms", 2, |found| found.query_terms),
+    ("document_terms", "document terms", 2, |found| found.document_terms),
+    ("index_bytes", "index bytes", 0, |found| found.index_bytes),
+    ("query_postings", "postings/query", 0, |found| found.query_postings),
+    ("queries_per_second", "queries/s", 0, |found| found.queries_per_second),
+];
+
+pub(super) fn figures_json(figures: &Figures) -> Map<String, Value> {
+    FIGURES.iter().map(|(name, figure)| (name.to_string(), figure(figures).into())).collect()
+}
+
+/// An evaluation as an object.
+pub(super) fn json(found: &Evaluated) -> Map<String, Value> {
+    let mut report = figures_json(&found.figures);
+    report.extend(COLUMNS.iter().map(|(name, _, _, value)| (name.to_string(), value(found).into())));
+    report.insert("data".into(), found.data.clone().into());
+    report.insert("model".into(), found.model.clone().into());
+    report.insert("queries".into(), found.num_queries.into());
+    report.insert("documents".into(), found.num_documents.into());
+    report
+}
+
+/// Writes a line for each collection, and the average of several.
+pub(super) fn write(out: &mut Output, all: &[Evaluated], as_json: bool) -> anyhow::Result<()> {
+    let average = (all.len() > 1).then(|| average(all));
+    let rows: Vec<&Evaluated> = all.iter().chain(&average).collect();
+    if as_json {
+        for found in rows {
+            writeln!(out, "{}", Value::from(json(found)))?;
+        }
+        return Ok(());
+    }
+    let mut titles = vec!["data".to_string()];
+    titles.extend(FIGURES.iter().map(|(name, _)| name.to_string()));
+    titles.extend(COLUMNS.iter().map(|(_, title, _, _)| title.to_string()));
+    let cells = |found: &&Evaluated| {
+        let mut cells = vec![found.data.clone()];
+        cells.extend(FIGURES.iter().map(|(_, figure)| format!("{:.5}", figure(&found.figures))));
+        cells.extend(COLUMNS.iter().map(|(_, _, decimals, value)| format!("{:.decimals$}", value(found))));
+        cells
+    };
+    write_table(out, titles, rows.iter().map(cells).collect())
+}
+
+/// Writes columns under their titles, numbers to the right.
+pub(super) fn write_table(
+    out: &mut Output,
+    titles: Vec<String>,
+    rows: Vec<Vec<String>>,
+) -> anyhow::Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([titles[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..titles.len()).map(width).collect();
+    for row in [&titles].into_iter().chain(&rows) {
+        write!(out, "{:<width$}", row[0], width = widths[0])?;
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            write!(out, "  {cell:>width$}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// The mean of each column: each collection counts once, however many queries it has.
+fn average(all: &[Evaluated]) -> Evaluated {
+    let count = all.len() as f64;
+    let mean = |value: fn(&Evaluated) -> f64| all.iter().map(value).sum::<f64>() / count;
+    Evaluated {
+        data: "average".into(),
+        model: all[0].model.clone(),
+        figures: Figures {
+            ndcg_at_10: mean(|found| found.figures.ndcg_at_10),
+            recall_at_100: mean(|found| found.figures.recall_at_100),
+            mrr_at_10: mean(|found| found.figures.mrr_at_10),
+            map: mean(|found| found.figures.map),
+        },
+        flops: mean(|found| found.flops),
+        query_terms: mean(|found| found.query_terms),
+        document_terms: mean(|found| found.document_terms),
+        index_bytes: mean(|found| found.index_bytes),
+        query_postings: mean(|found| found.query_postings),
+        queries_per_second: mean(|found| found.queries_per_second),
+        num_queries: all.iter().map(|found| found.num_queries).sum(),
+        num_documents: all.iter().map(|found| found.num_documents).sum(),
+    }
+}
