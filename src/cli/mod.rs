@@ -17,6 +17,8 @@ mod index;
 mod lines;
 mod model;
 mod output;
+#[allow(dead_code, reason = "the reports that are pages come next")]
+mod page;
 mod requests;
 mod score;
 mod search;
