@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, InvertedIndex};
-use neural_sparse::jsonl;
+use neural_sparse::{jsonl, known};
 use neural_sparse::{EncoderOptions, SparseEncoder};
 use serde_json::{json, Value};
 
@@ -62,7 +62,8 @@ struct BuildArgs {
     vector_field: String,
     #[command(flatten)]
     shape: Shape,
-    /// How weights are kept: f32, exactly; or lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's
+    /// How weights are kept: f32, exactly; lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's;
+    /// f16, with 11 bits; or u8, in 255 steps up to a term's largest weight
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
     codec: String,
 }
@@ -179,7 +180,9 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
 
 /// What the index says of itself.
 fn metadata(args: &BuildArgs, holds: Holds) -> String {
-    let model = (holds == Holds::Texts).then_some(&args.model.model);
+    // Of vectors it is known where it was named.
+    let is_known = holds == Holds::Texts || args.model.model != known::DEFAULT_MODEL;
+    let model = is_known.then_some(&args.model.model);
     let settings: serde_json::Map<String, Value> = args.shape.settings().into_iter().collect();
     json!({
         "made_by": concat!("neural-sparse ", env!("CARGO_PKG_VERSION")),

@@ -72,11 +72,11 @@ impl IndexBuilder {
             document.checked_add(1).ok_or_else(|| io::Error::other("more documents than an index holds"))?;
         self.ids.push(id)?;
         self.fields.push(fields)?;
-        let rounded = vector.iter().map(|(term, weight)| (term, self.codec.rounded(weight))).collect();
-        let rounded =
-            SparseVector::from_pairs(rounded).expect("the terms of a vector, anything else is a bug");
-        self.num_postings += rounded.len() as u64;
-        self.inverter.add(document, &rounded)
+        // The largest weight of a list is not known yet, and keeps no codec from telling what becomes 0.
+        let kept = vector.iter().filter(|(_, weight)| self.codec.rounded(*weight, *weight) > 0.0).collect();
+        let kept = SparseVector::from_pairs(kept).expect("the terms of a vector, anything else is a bug");
+        self.num_postings += kept.len() as u64;
+        self.inverter.add(document, &kept)
     }
 
     /// Writes the file; it appears under its name when it is complete.
@@ -287,10 +287,13 @@ impl Lists {
     }
 
     fn list(&mut self, postings: &[Posting]) -> io::Result<ListEntry> {
+        let largest = postings.iter().map(|posting| posting.weight).fold(0.0, f32::max);
+        let unit = self.codec.unit(largest);
         let mut entry = ListEntry {
             first_segment: self.num_segments,
             first_posting: self.num_postings,
             num_postings: postings.len() as u32,
+            unit,
             ..ListEntry::default()
         };
         let window = |posting: &Posting| posting.document / WINDOW as u32;
@@ -302,8 +305,8 @@ impl Lists {
             for posting in segment {
                 let local = posting.document % WINDOW as u32;
                 self.documents.write_all(&(local as u16).to_le_bytes())?;
-                self.codec.write(posting.weight, &mut bytes);
-                max_weight = max_weight.max(posting.weight);
+                self.codec.write(posting.weight, unit, &mut bytes);
+                max_weight = max_weight.max(self.codec.in_units(posting.weight, unit));
             }
             self.weights.write_all(&bytes)?;
             end += segment.len() as u32;

@@ -52,6 +52,8 @@ pub(super) struct List<'a> {
     pub documents: &'a [u16],
     /// Their weights, as the codec writes them.
     pub weights: &'a [u8],
+    /// What weights are multiples of, for codecs that have such a unit.
+    pub unit: f32,
 }
 
 impl List<'_> {
@@ -332,6 +334,7 @@ impl InvertedIndex {
         let weight_bytes = self.codec.weight_bytes() as u64;
         let segment_bytes = SEGMENT_BYTES as u64;
         let list = List {
+            unit: entry.unit,
             segments: self.part(
                 Section::Segments,
                 entry.first_segment.saturating_mul(segment_bytes),

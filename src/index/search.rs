@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::codec::{Codec, NineBits, Weight};
+use super::codec::{Codec, Half, NineBits, Step, Weight};
 use super::layout::WINDOW;
 use super::open::{InvertedIndex, List};
 use super::IndexError;
@@ -63,6 +63,18 @@ pub struct Searcher<'a> {
     selected: Vec<f32>,
 }
 
+/// Calls a method of the type that the weights of the index have.
+macro_rules! by_codec {
+    ($searcher:ident.$method:ident($($argument:expr),*)) => {
+        match $searcher.index.codec() {
+            Codec::F32 => $searcher.$method::<f32>($($argument),*),
+            Codec::Lucene9 => $searcher.$method::<NineBits>($($argument),*),
+            Codec::F16 => $searcher.$method::<Half>($($argument),*),
+            Codec::U8 => $searcher.$method::<Step>($($argument),*),
+        }
+    };
+}
+
 /// A document of a window that may be among the best.
 #[derive(Clone, Copy)]
 struct Candidate {
@@ -76,6 +88,7 @@ struct Term<'a, W> {
     query_weight: f32,
     documents: &'a [u16],
     weights: &'a [W],
+    unit: f32,
 }
 
 /// The part of a list that lies in a window.
@@ -108,10 +121,7 @@ impl<'a> Searcher<'a> {
     ///
     /// [`IndexError::Damaged`].
     pub fn search(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
-        match self.index.codec() {
-            Codec::F32 => self.search_in::<f32>(query, k),
-            Codec::Lucene9 => self.search_in::<NineBits>(query, k),
-        }
+        by_codec!(self.search_in(query, k))
     }
 
     fn search_in<W: Weight>(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
@@ -149,7 +159,7 @@ impl<'a> Searcher<'a> {
                 start = segment.end;
             }
             let weights = self.index.cast(list.weights)?;
-            terms.push(Term { query_weight, documents: list.documents, weights });
+            terms.push(Term { query_weight, documents: list.documents, weights, unit: list.unit });
         }
         Ok((terms, pieces))
     }
@@ -235,7 +245,7 @@ impl<'a> Searcher<'a> {
         let least = rounded_down(least);
         self.candidates.retain_mut(|candidate| {
             if let Ok(place) = documents.binary_search(&candidate.document) {
-                candidate.sum += term.query_weight * weights[place].value();
+                candidate.sum += term.query_weight * weights[place].value(term.unit);
             }
             candidate.sum >= least
         });
@@ -253,7 +263,7 @@ impl<'a> Searcher<'a> {
         for piece in by_term {
             let term = &terms[piece.term as usize];
             let (documents, weights) = part(term, piece);
-            let product = |weight: W| f64::from(term.query_weight) * f64::from(weight.value());
+            let product = |weight: W| f64::from(term.query_weight) * f64::from(weight.value(term.unit));
             // Looking a document up costs about as much as passing over a few.
             if self.candidates.len() * LOOK_UP_COST < documents.len() {
                 for (candidate, exact) in self.candidates.iter().zip(&mut self.exact[1..]) {
@@ -281,10 +291,7 @@ impl<'a> Searcher<'a> {
     ///
     /// [`IndexError::Damaged`].
     pub fn scan(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
-        match self.index.codec() {
-            Codec::F32 => self.scan_in::<f32>(query, k),
-            Codec::Lucene9 => self.scan_in::<NineBits>(query, k),
-        }
+        by_codec!(self.scan_in(query, k))
     }
 
     fn scan_in<W: Weight>(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
@@ -296,7 +303,7 @@ impl<'a> Searcher<'a> {
             for (&document, &weight) in documents.iter().zip(weights) {
                 let document = piece.window as usize * WINDOW + usize::from(document);
                 if let Some(score) = scores.get_mut(document) {
-                    *score += f64::from(term.query_weight) * f64::from(weight.value());
+                    *score += f64::from(term.query_weight) * f64::from(weight.value(term.unit));
                 }
             }
         }
@@ -314,10 +321,7 @@ impl<'a> Searcher<'a> {
     ///
     /// [`IndexError::Damaged`].
     pub fn explain(&self, query: &SparseVector, document: u32) -> Result<Vec<(u32, f32, f32)>, IndexError> {
-        match self.index.codec() {
-            Codec::F32 => self.explain_in::<f32>(query, document),
-            Codec::Lucene9 => self.explain_in::<NineBits>(query, document),
-        }
+        by_codec!(self.explain_in(query, document))
     }
 
     fn explain_in<W: Weight>(
@@ -336,7 +340,7 @@ impl<'a> Searcher<'a> {
                 if segment.window == window {
                     if let Ok(place) = list.documents[places.clone()].binary_search(&local) {
                         let weights: &[W] = self.index.cast(list.weights)?;
-                        shared.push((number, query_weight, weights[places][place].value()));
+                        shared.push((number, query_weight, weights[places][place].value(list.unit)));
                     }
                 }
             }
@@ -353,7 +357,7 @@ fn add_up<W: Weight>(sums: &mut [f32; WINDOW], term: &Term<W>, piece: &Piece) {
     let (documents, weights) = part(term, piece);
     for (&document, &weight) in documents.iter().zip(weights) {
         // A document outside the window is damage that checksums exclude; it must only do no harm.
-        sums[usize::from(document) % WINDOW] += term.query_weight * weight.value();
+        sums[usize::from(document) % WINDOW] += term.query_weight * weight.value(term.unit);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The search against brute force over vectors in memory, on collections that are random and on such as are made to
 //! catch it out.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::*;
@@ -47,8 +48,14 @@ fn built(path: &Path, codec: Codec, num_terms: u32, documents: &[SparseVector]) 
 
 /// The hits by definition.
 fn brute_force(codec: Codec, documents: &[SparseVector], query: &SparseVector, k: usize) -> Vec<Hit> {
+    let mut largest: HashMap<u32, f32> = HashMap::new();
+    for (term, weight) in documents.iter().flat_map(SparseVector::iter) {
+        let largest = largest.entry(term).or_default();
+        *largest = largest.max(weight);
+    }
     let rounded = |document: &SparseVector| {
-        let pairs = document.iter().map(|(term, weight)| (term, codec.rounded(weight))).collect();
+        let pairs =
+            document.iter().map(|(term, weight)| (term, codec.rounded(weight, largest[&term]))).collect();
         SparseVector::from_pairs(pairs).expect("distinct")
     };
     let hits = (0..)
