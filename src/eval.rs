@@ -11,7 +11,7 @@ mod files;
 use std::collections::{BTreeMap, HashMap};
 
 pub use compare::{compare, Comparison};
-pub use files::{read_qrels, read_run, write_run, EvalError};
+pub use files::{read_qrels, read_run, write_ranking, write_run, EvalError};
 
 /// Judgements: for each query, the grade of each document that was judged.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -195,10 +195,10 @@ impl Flops {
         self.terms.get_mut(term).expect("just put there, anything else is a bug")
     }
 
-    /// Terms by descending number of documents, ties by name, with that number.
+    /// The documents' terms by descending number of documents, ties by name, with that number.
     pub fn most_frequent(&self) -> Vec<(&str, u64)> {
-        let mut terms: Vec<(&str, u64)> =
-            self.terms.iter().map(|(term, counts)| (term.as_str(), counts.1)).collect();
+        let counted = self.terms.iter().map(|(term, counts)| (term.as_str(), counts.1));
+        let mut terms: Vec<(&str, u64)> = counted.filter(|(_, documents)| *documents > 0).collect();
         terms.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
         terms
     }

@@ -56,6 +56,10 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    pub fn new(prune: Option<Prune>, top_k: Option<NonZeroUsize>) -> Self {
+        Shape { top_k, prune, decimals: None }
+    }
+
     /// The same, pruning as the dialect does.
     pub fn in_dialect(&self, dialect: Dialect) -> Self {
         let prune = match self.prune {
@@ -167,7 +171,7 @@ pub(super) fn write_line(out: &mut Output, encoder: &SparseEncoder, vector: &Spa
     out.end_row().map(drop)
 }
 
-fn parse_top_k(value: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn parse_top_k(value: &str) -> Result<NonZeroUsize, String> {
     match value.parse::<usize>() {
         Ok(count) => NonZeroUsize::new(count).ok_or_else(|| "0 would leave every vector empty".into()),
         Err(_) => Err("not a number of terms".into()),

@@ -1,7 +1,9 @@
 //! `encode --input`: rows of input to rows of output.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display, Formatter};
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -32,7 +34,7 @@ pub(super) struct RowArgs {
     )]
     on_long: OnLong,
     /// Tokens that a window of `--on-long chunk` shares with the one before it
-    #[arg(long, value_name = "TOKENS", default_value = "32", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "TOKENS", default_value_t = OVERLAP, requires = "files", conflicts_with = "texts")]
     chunk_overlap: usize,
     /// With `--on-long chunk`, one row a window, numbered from 0 in the field `chunk`, instead of their maximum
     #[arg(long, requires = "files", conflicts_with = "texts")]
@@ -101,6 +103,51 @@ impl RowArgs {
     }
 }
 
+/// The same for a collection, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LongTexts {
+    /// They are cut.
+    Truncate,
+    /// Each term gets its largest weight in any window, with so many tokens of overlap.
+    Chunk(usize),
+    /// Each window is a row.
+    ChunkRows(usize),
+}
+
+/// Tokens that windows share unless something else is said.
+const OVERLAP: usize = 32;
+
+impl FromStr for LongTexts {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        let (rule, overlap) = match value.split_once('=') {
+            Some((rule, overlap)) => (rule, Some(overlap)),
+            None => (value, None),
+        };
+        let tokens = || match overlap {
+            Some(text) => text.parse().map_err(|_| format!("`{text}` is not a number of tokens")),
+            None => Ok(OVERLAP),
+        };
+        match rule {
+            "truncate" if overlap.is_none() => Ok(LongTexts::Truncate),
+            "chunk" => Ok(LongTexts::Chunk(tokens()?)),
+            "chunk-rows" => Ok(LongTexts::ChunkRows(tokens()?)),
+            _ => Err("expected truncate, chunk, chunk-rows, chunk=OVERLAP or chunk-rows=OVERLAP".into()),
+        }
+    }
+}
+
+impl Display for LongTexts {
+    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
+        match self {
+            LongTexts::Truncate => write!(formatter, "truncate"),
+            LongTexts::Chunk(overlap) => write!(formatter, "chunk={overlap}"),
+            LongTexts::ChunkRows(overlap) => write!(formatter, "chunk-rows={overlap}"),
+        }
+    }
+}
+
 /// Turns rows of input into rows of output.
 pub(super) struct EncodeRows {
     encoder: SparseEncoder,
@@ -114,17 +161,28 @@ pub(super) struct EncodeRows {
 }
 
 impl EncodeRows {
-    /// Encodes each text to the model's limit, and keeps all of its vector.
-    pub fn whole(encoder: SparseEncoder, side: Side, parser: LineParser, format: Arc<dyn Format>) -> Self {
+    /// Keeps all of each vector.
+    pub fn whole(
+        encoder: SparseEncoder,
+        side: Side,
+        parser: LineParser,
+        format: Arc<dyn Format>,
+        long: LongTexts,
+    ) -> Self {
+        let (on_long, chunk_overlap, chunk_rows) = match long {
+            LongTexts::Truncate => (OnLong::Truncate, 0, false),
+            LongTexts::Chunk(overlap) => (OnLong::Chunk, overlap, false),
+            LongTexts::ChunkRows(overlap) => (OnLong::Chunk, overlap, true),
+        };
         EncodeRows {
             encoder,
             side,
             shape: Shape::default(),
             parser,
             format,
-            on_long: OnLong::Truncate,
-            chunk_overlap: 0,
-            chunk_rows: false,
+            on_long,
+            chunk_overlap,
+            chunk_rows,
         }
     }
 }

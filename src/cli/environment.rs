@@ -103,16 +103,24 @@ pub(super) fn hold_interrupts() {
     IS_HELD.store(true, Ordering::Relaxed);
 }
 
+/// From now on Ctrl-C ends the program again.
+pub(super) fn release_interrupts() {
+    IS_HELD.store(false, Ordering::Relaxed);
+}
+
 /// Whether there was a Ctrl-C since [`hold_interrupts`].
 pub(super) fn is_interrupted() -> bool {
     IS_INTERRUPTED.load(Ordering::Relaxed)
 }
 
 /// The command line of this run as a shell would read it, made one that goes on.
-pub(super) fn command_to_resume() -> String {
+///
+/// * `with_flag`: whether it has to be asked to.
+pub(super) fn command_to_resume(with_flag: bool) -> String {
     let arguments = std::env::args().filter(|argument| argument != "--force" && argument != "--resume");
-    let quoted: Vec<String> = arguments.map(|argument| quoted(&argument)).collect();
-    quoted.join(" ") + " --resume"
+    let flag = with_flag.then(|| "--resume".to_string());
+    let quoted: Vec<String> = arguments.chain(flag).map(|argument| quoted(&argument)).collect();
+    quoted.join(" ")
 }
 
 /// An argument in single quotes, where a shell would read it as something else without.

@@ -53,10 +53,18 @@ pub(super) struct Failure {
     pub hint: String,
 }
 
+/// Ctrl-C in a part of a command; what it leaves behind has been said.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(super) struct Interrupted;
+
 /// Writes an error to standard error and says how the run ended. A closed pipe is no error.
 pub(super) fn report(error: &anyhow::Error) -> Exit {
     if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_closed_pipe) {
         return Exit::Done;
+    }
+    if error.is::<Interrupted>() {
+        return Exit::Interrupted;
     }
     complain(format_args!("error: {error:#}"));
     let hint = error.chain().find_map(|cause| {

@@ -17,7 +17,6 @@ mod index;
 mod lines;
 mod model;
 mod output;
-#[allow(dead_code, reason = "the reports that are pages come next")]
 mod page;
 mod requests;
 mod score;
@@ -67,7 +66,7 @@ enum Command {
 }
 
 /// Which model, and how it runs.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct ModelArgs {
     /// Short name, hub id, folder, or `tiny`, which is built in and needs no files
     #[arg(long, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]

@@ -133,24 +133,31 @@ pub fn read_run(path: &Path) -> Result<Run, EvalError> {
     Ok(run)
 }
 
-/// Writes a run of TREC's form, ranks from 1.
+/// Writes a run of TREC's form, each query's hits as [`write_ranking`] does.
+///
+/// # Errors
+///
+/// Those of [`write_ranking`].
+pub fn write_run(out: &mut impl Write, run: &Run, tag: &str) -> io::Result<()> {
+    run.iter().try_for_each(|(query, hits)| write_ranking(out, query, hits, tag))
+}
+
+/// Writes the hits of a query as lines of a run of TREC's form, in the order in which they are given, ranks from 1.
 ///
 /// # Errors
 ///
 /// Those of `out`; one of the kind `InvalidInput` for an id with white space, which the form has no place for.
-pub fn write_run(out: &mut impl Write, run: &Run, tag: &str) -> io::Result<()> {
-    for (query, hits) in run.iter() {
-        for (rank, hit) in (1..).zip(hits) {
-            for id in [query, &hit.document] {
-                if id.contains(char::is_whitespace) || id.is_empty() {
-                    let reason =
-                        format!("the id `{id}` has white space or is empty, and a run has no place for it");
-                    return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-                }
+pub fn write_ranking(out: &mut impl Write, query: &str, hits: &[RunHit], tag: &str) -> io::Result<()> {
+    for (rank, hit) in (1..).zip(hits) {
+        for id in [query, &hit.document] {
+            if id.contains(char::is_whitespace) || id.is_empty() {
+                let reason =
+                    format!("the id `{id}` has white space or is empty, and a run has no place for it");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
             }
-            // The shortest decimal that reads back to the same f32.
-            writeln!(out, "{query} Q0 {} {rank} {} {tag}", hit.document, hit.score)?;
         }
+        // The shortest decimal that reads back to the same f32.
+        writeln!(out, "{query} Q0 {} {rank} {} {tag}", hit.document, hit.score)?;
     }
     Ok(())
 }

@@ -9,12 +9,14 @@ mod bad_models;
 mod bulk;
 mod encode;
 mod eval;
+mod eval_data;
 mod explain;
 mod formats;
 /// The hub: names, cache, downloads.
 mod hub;
 /// The same, of models in several folders.
 mod hub_layouts;
+mod index;
 /// The same text gives the same bits, whatever is around it.
 mod invariance;
 /// What sentence-transformers writes, both generations of it.

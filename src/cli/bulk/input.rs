@@ -314,16 +314,28 @@ pub(in crate::cli) fn first_line(path: &Path) -> anyhow::Result<Option<Vec<u8>>>
     Ok(None)
 }
 
-/// The lines of a file that are not blank, with their numbers.
-pub(in crate::cli) fn read_lines(path: &Path) -> anyhow::Result<Vec<(u64, Vec<u8>)>> {
+/// Hands out the lines of a file that are not blank, with their numbers.
+pub(in crate::cli) fn each_line(
+    path: &Path,
+    mut take: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let sources = Source::whole(&[path.to_path_buf()], Container::Lines)?;
     let mut file = InputFile::open(&sources[0], 0)?;
-    let mut lines = Vec::new();
     while let Some(line) = file.next_line()? {
         if !line.trim_ascii().is_empty() {
-            lines.push((file.position().line, line));
+            take(file.position().line, &line)?;
         }
     }
+    Ok(())
+}
+
+/// All of them at once.
+pub(in crate::cli) fn read_lines(path: &Path) -> anyhow::Result<Vec<(u64, Vec<u8>)>> {
+    let mut lines = Vec::new();
+    each_line(path, |number, line| {
+        lines.push((number, line.to_vec()));
+        Ok(())
+    })?;
     Ok(lines)
 }
 

@@ -127,6 +127,9 @@ pub(super) struct InputArgs {
     /// Write the figures of the summary to this file too, as JSON
     #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
     summary: Option<PathBuf>,
+    /// Whether the command goes on by itself when it is given again.
+    #[arg(skip)]
+    resumes_unasked: bool,
 }
 
 /// A run that has been found possible, before the model is loaded.
@@ -166,6 +169,7 @@ impl InputArgs {
             force: false,
             shard: None,
             summary: None,
+            resumes_unasked: true,
         }
     }
 
@@ -277,12 +281,13 @@ impl Prepared<'_> {
         writer.progress.clear();
         let Writer { job, files, tally, position, .. } = writer;
         match outcome {
-            Err(error) => return Err(stopped(error, files, &tally)),
-            Ok(End::Interrupted) => return Ok(interrupted(files, &tally)),
+            Err(error) => return Err(self.stopped(error, files, &tally)),
+            Ok(End::Interrupted) => return Ok(self.interrupted(files, &tally)),
             Ok(End::Complete) => {}
         }
         let seconds = files.seconds();
         files.finish(position, &tally)?;
+        environment::release_interrupts();
         let model = surroundings.model.map(|(name, _)| (name, model_sha256.as_deref()));
         let summary = Summary::new(&tally, seconds, job.screen_count(), model);
         if !surroundings.quiet {
@@ -313,31 +318,34 @@ impl Prepared<'_> {
         let identity = Identity::new(settings, &self.sources).context("cannot read the input")?;
         RunFiles::with_journal(Disk, paths, self.earlier, identity, &self.sources)
     }
-}
 
-/// What a run that failed leaves behind, added to why it failed, and the next step.
-fn stopped(error: anyhow::Error, files: RunFiles<Disk>, tally: &Tally) -> anyhow::Error {
-    let is_resumable = files.is_resumable() && tally.rows_in > 0;
-    let message = files.stop(tally);
-    if !is_resumable {
-        return error.context(message);
+    /// What a run that failed leaves behind, added to why it failed, and the next step.
+    fn stopped(&self, error: anyhow::Error, files: RunFiles<Disk>, tally: &Tally) -> anyhow::Error {
+        let is_resumable = files.is_resumable() && tally.rows_in > 0;
+        let message = files.stop(tally);
+        if !is_resumable {
+            return error.context(message);
+        }
+        let hint = match (self.args.resumes_unasked, error.is::<BadRow>()) {
+            (true, _) => "the same command goes on from there",
+            (false, true) => {
+                "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
+            }
+            (false, false) => "`--resume` goes on from there",
+        };
+        error.context(Failure { message, hint: hint.into() })
     }
-    let hint = if error.is::<BadRow>() {
-        "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
-    } else {
-        "`--resume` goes on from there"
-    };
-    error.context(Failure { message, hint: hint.into() })
-}
 
-/// Says what a run leaves behind that Ctrl-C ended, and the command to go on.
-fn interrupted(files: RunFiles<Disk>, tally: &Tally) -> Exit {
-    let is_resumable = files.is_resumable() && tally.rows_in > 0;
-    complain(format_args!("interrupted: {}", files.stop(tally)));
-    if is_resumable {
-        complain(format_args!("\nhint: to go on: {}", environment::command_to_resume()));
+    /// Says what a run leaves behind that Ctrl-C ended, and the command to go on.
+    fn interrupted(&self, files: RunFiles<Disk>, tally: &Tally) -> Exit {
+        let is_resumable = files.is_resumable() && tally.rows_in > 0;
+        complain(format_args!("interrupted: {}", files.stop(tally)));
+        if is_resumable {
+            let command = environment::command_to_resume(!self.args.resumes_unasked);
+            complain(format_args!("\nhint: to go on: {command}"));
+        }
+        Exit::Interrupted
     }
-    Exit::Interrupted
 }
 
 /// Bytes of input before `position`.

@@ -1,6 +1,6 @@
 //! A judged collection: its vectors, kept in a cache, its index, and what is found in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use std::time::Instant;
 use anyhow::Context;
 use neural_sparse::eval::{evaluate, mean, read_qrels, Flops, Qrels, Run, RunHit};
 use neural_sparse::format::{self, Format};
-use neural_sparse::index::{Codec, InvertedIndex};
+use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex};
 use neural_sparse::jsonl::{self, Fields};
 use neural_sparse::{sha256, EncoderOptions, Side, SparseEncoder, SparseVector};
-use serde_json::Value;
 
 use super::report::Evaluated;
 use crate::cli::bulk::input::read_lines;
-use crate::cli::bulk::{sample_of, Container, InputArgs, Surroundings};
+use crate::cli::bulk::{sample_of, Container, InputArgs, Surroundings, Tally};
 use crate::cli::convert::{Convert, Vectors, NUM_WINDOWS};
 use crate::cli::encode::Shape;
-use crate::cli::encode_rows::EncodeRows;
-use crate::cli::failure::Failure;
+use crate::cli::encode_rows::{EncodeRows, LongTexts};
+use crate::cli::failure::{Exit, Failure, Interrupted};
 use crate::cli::fields::LineParser;
 use crate::cli::search::{available_threads, search_all};
 use crate::cli::vocabulary::VocabularyArgs;
@@ -43,18 +42,31 @@ pub(super) struct Setting {
 pub(super) struct Collection<'a> {
     folder: PathBuf,
     model: &'a ModelArgs,
+    long: LongTexts,
     qrels: Qrels,
-    /// Judged queries: id and text.
-    queries: Vec<(String, String)>,
-    /// Their vectors by the names of their terms, once they were needed.
-    encoded: Option<Vec<Vec<(String, f32)>>>,
+    /// Judged queries.
+    queries: Vec<Query>,
     /// Where what is made of it is kept.
     cache: PathBuf,
 }
 
+/// A judged query.
+struct Query {
+    id: String,
+    text: String,
+    /// By the names of its terms.
+    vector: Vec<(String, f32)>,
+}
+
 impl<'a> Collection<'a> {
-    /// Reads judgements and queries, and encodes the documents unless their vectors are kept.
-    pub fn open(folder: &Path, split: &str, model: &'a ModelArgs, cache: &Path) -> anyhow::Result<Self> {
+    /// Reads judgements and queries, and encodes queries, and documents unless their vectors are kept.
+    pub fn open(
+        folder: &Path,
+        split: &str,
+        model: &'a ModelArgs,
+        long: LongTexts,
+        cache: &Path,
+    ) -> anyhow::Result<Self> {
         let qrels_path = folder.join("qrels").join(format!("{split}.tsv"));
         if !folder.join("corpus.jsonl").is_file() {
             return Err(Failure {
@@ -68,18 +80,14 @@ impl<'a> Collection<'a> {
         let mut collection = Collection {
             folder: folder.to_path_buf(),
             model,
+            long,
             qrels,
             queries,
-            encoded: None,
             cache: cache.to_path_buf(),
         };
+        collection.encode_queries()?;
         collection.encode_documents(cache)?;
         Ok(collection)
-    }
-
-    fn name(&self) -> String {
-        let folder = self.folder.canonicalize().unwrap_or_else(|_| self.folder.clone());
-        folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Has the vectors of the documents in the cache, under a name that tells model, options and collection apart.
@@ -89,9 +97,10 @@ impl<'a> Collection<'a> {
         let options = EncoderOptions { only: None, ..self.model.options()? };
         let encoder = SparseEncoder::load(&model_files, &options)?;
         let mut settings = self.model.settings(&encoder, Side::Document)?;
+        settings.insert("--on-long".into(), self.long.to_string().into());
         let identity = format!("{:?} {} {}", settings, model_files.sha256()?, sample_of(&corpus)?);
         let key = sha256(identity.as_bytes())?[..16].to_string();
-        self.cache = cache.join(format!("{}-{key}", self.name()));
+        self.cache = cache.join(format!("{}-{key}", folder_name(&self.folder)));
         fs::create_dir_all(&self.cache).with_context(|| format!("cannot make `{}`", self.cache.display()))?;
         let vectors = self.cache.join(VECTORS);
         let input = InputArgs::resuming(&corpus);
@@ -100,33 +109,45 @@ impl<'a> Collection<'a> {
         let format = format::named("jsonl", &format::Options::default()).map_err(anyhow::Error::msg)?;
         settings.insert("the command".into(), "eval".into());
         let around = self.model.surroundings(&model_files, &encoder, Side::Document, settings)?;
-        let job = EncodeRows::whole(encoder, Side::Document, LineParser::of_json(fields), format.into());
-        run.run(job, around)?;
-        anyhow::ensure!(vectors.is_file(), "interrupted");
+        let parser = LineParser::of_json(fields);
+        let job = EncodeRows::whole(encoder, Side::Document, parser, format.into(), self.long);
+        Ok(completed(run.run(job, around)?)?)
+    }
+
+    fn encode_queries(&mut self) -> anyhow::Result<()> {
+        let options = EncoderOptions { only: Some(Side::Query), ..self.model.options()? };
+        let encoder = SparseEncoder::load(&self.model.files()?, &options)?;
+        let texts: Vec<&str> = self.queries.iter().map(|query| query.text.as_str()).collect();
+        let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
+        let encoded = encoder.encode(&texts, Side::Query)?;
+        let mut tally = Tally::default();
+        for (query, encoded) in self.queries.iter_mut().zip(encoded) {
+            tally.rows_in += 1;
+            tally.count_text(encoded.num_tokens, encoded.num_cut);
+            query.vector = encoded.vector.iter().map(|(id, weight)| (name(id), weight)).collect();
+        }
+        if !self.model.hub.quiet {
+            tally.say_truncated(encoder.max_length(Side::Query)?);
+        }
         Ok(())
     }
 
-    /// The vectors of the queries, by the names of their terms.
-    fn query_vectors(&mut self) -> anyhow::Result<&[Vec<(String, f32)>]> {
-        if self.encoded.is_none() {
-            let options = EncoderOptions { only: Some(Side::Query), ..self.model.options()? };
-            let encoder = SparseEncoder::load(&self.model.files()?, &options)?;
-            let texts: Vec<&str> = self.queries.iter().map(|(_, text)| text.as_str()).collect();
-            let named = |vector: SparseVector| {
-                let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
-                vector.iter().map(|(id, weight)| (name(id), weight)).collect()
-            };
-            let encoded = encoder.encode(&texts, Side::Query)?;
-            self.encoded = Some(encoded.into_iter().map(|encoded| named(encoded.vector)).collect());
-        }
-        Ok(self.encoded.as_deref().expect("just set, anything else is a bug"))
+    /// The folder of the index that a setting makes.
+    fn index_folder(&self, setting: &Setting) -> anyhow::Result<PathBuf> {
+        let settings = BTreeMap::from(setting.shape.settings());
+        let described = format!("{settings:?} {}", setting.codec.name());
+        Ok(self.cache.join(format!("index-{}", &sha256(described.as_bytes())?[..16])))
+    }
+
+    /// Removes the index of a setting: many of them would fill a disk.
+    pub fn forget(&self, setting: &Setting) -> anyhow::Result<()> {
+        let folder = self.index_folder(setting)?;
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot remove `{}`", folder.display()))
     }
 
     /// Has an index of the vectors, as the setting makes them.
     fn index(&self, setting: &Setting) -> anyhow::Result<InvertedIndex> {
-        let settings: BTreeMap<String, Value> = setting.shape.settings().into_iter().collect();
-        let described = format!("{settings:?} {}", setting.codec.name());
-        let folder = self.cache.join(format!("index-{}", &sha256(described.as_bytes())?[..16]));
+        let folder = self.index_folder(setting)?;
         fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         let output = folder.join(INDEX);
         let vectors = self.cache.join(VECTORS);
@@ -142,7 +163,8 @@ impl<'a> Collection<'a> {
             };
             let vocabulary = VocabularyArgs { model: self.model.model.clone(), hub: self.model.hub.clone() };
             let job = Convert::new(reads, vocabulary, setting.shape.clone(), format);
-            run.run(
+            let settings = setting.shape.settings().into();
+            completed(run.run(
                 job,
                 Surroundings {
                     model: None,
@@ -151,73 +173,127 @@ impl<'a> Collection<'a> {
                     max_length: None,
                     quiet: true,
                 },
-            )?;
-            anyhow::ensure!(output.is_file(), "interrupted");
+            )?)?;
         }
         Ok(InvertedIndex::open(&output)?)
     }
 
     /// Searches for every judged query and judges what is found.
-    pub fn evaluate(&mut self, setting: &Setting) -> anyhow::Result<(Evaluated, Run)> {
+    pub fn evaluate(&self, setting: &Setting) -> anyhow::Result<(Evaluated, Run)> {
         let index = self.index(setting)?;
-        let num_threads = self.model.threads.map_or_else(available_threads, |threads| threads.get());
-        let mut flops = Flops::default();
-        let mut vectors = Vec::new();
-        for terms in self.query_vectors()? {
-            flops.add_query(terms.iter().map(|(term, _)| term.as_str()));
-            vectors.push(index.vector(terms.iter().map(|(term, weight)| (term.as_str(), *weight)))?);
-        }
-        let query_terms: usize = self.query_vectors()?.iter().map(Vec::len).sum();
-        let mut postings = 0;
-        for vector in &vectors {
-            for &term in vector.indices() {
-                postings += u64::from(index.document_frequency(term)?);
-            }
-        }
-        let started = Instant::now();
-        let answers = search_all(&index, &vectors.iter().collect::<Vec<_>>(), DEPTH, num_threads)?;
-        let seconds = started.elapsed().as_secs_f64();
+        let vector =
+            |query: &Query| index.vector(query.vector.iter().map(|(term, weight)| (term.as_str(), *weight)));
+        let vectors: Vec<SparseVector> = self.queries.iter().map(vector).collect::<Result<_, _>>()?;
+        let (rankings, queries_per_second) = self.search(&index, &vectors)?;
         let mut run = Run::default();
-        for ((query, _), hits) in self.queries.iter().zip(answers) {
-            let mut found = Vec::new();
-            for hit in hits {
-                let document = format::id_text(index.id(hit.document)?);
-                if document != *query {
-                    found.push(RunHit { document, score: hit.score });
-                }
-            }
-            anyhow::ensure!(
-                run.insert(query, found),
-                "two documents of `{}` have one id",
-                self.folder.display()
-            );
+        for (query, mut hits) in self.queries.iter().zip(rankings) {
+            hits.retain(|hit| hit.document != query.id);
+            let is_first = run.insert(&query.id, hits);
+            anyhow::ensure!(is_first, "two documents or queries of `{}` have one id", self.folder.display());
         }
         let judged = evaluate(&self.qrels, &run);
-        flops.set_documents(index.num_documents().into());
-        for term in 0..index.num_terms() {
-            flops.add_document_frequency(index.term(term)?, index.document_frequency(term)?.into());
-        }
-        let count = vectors.len().max(1) as f64;
+        let count = self.queries.len() as f64;
+        let query_terms: usize = self.queries.iter().map(|query| query.vector.len()).sum();
         let info = index.info();
         let evaluated = Evaluated {
-            data: self.name(),
+            data: folder_name(&self.folder),
             model: self.model.model.clone(),
             figures: mean(&judged),
-            flops: flops.value(),
+            flops: self.flops(&index)?,
             query_terms: query_terms as f64 / count,
             document_terms: info.postings as f64 / info.documents.max(1) as f64,
             index_bytes: info.bytes as f64,
-            query_postings: postings as f64 / count,
-            queries_per_second: vectors.len() as f64 / seconds,
+            query_postings: postings(&index, &vectors)? as f64 / count,
+            queries_per_second,
             num_queries: judged.len(),
             num_documents: index.num_documents(),
         };
         Ok((evaluated, run))
     }
+
+    /// The best documents of each query, and how many queries were answered a second.
+    fn search(
+        &self,
+        index: &InvertedIndex,
+        vectors: &[SparseVector],
+    ) -> anyhow::Result<(Vec<Vec<RunHit>>, f64)> {
+        let num_threads = self.model.threads.map_or_else(available_threads, |threads| threads.get());
+        let vectors: Vec<&SparseVector> = vectors.iter().collect();
+        let mut depth = DEPTH;
+        loop {
+            let started = Instant::now();
+            let answers = search_all(index, &vectors, depth, num_threads)?;
+            let queries_per_second = vectors.len() as f64 / started.elapsed().as_secs_f64();
+            let rankings = answers.iter().map(|hits| self.documents(index, hits));
+            let rankings: Vec<Vec<RunHit>> = rankings.collect::<anyhow::Result<_>>()?;
+            // Where hits are windows, so many may be of fewer documents.
+            let is_short =
+                |(found, hits): (&Vec<RunHit>, &Vec<Hit>)| found.len() < DEPTH && hits.len() == depth;
+            if !rankings.iter().zip(&answers).any(is_short) {
+                return Ok((rankings, queries_per_second));
+            }
+            depth *= 2;
+        }
+    }
+
+    /// The first [`DEPTH`] documents of hits that come by descending score; one of windows has its best one's.
+    fn documents(&self, index: &InvertedIndex, hits: &[Hit]) -> anyhow::Result<Vec<RunHit>> {
+        let mut seen = HashSet::new();
+        let mut documents = Vec::new();
+        for hit in hits {
+            let mut document = format::id_text(index.id(hit.document)?);
+            if let LongTexts::ChunkRows(_) = self.long {
+                document.truncate(document.rfind('#').unwrap_or(document.len()));
+                if !seen.insert(document.clone()) {
+                    continue;
+                }
+            }
+            documents.push(RunHit { document, score: hit.score });
+        }
+        documents.truncate(DEPTH);
+        Ok(documents)
+    }
+
+    fn flops(&self, index: &InvertedIndex) -> anyhow::Result<f64> {
+        let mut flops = Flops::default();
+        for query in &self.queries {
+            flops.add_query(query.vector.iter().map(|(term, _)| term.as_str()));
+        }
+        flops.set_documents(index.num_documents().into());
+        for term in 0..index.num_terms() {
+            flops.add_document_frequency(index.term(term)?, index.document_frequency(term)?.into());
+        }
+        Ok(flops.value())
+    }
+}
+
+/// What a collection is called: its folder's own name.
+pub(super) fn folder_name(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// An error where a part was interrupted; bad rows end it otherwise.
+fn completed(exit: Exit) -> Result<(), Interrupted> {
+    match exit {
+        Exit::Interrupted => Err(Interrupted),
+        _ => Ok(()),
+    }
+}
+
+/// Postings of all terms of all queries.
+fn postings(index: &InvertedIndex, vectors: &[SparseVector]) -> Result<u64, IndexError> {
+    let mut postings = 0;
+    for vector in vectors {
+        for &term in vector.indices() {
+            postings += u64::from(index.document_frequency(term)?);
+        }
+    }
+    Ok(postings)
 }
 
 /// The queries that are judged, in the order of their file.
-fn judged_queries(path: &Path, qrels: &Qrels) -> anyhow::Result<Vec<(String, String)>> {
+fn judged_queries(path: &Path, qrels: &Qrels) -> anyhow::Result<Vec<Query>> {
     let fields = Fields { text: vec!["text".into()], ..Fields::default() };
     let mut queries = Vec::new();
     for (number, line) in read_lines(path)? {
@@ -226,7 +302,7 @@ fn judged_queries(path: &Path, qrels: &Qrels) -> anyhow::Result<Vec<(String, Str
         let id = row.id.with_context(|| format!("`{}` line {number}: no id", path.display()))?;
         let id = format::id_text(&id);
         if qrels.has(&id) {
-            queries.push((id, row.text));
+            queries.push(Query { id, text: row.text, vector: Vec::new() });
         }
     }
     anyhow::ensure!(!queries.is_empty(), "no query of `{}` is judged", path.display());

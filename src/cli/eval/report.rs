@@ -74,16 +74,22 @@ pub(super) fn write(out: &mut Output, all: &[Evaluated], as_json: bool) -> anyho
         }
         return Ok(());
     }
-    let mut titles = vec!["data".to_string()];
-    titles.extend(FIGURES.iter().map(|(name, _)| name.to_string()));
-    titles.extend(COLUMNS.iter().map(|(_, title, _, _)| title.to_string()));
-    let cells = |found: &&Evaluated| {
-        let mut cells = vec![found.data.clone()];
-        cells.extend(FIGURES.iter().map(|(_, figure)| format!("{:.5}", figure(&found.figures))));
-        cells.extend(COLUMNS.iter().map(|(_, _, decimals, value)| format!("{:.decimals$}", value(found))));
-        cells
-    };
-    write_table(out, titles, rows.iter().map(cells).collect())
+    let titles = [vec!["data".into()], titles()].concat();
+    let row = |found: &&Evaluated| [vec![found.data.clone()], cells(found)].concat();
+    write_table(out, titles, rows.iter().map(row).collect())
+}
+
+/// What stands over the columns of an evaluation.
+pub(super) fn titles() -> Vec<String> {
+    let columns = COLUMNS.iter().map(|(_, title, _, _)| *title);
+    FIGURES.iter().map(|(name, _)| *name).chain(columns).map(String::from).collect()
+}
+
+/// The columns of an evaluation.
+pub(super) fn cells(found: &Evaluated) -> Vec<String> {
+    let figures = FIGURES.iter().map(|(_, figure)| format!("{:.5}", figure(&found.figures)));
+    let columns = COLUMNS.iter().map(|(_, _, decimals, value)| format!("{:.decimals$}", value(found)));
+    figures.chain(columns).collect()
 }
 
 /// Writes columns under their titles, numbers to the right.
@@ -108,7 +114,7 @@ pub(super) fn write_table(
 }
 
 /// The mean of each column: each collection counts once, however many queries it has.
-fn average(all: &[Evaluated]) -> Evaluated {
+pub(super) fn average(all: &[Evaluated]) -> Evaluated {
     let count = all.len() as f64;
     let mean = |value: fn(&Evaluated) -> f64| all.iter().map(value).sum::<f64>() / count;
     Evaluated {

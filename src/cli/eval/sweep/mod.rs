@@ -1,0 +1,225 @@
+//! `eval sweep`: what pruning costs and saves.
+
+mod plot;
+mod report;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use neural_sparse::Prune;
+
+use super::collection::{folder_name, Collection, Setting};
+use super::report::{average, Evaluated};
+use super::EncodingArgs;
+use crate::cli::encode::{parse_prune, parse_top_k, Shape};
+use crate::cli::encode_rows::LongTexts;
+use crate::cli::failure::{complain, Exit, UsageError};
+use crate::cli::output::{Existing, Output};
+use crate::cli::ModelArgs;
+
+/// Measure what pruning, chunking and shorter texts cost in quality, and save in bytes and postings
+///
+/// Every rule of --prune is combined with every --top-k, --max-lengths and --on-long; documents without pruning are
+/// always among them, and quality is given as a share of theirs. Only documents are pruned. Documents are encoded once
+/// for each length and chunking, and kept in the cache.
+#[derive(Args)]
+pub(in crate::cli) struct SweepArgs {
+    /// Folder of a collection in BEIR's layout; the figures of several are averaged
+    #[arg(long, value_name = "DIR", required = true)]
+    data: Vec<PathBuf>,
+    #[command(flatten)]
+    encoding: EncodingArgs,
+    /// Rules and their values: max_ratio=R,R,…, alpha_mass=R,R,… or abs_value=W,W,…; may be repeated
+    #[arg(long, value_name = "RULE", value_parser = parse_rules)]
+    prune: Vec<Rules>,
+    /// Keep so many of the heaviest terms; several with commas
+    #[arg(long, value_name = "NUM", value_delimiter = ',', value_parser = parse_top_k)]
+    top_k: Vec<NonZeroUsize>,
+    /// Cut texts to so many tokens; several with commas
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', conflicts_with = "max_length")]
+    max_lengths: Vec<NonZeroUsize>,
+    /// What becomes of longer documents: truncate, chunk[=OVERLAP] or chunk-rows[=OVERLAP]; several with commas
+    #[arg(long, value_name = "RULE", value_delimiter = ',', default_value = "truncate")]
+    on_long: Vec<LongTexts>,
+    /// Name the smallest index that keeps this share of the nDCG@10 of all terms, as 0.99
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    keep_quality: Option<f64>,
+    /// Write the table as CSV
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Write a page with the table and plots of quality against size; it needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// JSON, a line for each setting, instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// A value of `--prune`.
+#[derive(Clone)]
+struct Rules(Vec<Prune>);
+
+fn parse_rules(value: &str) -> Result<Rules, String> {
+    let (name, numbers) =
+        value.split_once('=').ok_or("the rules are max_ratio=R,…, alpha_mass=R,… and abs_value=W,…")?;
+    numbers
+        .split(',')
+        .map(|number| parse_prune(&format!("{name}={}", number.trim())))
+        .collect::<Result<_, _>>()
+        .map(Rules)
+}
+
+fn parse_share(value: &str) -> Result<f64, String> {
+    let share: f64 = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
+    if share > 0.0 && share <= 1.0 {
+        Ok(share)
+    } else {
+        Err(format!("{value} is not a share above 0, up to 1"))
+    }
+}
+
+/// A setting and what was found with it.
+struct Point {
+    /// How the documents were encoded: length and chunking, where they vary.
+    encoding: Vec<(&'static str, String)>,
+    prune: Option<Prune>,
+    top_k: Option<NonZeroUsize>,
+    found: Evaluated,
+    /// nDCG@10 as a share of that of all terms.
+    quality: f64,
+}
+
+impl Point {
+    /// The name of the pruning rule and its value.
+    fn rule(&self) -> Option<(&'static str, f32)> {
+        self.prune.map(|rule| match rule {
+            Prune::MaxRatio(ratio) | Prune::AboveMaxRatio(ratio) => ("max_ratio", ratio),
+            Prune::AlphaMass(ratio) => ("alpha_mass", ratio),
+            Prune::AbsValue(weight) => ("abs_value", weight),
+        })
+    }
+
+    /// As it would stand on a command line.
+    fn label(&self) -> String {
+        let mut parts: Vec<String> =
+            self.encoding.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        parts.extend(self.rule().map(|(name, value)| format!("{name}={value}")));
+        parts.extend(self.top_k.map(|count| format!("top_k={count}")));
+        if self.prune.is_none() && self.top_k.is_none() {
+            parts.push("all terms".into());
+        }
+        parts.join(" ")
+    }
+}
+
+pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
+    let mut out = Output::open(None, Existing::Refuse)?;
+    let open = |path: &Option<PathBuf>| path.as_ref().map(|path| Output::open(Some(path), Existing::Refuse));
+    let (csv, html) = (open(&args.csv).transpose()?, open(&args.html).transpose()?);
+    let points = args.measure()?;
+    let kept = args.keep_quality.map(|share| (share, smallest(&points, share)));
+    report::write(&mut out, &points, kept, args.json)?;
+    if let Some(mut csv) = csv {
+        report::write_csv(&mut csv, &points)?;
+        csv.finish()?;
+    }
+    if let Some(mut html) = html {
+        report::write_html(&mut html, &args.names(), &points, kept)?;
+        html.finish()?;
+    }
+    out.finish()?;
+    Ok(Exit::Done)
+}
+
+/// The smallest index of those that keep a share of the quality, and of equal ones that with the fewest postings.
+fn smallest(points: &[Point], share: f64) -> &Point {
+    let cost = |point: &&Point| (point.found.index_bytes, point.found.query_postings);
+    let good = points.iter().filter(|point| point.quality >= share);
+    good.min_by(|a, b| cost(a).0.total_cmp(&cost(b).0).then(cost(a).1.total_cmp(&cost(b).1)))
+        .expect("all terms keep all of it, anything else is a bug")
+}
+
+impl SweepArgs {
+    /// Everything that is to be measured; the first is the one that others are compared with.
+    fn measure(&self) -> anyhow::Result<Vec<Point>> {
+        let (prunes, top_ks) = (self.prunes(), self.top_ks());
+        let lengths: Vec<Option<NonZeroUsize>> = match &self.max_lengths[..] {
+            [] => vec![self.encoding.model.max_length],
+            lengths => lengths.iter().copied().map(Some).collect(),
+        };
+        let count = lengths.len() * self.on_long.len() * prunes.len() * top_ks.len();
+        if count == 1 {
+            let hint = "name rules and values, as in --prune max_ratio=0.05,0.1,0.2";
+            return Err(UsageError::with_hint("there is nothing to compare", hint).into());
+        }
+        let mut points: Vec<Point> = Vec::new();
+        for &length in &lengths {
+            for &long in &self.on_long {
+                let mut encoding = Vec::new();
+                if lengths.len() > 1 {
+                    encoding.extend(length.map(|length| ("max_length", length.to_string())));
+                }
+                if self.on_long.len() > 1 {
+                    encoding.push(("on_long", long.to_string()));
+                }
+                let model = ModelArgs { max_length: length, ..self.encoding.model.clone() };
+                let collections = self.open(&model, long)?;
+                for &prune in &prunes {
+                    for &top_k in &top_ks {
+                        let shape = Shape::new(prune, top_k).in_dialect(model.dialect);
+                        let found = self.evaluate(&collections, &shape)?;
+                        let gain = found.figures.ndcg_at_10;
+                        let all = points.first().map_or(gain, |first| first.found.figures.ndcg_at_10);
+                        let quality = if all > 0.0 { gain / all } else { 1.0 };
+                        points.push(Point { encoding: encoding.clone(), prune, top_k, found, quality });
+                        if let (Some(point), false) = (points.last(), model.hub.quiet) {
+                            let (number, label) = (points.len(), point.label());
+                            complain(format_args!("{number} of {count}: {label}: nDCG@10 {gain:.5}"));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(points)
+    }
+
+    fn open<'m>(&self, model: &'m ModelArgs, long: LongTexts) -> anyhow::Result<Vec<Collection<'m>>> {
+        let cache = self.encoding.cache()?;
+        let split = &self.encoding.split;
+        self.data.iter().map(|folder| Collection::open(folder, split, model, long, &cache)).collect()
+    }
+
+    fn evaluate(&self, collections: &[Collection], shape: &Shape) -> anyhow::Result<Evaluated> {
+        let setting = Setting { shape: shape.clone(), codec: self.encoding.codec() };
+        let mut all = Vec::new();
+        for collection in collections {
+            all.push(collection.evaluate(&setting)?.0);
+            collection.forget(&setting)?;
+        }
+        Ok(average(&all))
+    }
+
+    /// The names of the collections.
+    fn names(&self) -> String {
+        let names: Vec<String> = self.data.iter().map(|folder| folder_name(folder)).collect();
+        names.join(", ")
+    }
+
+    /// No rule, then each that drops anything.
+    fn prunes(&self) -> Vec<Option<Prune>> {
+        let mut all = vec![None];
+        for &rule in self.prune.iter().flat_map(|rules| &rules.0) {
+            let is_nothing = matches!(rule, Prune::MaxRatio(0.0) | Prune::AbsValue(0.0));
+            if !is_nothing && !all.contains(&Some(rule)) {
+                all.push(Some(rule));
+            }
+        }
+        all
+    }
+
+    /// All terms, then each count.
+    fn top_ks(&self) -> Vec<Option<NonZeroUsize>> {
+        [None].into_iter().chain(self.top_k.iter().copied().map(Some)).collect()
+    }
+}

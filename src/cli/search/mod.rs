@@ -1,0 +1,218 @@
+//! `search`: the best documents of an index for each query.
+
+mod queries;
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+
+use clap::Args;
+use neural_sparse::eval::{write_ranking, RunHit};
+use neural_sparse::format;
+use neural_sparse::index::{Hit, IndexError, InvertedIndex, Searcher};
+use neural_sparse::jsonl;
+use neural_sparse::SparseVector;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::failure::Exit;
+use super::index;
+use super::output::{Existing, Output};
+use super::ModelArgs;
+use queries::Query;
+
+/// Search an index: the best documents for each query, exactly, one a line
+///
+/// A line is the rank, the score and the id of a document; with several queries, the query's id before them. Ties stand
+/// in the order of the documents.
+#[derive(Args)]
+pub(super) struct SearchArgs {
+    /// The queries; put `--` before one that begins with a dash
+    #[arg(value_name = "QUERY", conflicts_with = "queries", required_unless_present = "queries")]
+    texts: Vec<String>,
+    /// Folder of the index
+    #[arg(long, value_name = "DIR")]
+    index: PathBuf,
+    /// File of queries, a row each: an object of JSON with an id and a text or a vector, or an id, a tab and a text
+    #[arg(long, value_name = "FILE")]
+    queries: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// How many documents are wanted
+    #[arg(long, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    k: u32,
+    /// Show the terms that a query and a document share, with both weights and their product
+    #[arg(long)]
+    explain: bool,
+    /// Show the fields that documents were indexed with
+    #[arg(long)]
+    fields: bool,
+    /// One JSON object a query instead of lines
+    #[arg(long)]
+    json: bool,
+    /// Write the hits to this file as a run of TREC's form, instead of printing them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "fields", "json"])]
+    run: Option<PathBuf>,
+}
+
+/// The last column of runs, which names what made them.
+pub(super) const TAG: &str = "neural-sparse";
+
+/// A query and its hits, as `--json` writes them.
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<&'a str>,
+    hits: Vec<Found<'a>>,
+}
+
+#[derive(Serialize)]
+struct Found<'a> {
+    id: &'a RawValue,
+    score: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terms: Option<Vec<SharedTerm<'a>>>,
+}
+
+/// A term of a query and a document.
+#[derive(Serialize)]
+struct SharedTerm<'a> {
+    term: &'a str,
+    query: f32,
+    document: f32,
+    product: f32,
+}
+
+pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
+    let index = index::open(&args.index)?;
+    let mut out = Output::open(args.run.as_deref(), Existing::Refuse)?;
+    let queries = queries::of(args, &index)?;
+    let num_threads = args.model.threads.map_or_else(available_threads, |threads| threads.get());
+    let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
+    let answers = search_all(&index, &vectors, args.k as usize, num_threads)?;
+    if args.run.is_some() {
+        write_run(&mut out, &index, &queries, &answers)?;
+        out.finish()?;
+        return Ok(Exit::Done);
+    }
+    let is_one = args.texts.len() == 1;
+    for (query, hits) in queries.iter().zip(answers) {
+        let found = hits.iter().map(|hit| args.found(&index, &query.vector, *hit));
+        let found: Vec<Found> = found.collect::<anyhow::Result<_>>()?;
+        if args.json {
+            let id = serde_json::from_str(&query.id)?;
+            serde_json::to_writer(&mut out, &Answer { id, query: query.text.as_deref(), hits: found })?;
+            out.write_all(b"\n")?;
+        } else {
+            let query_id = (!is_one).then(|| format::id_text(&query.id));
+            write_lines(&mut out, query_id.as_deref(), &found)?;
+        }
+    }
+    out.finish()?;
+    Ok(Exit::Done)
+}
+
+/// As many threads as there are processors.
+pub(super) fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl SearchArgs {
+    fn found<'i>(
+        &self,
+        index: &'i InvertedIndex,
+        query: &SparseVector,
+        hit: Hit,
+    ) -> anyhow::Result<Found<'i>> {
+        let fields =
+            if self.fields { Some(serde_json::from_str(index.fields(hit.document)?)?) } else { None };
+        let mut terms = None;
+        if self.explain {
+            let mut shared = Vec::new();
+            for (number, query, document) in Searcher::new(index).explain(query, hit.document)? {
+                let term = index.term(number)?;
+                shared.push(SharedTerm { term, query, document, product: query * document });
+            }
+            // Stable, and the terms come in their order.
+            shared.sort_by(|a, b| b.product.total_cmp(&a.product));
+            terms = Some(shared);
+        }
+        Ok(Found { id: serde_json::from_str(index.id(hit.document)?)?, score: hit.score, fields, terms })
+    }
+}
+
+/// The hits of each query, in the queries' order, found on so many threads.
+pub(super) fn search_all(
+    index: &InvertedIndex,
+    queries: &[&SparseVector],
+    k: usize,
+    num_threads: usize,
+) -> Result<Vec<Vec<Hit>>, IndexError> {
+    let next = AtomicUsize::new(0);
+    let answers = Mutex::new(vec![Vec::new(); queries.len()]);
+    let work = || {
+        let mut searcher = Searcher::new(index);
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(query) = queries.get(number) else { return Ok(()) };
+            let hits = searcher.search(query, k)?;
+            answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[number] = hits;
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..num_threads.min(queries.len())).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let others = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        others.fold(own, Result::and)
+    })?;
+    Ok(answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
+/// Writes the hits as a run, in the order in which they are printed otherwise.
+fn write_run(
+    out: &mut Output,
+    index: &InvertedIndex,
+    queries: &[Query],
+    answers: &[Vec<Hit>],
+) -> anyhow::Result<()> {
+    let mut seen = HashSet::new();
+    for (query, hits) in queries.iter().zip(answers) {
+        let id = format::id_text(&query.id);
+        let hit =
+            |hit: &Hit| Ok(RunHit { document: format::id_text(index.id(hit.document)?), score: hit.score });
+        let hits: Vec<RunHit> = hits.iter().map(hit).collect::<Result<_, IndexError>>()?;
+        write_ranking(out, &id, &hits, TAG)?;
+        anyhow::ensure!(
+            seen.insert(id),
+            "two queries have the id {}, and a run cannot tell them apart",
+            query.id
+        );
+    }
+    Ok(())
+}
+
+fn write_lines(out: &mut Output, query_id: Option<&str>, hits: &[Found]) -> io::Result<()> {
+    for (rank, hit) in (1..).zip(hits) {
+        if let Some(id) = query_id {
+            write!(out, "{id}\t")?;
+        }
+        write!(out, "{rank}\t")?;
+        jsonl::write_f32(out, hit.score)?;
+        write!(out, "\t{}", format::id_text(hit.id.get()))?;
+        if let Some(fields) = hit.fields {
+            write!(out, "\t{fields}")?;
+        }
+        out.write_all(b"\n")?;
+        for SharedTerm { term, query, document, product } in hit.terms.iter().flatten() {
+            writeln!(out, "    {term}  {query:.4} x {document:.4} = {product:.4}")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! `index` and `search`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{json, Value};
+use tempfile::TempDir;
+
+use crate::program::{folder, json_lines, neural_sparse, Finished};
+
+const TEXTS: [&str; 5] = [
+    "Currently New York is rainy.",
+    "Paris is sunny.",
+    "the weather in new york city today",
+    "A recipe for apple pie",
+    "Currently New York is rainy.",
+];
+
+/// A folder with docs.jsonl, its vectors.jsonl, and an index of the texts in `texts`.
+fn place() -> TempDir {
+    let place = folder();
+    let rows: Vec<String> = (0..)
+        .zip(TEXTS)
+        .map(|(number, text)| json!({"id": format!("d{number}"), "title": number, "text": text}).to_string())
+        .collect();
+    fs::write(place.path().join("docs.jsonl"), rows.join("\n") + "\n").unwrap();
+    run(
+        &place,
+        &["encode", "--model", "tiny", "--quiet", "--input", "docs.jsonl", "--output", "vectors.jsonl"],
+    )
+    .ok();
+    run(
+        &place,
+        &[
+            "index",
+            "build",
+            "--model",
+            "tiny",
+            "--quiet",
+            "--input",
+            "docs.jsonl",
+            "--keep",
+            "title",
+            "--output",
+            "texts",
+        ],
+    )
+    .ok();
+    place
+}
+
+fn run(place: &TempDir, args: &[&str]) -> Finished {
+    let mut command = neural_sparse(args).into_command();
+    let output = command.current_dir(place.path()).output().unwrap();
+    Finished {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The answers of `search --json`, one a query.
+fn search(place: &TempDir, index: &str, args: &[&str]) -> Vec<Value> {
+    let args = [&["search", "--index", index, "--json"], args].concat();
+    run(place, &args).ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn ids(answer: &Value) -> Vec<&str> {
+    answer["hits"].as_array().unwrap().iter().map(|hit| hit["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn hits_have_the_scores_of_score_and_ties_stand_in_document_order() {
+    let place = place();
+    let query = "weather in new york";
+    let scores = run(&place, &[&["score", "--model", "tiny", query], &TEXTS[..]].concat()).ok();
+    let mut expected: Vec<(f32, String)> = scores
+        .lines()
+        .zip(0..)
+        .map(|(score, number)| (score.parse().unwrap(), format!("d{number}")))
+        .collect();
+    expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let expected: Vec<String> = expected
+        .iter()
+        .filter(|(score, _)| *score > 0.0)
+        .zip(1..)
+        .map(|((score, id), rank)| format!("{rank}\t{score}\t{id}"))
+        .collect();
+    // Its model is known to the index.
+    assert_eq!(
+        run(&place, &["search", "--index", "texts", query]).ok().lines().collect::<Vec<_>>(),
+        expected
+    );
+    let two = run(&place, &["search", "--index", "texts", "--k", "2", query, "sun"]).ok();
+    assert!(two.starts_with(&format!("1\t{}\n1\t{}\n2\t1\t", expected[0], expected[1])), "{two}");
+    assert_eq!(two.lines().count(), 4);
+}
+
+#[test]
+fn an_index_of_texts_is_one_of_their_vectors() {
+    let place = place();
+    run(&place, &["index", "build", "--quiet", "--input", "vectors.jsonl", "--output", "vectors"]).ok();
+    let query = ["--model", "tiny", "weather in new york"];
+    assert_eq!(search(&place, "vectors", &query), search(&place, "texts", &query));
+    let info = |index: &str| -> Value {
+        serde_json::from_str(&run(&place, &["index", "info", index, "--json", "--verify"]).ok()).unwrap()
+    };
+    let (texts, vectors) = (info("texts"), info("vectors"));
+    let rows = json_lines(&place.path().join("vectors.jsonl"));
+    let postings: usize = rows.iter().map(|row| row["vector"].as_object().unwrap().len()).sum();
+    for info in [&texts, &vectors] {
+        assert_eq!((&info["documents"], &info["postings"]), (&json!(5), &json!(postings)));
+        assert_eq!((&info["codec"], &info["verified"]), (&json!("f32"), &json!(true)));
+    }
+    let has = |term: &str| rows.iter().filter(|row| row["vector"].get(term).is_some()).count();
+    let longest = texts["longest_lists"].as_array().unwrap();
+    assert_eq!(longest.len(), 10);
+    for list in longest {
+        assert_eq!(list["documents"], has(list["term"].as_str().unwrap()), "{list}");
+    }
+    let bytes = fs::metadata(place.path().join("texts/index.nsi")).unwrap().len();
+    assert_eq!(texts["bytes"], bytes);
+    assert_eq!(texts["metadata"]["model"], "tiny");
+    assert_eq!(vectors["metadata"]["model"], Value::Null);
+    let printed = run(&place, &["index", "info", "texts"]).ok();
+    assert!(printed.contains("documents      5\n") && printed.contains("model          tiny\n"), "{printed}");
+}
+
+#[test]
+fn explained_terms_add_up_to_the_score_and_fields_come_back() {
+    let place = place();
+    let answer = &search(&place, "texts", &["--explain", "--fields", "new york weather"])[0];
+    assert_eq!(answer["query"], "new york weather");
+    for hit in answer["hits"].as_array().unwrap() {
+        let products = hit["terms"].as_array().unwrap().iter().map(|term| {
+            let (query, document) = (term["query"].as_f64().unwrap(), term["document"].as_f64().unwrap());
+            assert!((term["product"].as_f64().unwrap() - query * document).abs() < 1e-6);
+            query * document
+        });
+        assert!((products.sum::<f64>() - hit["score"].as_f64().unwrap()).abs() < 1e-5);
+        assert_eq!(format!("d{}", hit["fields"]["title"]), hit["id"].as_str().unwrap());
+    }
+    let printed =
+        run(&place, &["search", "--index", "texts", "--explain", "--fields", "--k", "1", "york"]).ok();
+    assert!(printed.lines().next().unwrap().ends_with("}"), "{printed}");
+    assert!(printed.contains("\n    york  "), "{printed}");
+}
+
+#[test]
+fn queries_come_from_files_as_texts_and_as_vectors() {
+    let place = place();
+    let texts = [("a", "weather in new york"), ("7", "apple")];
+    let jsonl = "{\"_id\":\"a\",\"text\":\"weather in new york\"}\n\n{\"id\":7,\"text\":\"apple\"}\n";
+    fs::write(place.path().join("queries.jsonl"), jsonl).unwrap();
+    let tsv: String = texts.iter().map(|(id, text)| format!("{id}\t{text}\n")).collect();
+    fs::write(place.path().join("queries.tsv"), tsv).unwrap();
+    run(
+        &place,
+        &["encode", "--model", "tiny", "--quiet", "--input", "queries.jsonl", "--output", "encoded.jsonl"],
+    )
+    .ok();
+    let from = |file: &str| search(&place, "texts", &["--queries", file]);
+    let (jsonl, tsv, vectors) = (from("queries.jsonl"), from("queries.tsv"), from("encoded.jsonl"));
+    assert_eq!(jsonl.iter().map(|answer| &answer["id"]).collect::<Vec<_>>(), [&json!("a"), &json!(7)]);
+    assert_eq!(tsv.iter().map(|answer| &answer["id"]).collect::<Vec<_>>(), [&json!("a"), &json!("7")]);
+    for number in 0..2 {
+        assert!(!ids(&jsonl[number]).is_empty());
+        assert_eq!(jsonl[number]["hits"], tsv[number]["hits"]);
+        assert_eq!(jsonl[number]["hits"], vectors[number]["hits"]);
+    }
+    for (file, line, message) in [
+        ("bad.jsonl", "{\"id\":1}", "`bad.jsonl` line 1: no field `text`"),
+        ("bad.tsv", "weather", "`bad.tsv` line 1: no tab between an id and a text"),
+        ("ids.jsonl", "{\"id\":1,\"indices\":[3],\"values\":[1]}", "`ids.jsonl` line 1:"),
+    ] {
+        fs::write(place.path().join(file), line).unwrap();
+        let stderr = run(&place, &["search", "--index", "texts", "--queries", file]).fails(1);
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
+fn a_run_has_the_hits_in_their_order_for_other_programs() {
+    let place = place();
+    fs::write(place.path().join("queries.tsv"), "q1\tnew york\nq2\tzzzz\nq3\tapple\n").unwrap();
+    let args = ["search", "--index", "texts", "--queries", "queries.tsv", "--run"];
+    assert_eq!(run(&place, &[&args[..], &["run.trec"]].concat()).ok(), "");
+    let answers = search(&place, "texts", &["--queries", "queries.tsv"]);
+    let mut expected = String::new();
+    for answer in &answers {
+        for (hit, rank) in answer["hits"].as_array().unwrap().iter().zip(1..) {
+            let (query, id) = (answer["id"].as_str().unwrap(), hit["id"].as_str().unwrap());
+            let score: f32 = hit["score"].to_string().parse().unwrap();
+            expected += &format!("{query} Q0 {id} {rank} {score} neural-sparse\n");
+        }
+    }
+    assert_eq!(fs::read_to_string(place.path().join("run.trec")).unwrap(), expected);
+    let stderr = run(&place, &[&args[..], &["run.trec"]].concat()).fails(1);
+    assert!(stderr.contains("`run.trec` exists already"), "{stderr}");
+    run(&place, &[&args[..], &["other.trec", "--json"]].concat()).fails(2);
+    fs::write(place.path().join("queries.tsv"), "q1\tnew york\nq1\tapple\n").unwrap();
+    let stderr = run(&place, &[&args[..], &["twice.trec"]].concat()).fails(1);
+    assert!(stderr.contains("two queries have the id \"q1\""), "{stderr}");
+    fs::write(place.path().join("queries.tsv"), "q 1\tnew york\n").unwrap();
+    let stderr = run(&place, &[&args[..], &["space.trec"]].concat()).fails(1);
+    assert!(stderr.contains("the id `q 1` has white space"), "{stderr}");
+    assert!(!place.path().join("space.trec").exists());
+}
+
+#[test]
+fn threads_and_a_second_build_change_nothing() {
+    let place = place();
+    let queries: String = (0..40).map(|number| format!("q{number}\t{}\n", TEXTS[number % 5])).collect();
+    fs::write(place.path().join("queries.tsv"), queries).unwrap();
+    let one = search(&place, "texts", &["--queries", "queries.tsv", "--threads", "1"]);
+    assert_eq!(one.len(), 40);
+    assert_eq!(one, search(&place, "texts", &["--queries", "queries.tsv", "--threads", "5"]));
+    let build = [
+        "index",
+        "build",
+        "--model",
+        "tiny",
+        "--quiet",
+        "--input",
+        "docs.jsonl",
+        "--keep",
+        "title",
+        "--output",
+        "again",
+    ];
+    run(&place, &[&build[..], &["--threads", "3"]].concat()).ok();
+    let bytes = |index: &str| fs::read(place.path().join(index).join("index.nsi")).unwrap();
+    assert!(bytes("texts") == bytes("again"));
+    assert_eq!(fs::read_dir(place.path().join("again")).unwrap().count(), 1, "only the index is left");
+    let stderr = run(&place, &build).fails(1);
+    assert!(stderr.contains("exists already"), "{stderr}");
+    run(&place, &[&build[..], &["--resume"]].concat()).ok();
+    run(&place, &[&build[..], &["--force"]].concat()).ok();
+    assert!(bytes("texts") == bytes("again"));
+}
+
+#[test]
+fn windows_of_long_texts_are_documents_of_the_index() {
+    let place = folder();
+    let text = "new york ".repeat(40);
+    fs::write(place.path().join("long.jsonl"), json!({"id": "long", "text": text}).to_string()).unwrap();
+    let build = [
+        "index",
+        "build",
+        "--model",
+        "tiny",
+        "--quiet",
+        "--input",
+        "long.jsonl",
+        "--max-length",
+        "32",
+        "--chunk-overlap",
+        "4",
+    ];
+    run(&place, &[&build[..], &["--on-long", "chunk", "--chunk-rows", "--output", "windows"]].concat()).ok();
+    let answer = &search(&place, "windows", &["--fields", "york"])[0];
+    assert!(ids(answer).len() > 2);
+    for hit in answer["hits"].as_array().unwrap() {
+        assert_eq!(hit["id"], format!("long#{}", hit["fields"]["chunk"]));
+    }
+}
+
+#[test]
+fn a_file_of_texts_and_vectors_is_refused_at_the_row_that_differs() {
+    let place = place();
+    let read = |file: &str| fs::read_to_string(place.path().join(file)).unwrap();
+    let (texts, vectors) = (read("docs.jsonl"), read("vectors.jsonl"));
+    for (name, content, message) in [
+        ("vectors-first.jsonl", vectors.clone() + &texts, "line 6: no field `vector`"),
+        (
+            "texts-first.jsonl",
+            texts + &vectors,
+            "line 6: has a vector in `vector`, and the rows before it have texts",
+        ),
+    ] {
+        fs::write(place.path().join(name), content).unwrap();
+        let args = ["index", "build", "--model", "tiny", "--quiet", "--input", name, "--output", "mixed"];
+        let stderr = run(&place, &args).fails(1);
+        assert!(stderr.contains(&format!("`{name}`")) && stderr.contains(message), "{stderr}");
+        assert!(!place.path().join("mixed/index.nsi").exists());
+        fs::remove_dir_all(place.path().join("mixed")).unwrap();
+    }
+}
+
+/// The message of a search in a file that is no index, or no longer.
+fn refused(place: &TempDir, bytes: &[u8]) -> String {
+    fs::create_dir_all(place.path().join("bad")).unwrap();
+    fs::write(place.path().join("bad/index.nsi"), bytes).unwrap();
+    run(place, &["search", "--index", "bad", "--model", "tiny", "york"]).fails(1)
+}
+
+#[test]
+fn what_is_no_index_or_has_changed_is_refused() {
+    let place = place();
+    let stderr = run(&place, &["search", "--index", "nowhere", "york"]).fails(1);
+    assert!(
+        stderr.contains("nowhere") && stderr.contains("hint: `neural-sparse index build` makes"),
+        "{stderr}"
+    );
+    for foreign in [&b""[..], b"PK\x03\x04", "no index at all, but longer than a header".repeat(9).as_bytes()]
+    {
+        let stderr = refused(&place, foreign);
+        assert!(stderr.contains("`bad/index.nsi`") && stderr.contains("hint: build it again"), "{stderr}");
+    }
+    let whole = fs::read(place.path().join("texts/index.nsi")).unwrap();
+    let stderr = refused(&place, &whole[..whole.len() - 1]);
+    assert!(stderr.contains("is damaged"), "{stderr}");
+    // Any bit, at places all over the file: an error when it is verified, never another answer.
+    let expected = run(&place, &["search", "--index", "texts", "--fields", "york"]).ok();
+    for part in 0..24 {
+        let mut bytes = whole.clone();
+        let place_in_file = part * (bytes.len() - 1) / 23;
+        bytes[place_in_file] ^= 1 << (part % 8);
+        fs::create_dir_all(place.path().join("bad")).unwrap();
+        fs::write(place.path().join("bad/index.nsi"), &bytes).unwrap();
+        let verified = run(&place, &["index", "info", "bad", "--verify"]).fails(1);
+        assert!(verified.contains("bad/index.nsi"), "byte {place_in_file}: {verified}");
+        let found = run(&place, &["search", "--index", "bad", "--fields", "york"]);
+        match found.code {
+            Some(0) => assert_eq!(found.stdout, expected, "byte {place_in_file}"),
+            code => assert_eq!(code, Some(1), "byte {place_in_file}: {}", found.stderr),
+        }
+    }
+}
+
+#[test]
+fn lucenes_weights_are_cut_to_nine_bits() {
+    let place = place();
+    let args =
+        ["index", "build", "--quiet", "--input", "vectors.jsonl", "--codec", "lucene9", "--output", "nine"];
+    run(&place, &args).ok();
+    let rows = json_lines(&place.path().join("vectors.jsonl"));
+    let answer = &search(&place, "nine", &["--model", "tiny", "--explain", "weather in new york"])[0];
+    for hit in answer["hits"].as_array().unwrap() {
+        let row = rows.iter().find(|row| row["id"] == hit["id"]).unwrap();
+        for term in hit["terms"].as_array().unwrap() {
+            let exact: f32 = row["vector"][term["term"].as_str().unwrap()].to_string().parse().unwrap();
+            // FeatureField keeps the sign, the exponent and the 8 leading bits of the fraction.
+            let nine = f32::from_bits(exact.to_bits() >> 15 << 15);
+            assert_eq!(term["document"].to_string().parse::<f32>().unwrap(), nine, "{term}");
+        }
+    }
+}
+
+#[test]
+fn arguments_that_make_no_sense_are_usage_errors() {
+    let place = folder();
+    for args in [
+        &["index", "build", "--output", "index"][..],
+        &["index", "build", "--input", "docs.jsonl"],
+        &["index", "build", "--input", "docs.jsonl", "--output", "index", "--codec", "f8"],
+        &["search", "--index", "index"],
+        &["search", "york"],
+        &["search", "--index", "index", "--k", "0", "york"],
+        &["search", "--index", "index", "--queries", "queries.tsv", "york"],
+    ] {
+        run(&place, args).fails(2);
+    }
+    assert!(!Path::new(place.path()).join("index").exists());
+}
