@@ -21,6 +21,7 @@ mod page;
 mod requests;
 mod score;
 mod search;
+mod stats;
 mod storage;
 mod target;
 mod vocabulary;
@@ -62,6 +63,7 @@ enum Command {
     Index(index::IndexArgs),
     Search(Box<search::SearchArgs>),
     Eval(Box<eval::EvalArgs>),
+    Stats(stats::StatsArgs),
     Model(model::ModelCommandArgs),
 }
 
@@ -255,6 +257,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Index(args) => index::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Stats(args) => stats::run(&args),
         Command::Model(args) => model::run(&args),
     };
     match outcome {

@@ -31,6 +31,7 @@ mod resume;
 /// Sides, tables without a model, dialects.
 mod roles;
 mod score;
+mod stats;
 mod target;
 
 /// A hub on the loopback interface.
