@@ -14,6 +14,7 @@ use super::bulk::{InputArgs, InputLine, Job, Tally};
 use super::failure::Exit;
 use super::fields::{FieldArgs, LineParser};
 use super::output::{Existing, Output};
+use super::page::{self, ExplainPage};
 use super::ModelArgs;
 
 /// Show for every term of a text its weight and the input token that produced it, heaviest first
@@ -37,6 +38,10 @@ pub(super) struct ExplainArgs {
     /// One JSON object instead of a table; its `start` and `end` count characters from 0
     #[arg(long)]
     json: bool,
+    /// A page to open in a browser, in one file, instead of a table: the text with each token shaded by what came from
+    /// it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "output", "json"])]
+    html: Option<PathBuf>,
 }
 
 /// An explained text, as `--json` writes it.
@@ -81,6 +86,14 @@ struct Term<'a> {
     surface: &'a str,
 }
 
+impl<'a> Term<'a> {
+    fn on_page(&self) -> page::Term<'a> {
+        let Term { term, weight, literal, position, .. } = *self;
+        let source = if self.start.is_some() { self.surface } else { self.token };
+        page::Term { term, weight, literal, position, source }
+    }
+}
+
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     args.model.check_side()?;
     match &args.text {
@@ -90,12 +103,19 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
 }
 
 fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
+    let file = args.html.as_deref().or(args.output.as_deref());
+    let mut out = Output::open(file, Existing::Refuse)?;
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
     let explanation = encoder.explain(text, side)?;
-    let mut out = Output::open(args.output.as_deref(), Existing::Refuse)?;
     let explained = explained(None, text, &explanation, &encoder);
-    if args.json {
+    if args.html.is_some() {
+        let terms = explained.terms.iter().map(Term::on_page).collect();
+        let explanation = &explanation;
+        let page =
+            ExplainPage { model: &args.model.model, side, text, explanation, encoder: &encoder, terms };
+        page::write_explain(&mut out, &page)?;
+    } else if args.json {
         serde_json::to_writer(&mut out, &explained)?;
         out.write_all(b"\n")?;
     } else {
@@ -103,6 +123,7 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     if !args.model.hub.quiet {
+        page::say_where(args.html.as_deref());
         let mut tally = Tally { rows_in: 1, ..Tally::default() };
         tally.count_text(explanation.encoded.num_tokens, explanation.encoded.num_cut);
         tally.say_truncated(encoder.max_length(side)?);
@@ -199,9 +220,7 @@ fn explained<'a>(
         .collect();
     let vector = &explanation.encoded.vector;
     let heaviest = vector.heaviest_first().into_iter().map(|(id, weight)| {
-        let entry =
-            vector.indices().binary_search(&id).expect("an id of this vector, anything else is a bug");
-        let position = explanation.positions[entry];
+        let position = explanation.source(id).expect("an id of this vector, anything else is a bug");
         let InputToken { token, start, end, surface, .. } = tokens[position].clone();
         let literal = explanation.tokens.iter().any(|token| token.id == id);
         Term { term: name(id), weight, literal, position, token, start, end, surface }

@@ -2,17 +2,19 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{self, RowError};
-use neural_sparse::{Encoded, ScreenCount, Side, SparseEncoder, SparseVector};
+use neural_sparse::{Encoded, Explanation, ScreenCount, Side, SparseEncoder, SparseVector};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::bulk::{Container, InputArgs, InputLine, Job, Tally};
 use super::failure::{Exit, UsageError};
 use super::output::{Existing, Output};
+use super::page::{self, ScorePage};
 use super::ModelArgs;
 
 /// Score documents against a query: the dot product of their vectors, one score a line
@@ -37,6 +39,10 @@ pub(super) struct ScoreArgs {
     /// One JSON object a document instead of text
     #[arg(long, conflicts_with = "files")]
     json: bool,
+    /// A page to open in a browser, in one file, instead of text: the query beside each document, the tokens shaded by
+    /// what they put into the score, and the terms that they share
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "output", "explain", "json"])]
+    html: Option<PathBuf>,
 }
 
 /// One scored document.
@@ -52,6 +58,8 @@ struct Scored<'a> {
 /// A term that the query and the document share.
 #[derive(Serialize)]
 struct SharedTerm<'a> {
+    #[serde(skip)]
+    id: u32,
     term: &'a str,
     query: f32,
     document: f32,
@@ -81,22 +89,15 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     if documents.is_empty() {
         return Err(nothing_to_score());
     }
+    let mut out = Output::open(args.html.as_deref().or(args.output.as_deref()), Existing::Refuse)?;
     let scorer = Scorer::new(args.model.load()?, args.model.side());
-    let mut out = Output::open(args.output.as_deref(), Existing::Refuse)?;
+    if args.html.is_some() {
+        return write_page(args, &scorer, out);
+    }
     let pairs: Vec<(&str, &str)> =
         documents.iter().map(|document| (query.as_str(), document.as_str())).collect();
-    let mut tally = Tally::default();
-    // Either side may have a limit of its own.
-    let mut cut_to = 0;
-    for (index, (pair, document)) in scorer.encode(&pairs)?.into_iter().zip(documents).enumerate() {
-        let first_query = (index == 0).then_some(&pair.0);
-        for text in first_query.into_iter().chain([&pair.1]) {
-            tally.rows_in += 1;
-            tally.count_text(text.num_tokens, text.num_cut);
-            if text.num_cut > 0 {
-                cut_to = cut_to.max(text.num_tokens);
-            }
-        }
+    let encoded = scorer.encode(&pairs)?;
+    for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
         let score = query_vector.dot(document_vector);
         let terms = args.explain.then(|| shared_terms(&scorer.encoder, query_vector, document_vector, score));
@@ -116,9 +117,57 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     if !args.model.hub.quiet {
-        tally.say_truncated(cut_to);
+        let query = encoded.iter().map(|pair| &pair.0).take(1);
+        say_truncated(&query.chain(encoded.iter().map(|pair| &pair.1)).collect::<Vec<_>>());
     }
     Ok(Exit::Done)
+}
+
+/// Writes the page of `--html`.
+fn write_page(args: &ScoreArgs, scorer: &Scorer, mut out: Output) -> anyhow::Result<Exit> {
+    let (query, texts) = (&args.texts[0], &args.texts[1..]);
+    let encoder = &scorer.encoder;
+    let query_explanation = encoder.explain(query, scorer.query_side)?;
+    let explanations = encoder.explain_all(texts, scorer.document_side)?;
+    let mut documents: Vec<page::Document> = texts
+        .iter()
+        .zip(&explanations)
+        .map(|(text, explanation)| {
+            let vectors = [&query_explanation, explanation].map(|explanation| &explanation.encoded.vector);
+            let score = vectors[0].dot(vectors[1]);
+            let terms = shared_terms(encoder, vectors[0], vectors[1], score)
+                .into_iter()
+                .filter_map(|term| term.on_page(&query_explanation, explanation))
+                .collect();
+            page::Document { text, explanation, score, terms }
+        })
+        .collect();
+    // Stable: documents of one score stay in the order given.
+    documents.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let query_explanation = &query_explanation;
+    page::write_score(
+        &mut out,
+        &ScorePage { model: &args.model.model, encoder, query, query_explanation, documents },
+    )?;
+    out.finish()?;
+    if !args.model.hub.quiet {
+        page::say_where(args.html.as_deref());
+        let texts: Vec<&Encoded> =
+            iter::once(query_explanation).chain(&explanations).map(|text| &text.encoded).collect();
+        say_truncated(&texts);
+    }
+    Ok(Exit::Done)
+}
+
+/// Says how many of the texts were cut. Either side may have a limit of its own: the larger is named.
+fn say_truncated(texts: &[&Encoded]) {
+    let mut tally = Tally::default();
+    for text in texts {
+        tally.rows_in += 1;
+        tally.count_text(text.num_tokens, text.num_cut);
+    }
+    let cut = texts.iter().filter(|text| text.num_cut > 0);
+    tally.say_truncated(cut.map(|text| text.num_tokens).max().unwrap_or(0));
 }
 
 fn nothing_to_score() -> anyhow::Error {
@@ -220,6 +269,15 @@ impl Job for Scorer {
     }
 }
 
+impl<'a> SharedTerm<'a> {
+    /// The term with the tokens that it came from.
+    fn on_page(self, query: &Explanation, document: &Explanation) -> Option<page::SharedTerm<'a>> {
+        let positions = [query.source(self.id)?, document.source(self.id)?];
+        let SharedTerm { term, product, share, .. } = self;
+        Some(page::SharedTerm { term, weights: [self.query, self.document], product, share, positions })
+    }
+}
+
 /// The shared terms, largest product first, ties by term id.
 fn shared_terms<'e>(
     encoder: &'e SparseEncoder,
@@ -230,7 +288,7 @@ fn shared_terms<'e>(
     let term = |(id, query, document): (u32, f32, f32)| {
         let product = query * document;
         let term = encoder.tokenizer().term(id).unwrap_or_default();
-        SharedTerm { term, query, document, product, share: product / score }
+        SharedTerm { id, term, query, document, product, share: product / score }
     };
     let mut terms: Vec<SharedTerm> = query.intersection(document).into_iter().map(term).collect();
     // Stable, and the terms come by ascending id.
@@ -241,7 +299,7 @@ fn shared_terms<'e>(
 fn write_table(out: &mut Output, terms: &[SharedTerm], score: f32) -> io::Result<()> {
     let width = terms.iter().map(|term| term.term.chars().count()).max().unwrap_or(0).max("total".len());
     writeln!(out, "{:<width$}  {:>8}  {:>8}  {:>8}  {:>6}", "term", "query", "document", "product", "share")?;
-    for SharedTerm { term, query, document, product, share } in terms {
+    for SharedTerm { term, query, document, product, share, .. } in terms {
         writeln!(
             out,
             "{term:<width$}  {query:>8.4}  {document:>8.4}  {product:>8.4}  {:>5.1}%",

@@ -99,6 +99,14 @@ pub struct Explanation {
     pub tokens: Vec<Token>,
 }
 
+impl Explanation {
+    /// The position of the token that a term of the vector came from; `None` for any other term.
+    pub fn source(&self, term: u32) -> Option<usize> {
+        let place = self.encoded.vector.indices().binary_search(&term).ok()?;
+        Some(self.positions[place])
+    }
+}
+
 /// One token of an explained text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {

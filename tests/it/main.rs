@@ -22,6 +22,7 @@ mod invariance;
 /// What sentence-transformers writes, both generations of it.
 mod layouts;
 mod model;
+mod page;
 /// The library against PyTorch's numbers, on every checkpoint layout.
 mod parity;
 /// The commands that the README shows.

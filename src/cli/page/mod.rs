@@ -3,12 +3,21 @@
 //! A page carries its style, its data and its script, and its policy lets it fetch nothing. What is to be read stands in
 //! its HTML, so that it can be read without the script and printed; the script only answers the pointer and the keys.
 
+mod explain;
+mod score;
+mod text;
+
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::io::{self, Write};
+use std::path::Path;
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+use super::failure::complain;
+pub(super) use explain::{write as write_explain, Explained as ExplainPage, Term};
+pub(super) use score::{write as write_score, Document, Scores as ScorePage, SharedTerm};
 
 /// Colours in light and dark, type, tables, the ring around what has the focus, print.
 const BASE_STYLE: &str = include_str!("base.css");
@@ -43,6 +52,13 @@ pub(super) fn write(out: &mut impl Write, page: &Page, data: &impl Serialize) ->
         page.body,
         inert(&serde_json::to_string(data)?),
     )
+}
+
+/// Says where a page is, unless there is none or it went to standard output.
+pub(super) fn say_where(file: Option<&Path>) {
+    if let Some(file) = file.filter(|file| *file != Path::new("-")) {
+        complain(format_args!("note: `{}` is written, to be opened in a browser", file.display()));
+    }
 }
 
 /// JSON in which nothing ends a script, opens a comment or breaks a line of JavaScript. These characters stand in
