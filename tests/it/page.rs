@@ -163,7 +163,7 @@ fn the_page_of_scores_has_those_of_score_and_their_terms() {
 fn a_text_that_is_cut_says_so_and_shows_the_rest() {
     let text = "rain and sun ".repeat(20);
     let page = page(&["explain", "--max-length", "12", &text]);
-    assert_eq!(page.texts(), [text.clone()]);
+    assert_eq!(page.texts(), std::slice::from_ref(&text));
     assert!(page.html.contains("the model read 12 tokens of it, 50 more were cut."));
     let unread = shown(between(&page.html, "<i class=\"unread\">", "</i>"));
     assert!(text.ends_with(&unread) && unread.split_whitespace().count() == 50, "{unread}");

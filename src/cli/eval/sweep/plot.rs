@@ -20,7 +20,7 @@ const RIGHT: f64 = 24.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 52.0;
 
-/// Shapes of points, so that colour alone tells nothing apart; each has a colour of its number in the style.
+/// Shapes of points, so that colour alone tells nothing apart; the style has as many colours.
 const MARKS: [&str; 6] = [
     "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z",
     "M-4.5 -4.5h9v9h-9z",
@@ -53,6 +53,11 @@ impl Scale {
         let (first, last) = ((self.from / step).ceil() as i64, (self.to / step).floor() as i64);
         ((first..=last).map(|number| number as f64 * step).collect(), decimals)
     }
+}
+
+/// The class of a series that gives it its colour, and its mark; no two of 36 have both in common.
+fn look(number: usize) -> (usize, &'static str) {
+    ((number + number / MARKS.len()) % MARKS.len(), MARKS[number % MARKS.len()])
 }
 
 /// The points that only the value of their rule tells apart, by the name of the rest.
@@ -94,13 +99,12 @@ fn value(point: &Point) -> String {
 pub(super) fn legend(points: &[Point]) -> String {
     let mut html = String::from("<ul class=\"legend\">\n");
     for (number, (name, _)) in series(points).iter().enumerate() {
-        let look = number % MARKS.len();
+        let (colour, mark) = look(number);
         // Writing to a string cannot fail.
         let _ = writeln!(
             html,
-            "<li><svg class=\"s{look}\" viewBox=\"-8 -8 16 16\" width=\"16\" height=\"16\" aria-hidden=\"true\">\
-             <path d=\"{}\"/></svg> {}</li>",
-            MARKS[look],
+            "<li><svg class=\"s{colour}\" viewBox=\"-8 -8 16 16\" width=\"16\" height=\"16\" aria-hidden=\"true\">\
+             <path d=\"{mark}\"/></svg> {}</li>",
             Escaped(name)
         );
     }
@@ -136,18 +140,19 @@ pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
         );
     }
     let mut labelled: Vec<(f64, f64)> = Vec::new();
+    // Above all lines and marks.
+    let mut labels = String::new();
     for (number, (_, points)) in series(points).iter().enumerate() {
-        let look = number % MARKS.len();
+        let (colour, mark) = look(number);
         let place = |point: &&Point| (x.place((axis.value)(point)), y.place(point.found.figures.ndcg_at_10));
         let path: Vec<String> =
             points.iter().map(place).map(|(across, down)| format!("{across:.1} {down:.1}")).collect();
-        let _ = writeln!(svg, "<g class=\"s{look}\"><path class=\"line\" d=\"M{}\"/>", path.join("L"));
+        let _ = writeln!(svg, "<g class=\"s{colour}\"><path class=\"line\" d=\"M{}\"/>", path.join("L"));
         for point in points {
             let (across, down) = place(point);
             let _ = writeln!(
                 svg,
-                "<path d=\"{}\" transform=\"translate({across:.1} {down:.1})\"><title>{}: {:.5}</title></path>",
-                MARKS[look],
+                "<path d=\"{mark}\" transform=\"translate({across:.1} {down:.1})\"><title>{}: {:.5}</title></path>",
                 Escaped(&point.label()),
                 point.found.figures.ndcg_at_10
             );
@@ -160,8 +165,8 @@ pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
             if labelled.iter().all(is_free) {
                 labelled.push((across, down));
                 let _ = writeln!(
-                    svg,
-                    "<text class=\"value\" x=\"{across:.1}\" y=\"{:.1}\">{}</text>",
+                    labels,
+                    "<text class=\"value s{colour}\" x=\"{across:.1}\" y=\"{:.1}\">{}</text>",
                     down + 19.0,
                     value(point)
                 );
@@ -169,7 +174,7 @@ pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
         }
         svg.push_str("</g>\n");
     }
-    svg + "</svg></figure>\n"
+    svg + &labels + "</svg></figure>\n"
 }
 
 fn write_axes(svg: &mut String, x: &Scale, y: &Scale, title: &str) -> std::fmt::Result {
