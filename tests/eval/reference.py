@@ -6,7 +6,10 @@
     python tests/eval/reference.py MODEL_DIR DATA_DIR [DATA_DIR ...]
 
 MODEL_DIR is a BERT or DistilBERT masked language model in Hugging Face layout, both of whose sides are the same. Prints
-its figures, then the program's own, and ends with 1 where they differ in the fourth decimal.
+its figures, then the program's own, and ends with 1 where they differ: by half of the fourth decimal, or, where terms
+are counted, by one in 10,000. A logit next to 0 is a term on one processor and none on another: of the 339,623 weights
+of Cranfield's documents in PyTorch, one more is positive with AVX2 (in f64 that logit is -0.0000026), and none with
+AVX-512.
 """
 
 import json
@@ -84,7 +87,7 @@ def main(model_dir, *folders):
         arguments = ["eval", "--data", folder, "--model", model_dir, "--json", "--quiet"]
         found = json.loads(subprocess.run([PROGRAM, *arguments], check=True, stdout=subprocess.PIPE).stdout)
         for name, figure in expected.items():
-            is_alike = abs(found[name] - figure) < 5e-5
+            is_alike = abs(found[name] - figure) < (5e-5 if name in FIGURES else 1e-4 * figure)
             is_same &= is_alike
             print(f"{folder}  {name:15} {figure:.6f}  {found[name]:.6f}{'' if is_alike else '  DIFFERENT'}")
     sys.exit(0 if is_same else 1)

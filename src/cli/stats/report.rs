@@ -114,7 +114,7 @@ fn write_counts(out: &mut Output, what: &str, counts: &Counts) -> anyhow::Result
     )?;
     writeln!(
         out,
-        "  weights            mean {:.4}  least {:.4}{}  most {:.4}",
+        "  weights            mean {:.4}  least {}{}  most {:.4}",
         counts.mean_weight(),
         counts.least_weight(),
         percentiles(&|percent| format!("{:.4}", counts.weight_percentile(percent))),
