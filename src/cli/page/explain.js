@@ -37,7 +37,9 @@ function show(found, isSelected) {
   markLiteral(shown.literal);
   if (!isSelected) return;
   said.textContent = shown.said;
-  if (found && isWide.matches) shown.follow?.scrollIntoView({ block: "nearest" });
+  if (!found || !isWide.matches) return;
+  if (shown.row) reveal(table.closest(".terms"), shown.row);
+  if (shown.source) shown.source.scrollIntoView({ block: "nearest" });
 }
 
 function nothing() {
@@ -51,7 +53,7 @@ function piece(place) {
   const share = total > 0 ? ` (${((sum / total) * 100).toFixed(1)} % of all)` : "";
   const summary = own.length === 0 ? "No term came from it." : `${counted(own.length, "term")}, weight ${sum.toFixed(4)}${share}`;
   const names = `token ${text.names(place).join(" ")}, position ${text.firsts[place]}`;
-  const content = [heading(text.title(place)), element("p", names, "muted"), element("p", summary)];
+  const content = [heading(text.title(place), close), element("p", names, "muted"), element("p", summary)];
   if (own.length > 0) content.push(list(own.slice(0, MOST_LISTED)));
   if (own.length > MOST_LISTED) content.push(element("p", `… and ${own.length - MOST_LISTED} more.`, "muted"));
   const heaviest = own.slice(0, 5).map((index) => `${terms[index].term} ${terms[index].weight.toFixed(4)}`);
@@ -60,7 +62,7 @@ function piece(place) {
     marked: [text.pieces[place], ...own.map((index) => rows[index])],
     literal: [],
     said: [text.title(place), summary, ...heaviest].join(", "),
-    follow: rows[own[0]],
+    row: rows[own[0]],
   };
 }
 
@@ -71,7 +73,7 @@ function term(index) {
   const occurrences = text.occurrences(term);
   const kind = literal ? "literal" : "expansion";
   const from = `from ${text.title(place)} (token ${text.tokens[position]}, position ${position})`;
-  const content = [heading(term), element("p", `${kind}, weight ${weight.toFixed(4)}`), element("p", from)];
+  const content = [heading(term, close), element("p", `${kind}, weight ${weight.toFixed(4)}`), element("p", from)];
   if (literal) content.push(element("p", `The text has it ${counted(occurrences.length, "time")}, underlined.`, "muted"));
   const actions = element("p", "", "actions");
   const go = element("button", "Show in the text");
@@ -88,14 +90,8 @@ function term(index) {
     marked: [source, rows[index]],
     literal: occurrences,
     said: `${term}, ${kind}, weight ${weight.toFixed(4)}, ${from}`,
-    follow: source,
+    source,
   };
-}
-
-function heading(text) {
-  const made = element("h2", text);
-  made.dir = "auto";
-  return made;
 }
 
 /** A table of terms as on the page. */
@@ -115,4 +111,5 @@ function list(indices) {
 
 rove(table, buttons, false);
 const select = follow(find, show);
+const close = () => select(null);
 show(null, false);

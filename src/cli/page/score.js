@@ -3,6 +3,9 @@ const MOST_LINES = 8;
 /** Lines of a pair when nothing is selected. */
 const LINES_AT_REST = 3;
 
+/** What is said beside the terms when nothing is selected. */
+const HINT = "Point at a token or a term, or reach it with Tab and move with the arrow keys; Escape lets go.";
+
 const detail = document.getElementById("detail");
 const said = document.getElementById("said");
 const [markShown, markJoined, markLiteral] = ["is-shown", "is-joined", "is-literal"].map(marker);
@@ -75,7 +78,7 @@ let drawn = null;
 
 function show(found, isSelected) {
   const shown = found && (found.place === undefined ? term(found) : piece(found));
-  for (const pair of pairs) if (pair.summary) pair.summary.textContent = "";
+  for (const pair of pairs) if (pair.summary) pair.summary.textContent = HINT;
   detail.classList.toggle("is-idle", !found);
   markLiteral(shown?.literal ?? []);
   markShown(shown ? [shown.shown, ...shown.terms.map((index) => found.pair.rows[index])].filter(Boolean) : []);
@@ -85,9 +88,7 @@ function show(found, isSelected) {
   draw();
   if (shown) {
     if (found.pair.summary) found.pair.summary.textContent = `${shown.title}: ${shown.summary}`;
-    const heading = element("h2", shown.title);
-    heading.dir = "auto";
-    detail.replaceChildren(heading, element("p", shown.summary));
+    detail.replaceChildren(heading(shown.title, () => select(null)), element("p", shown.summary));
     if (shown.shown && shown.terms.length > 0) detail.append(list(found.pair, shown.terms));
     detail.scrollTop = 0;
   }
@@ -159,5 +160,5 @@ function redraw() {
 addEventListener("scroll", redraw, { capture: true, passive: true });
 addEventListener("resize", redraw);
 
-follow(find, show);
+const select = follow(find, show);
 show(null, false);

@@ -12,6 +12,27 @@ function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/**
+ * The title of what is selected, and a button that lets go of it: where the details cover the page there may be no
+ * Escape key.
+ */
+function heading(title, close) {
+  const button = element("button", "Close", "close");
+  button.type = "button";
+  button.addEventListener("click", close);
+  const made = element("h2");
+  made.append(button, element("bdi", title));
+  return made;
+}
+
+/** Scrolls what scrolls by itself, and not the page, until a part of it is in sight below its sticky head. */
+function reveal(scroller, part) {
+  const [box, seen] = [part.getBoundingClientRect(), scroller.getBoundingClientRect()];
+  if (box.top < seen.top + 2 * box.height || box.bottom > seen.bottom) {
+    scroller.scrollTop += (box.top + box.bottom - seen.top - seen.bottom) / 2;
+  }
+}
+
 /** Marks elements with a class until the next call. */
 function marker(className) {
   let marked = [];
