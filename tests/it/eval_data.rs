@@ -42,12 +42,7 @@ fn place() -> TempDir {
 }
 
 fn run(place: &TempDir, args: &[&str]) -> Finished {
-    let output = neural_sparse(args).into_command().current_dir(place.path()).output().unwrap();
-    Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    neural_sparse(args).in_folder(place.path()).run()
 }
 
 const EVAL: [&str; 6] = ["eval", "--model", "tiny", "--quiet", "--cache", "cache"];

@@ -50,13 +50,7 @@ fn place() -> TempDir {
 }
 
 fn run(place: &TempDir, args: &[&str]) -> Finished {
-    let mut command = neural_sparse(args).into_command();
-    let output = command.current_dir(place.path()).output().unwrap();
-    Finished {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    neural_sparse(args).in_folder(place.path()).run()
 }
 
 /// The answers of `search --json`, one a query.

@@ -39,6 +39,12 @@ impl Program {
         self
     }
 
+    /// Runs it in a folder, to which relative paths are then relative.
+    pub fn in_folder(mut self, folder: &Path) -> Program {
+        self.command.current_dir(folder);
+        self
+    }
+
     pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Program {
         self.stdin = bytes.as_ref().to_vec();
         self
