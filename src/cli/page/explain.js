@@ -52,11 +52,11 @@ function piece(place) {
   const sum = own.reduce((sum, index) => sum + terms[index].weight, 0);
   const share = total > 0 ? ` (${((sum / total) * 100).toFixed(1)} % of all)` : "";
   const summary = own.length === 0 ? "No term came from it." : `${counted(own.length, "term")}, weight ${sum.toFixed(4)}${share}`;
-  const names = `token ${text.names(place).join(" ")}, position ${text.firsts[place]}`;
+  const names = `token ${text.names(place)}, position ${text.firsts[place]}`;
   const content = [heading(text.title(place), close), element("p", names, "muted"), element("p", summary)];
   if (own.length > 0) content.push(list(own.slice(0, MOST_LISTED)));
   if (own.length > MOST_LISTED) content.push(element("p", `… and ${own.length - MOST_LISTED} more.`, "muted"));
-  const heaviest = own.slice(0, 5).map((index) => `${terms[index].term} ${terms[index].weight.toFixed(4)}`);
+  const heaviest = own.slice(0, 5).map((index) => `${isolated(terms[index].term)} ${terms[index].weight.toFixed(4)}`);
   return {
     content,
     marked: [text.pieces[place], ...own.map((index) => rows[index])],
@@ -72,8 +72,8 @@ function term(index) {
   const place = text.pieceOf[position];
   const occurrences = text.occurrences(term);
   const kind = literal ? "literal" : "expansion";
-  const from = `from ${text.title(place)} (token ${text.tokens[position]}, position ${position})`;
-  const content = [heading(term, close), element("p", `${kind}, weight ${weight.toFixed(4)}`), element("p", from)];
+  const from = `from ${text.title(place)} (token ${isolated(text.tokens[position])}, position ${position})`;
+  const content = [heading(isolated(term), close), element("p", `${kind}, weight ${weight.toFixed(4)}`), element("p", from)];
   if (literal) content.push(element("p", `The text has it ${counted(occurrences.length, "time")}, underlined.`, "muted"));
   const actions = element("p", "", "actions");
   const go = element("button", "Show in the text");
@@ -89,7 +89,7 @@ function term(index) {
     content,
     marked: [source, rows[index]],
     literal: occurrences,
-    said: `${term}, ${kind}, weight ${weight.toFixed(4)}, ${from}`,
+    said: `${isolated(term)}, ${kind}, weight ${weight.toFixed(4)}, ${from}`,
     source,
   };
 }
@@ -100,10 +100,9 @@ function list(indices) {
   for (const index of indices) {
     const { term, weight, literal } = terms[index];
     const row = made.insertRow();
-    row.style.setProperty("--part", `${(weight / terms[0].weight) * 100}%`);
-    const name = element("bdi", term);
+    row.style.setProperty("--part", weight / terms[0].weight);
     row.insertCell().textContent = weight.toFixed(4);
-    row.insertCell().append(name);
+    row.insertCell().textContent = isolated(term);
     row.insertCell().textContent = literal ? "literal" : "expansion";
   }
   return made;

@@ -94,8 +94,8 @@ fn write_terms(html: &mut String, terms: &[Term]) {
         // Without the end tags that HTML does without: there may be thousands.
         let _ = writeln!(
             html,
-            "<tr style=--part:{:.0}%><td>{weight:.4}<td><button>{}</button><td><bdi>{}</bdi><td>{}",
-            weight / heaviest * 100.0,
+            "<tr style=--part:{:.3}><td>{weight:.4}<td><button>{}</button><td><bdi>{}</bdi><td>{}",
+            weight / heaviest,
             Escaped(term),
             Escaped(source),
             if *literal { "literal" } else { "expansion" },

@@ -68,7 +68,7 @@ function term({ pair, term }) {
   const from = positions.map((position, side) => `${pair.texts[side].title(pair.texts[side].pieceOf[position])} in the ${SIDES[side]}`);
   return {
     terms: [term],
-    title: name,
+    title: isolated(name),
     summary: `${weights[0].toFixed(4)} from ${from[0]} × ${weights[1].toFixed(4)} from ${from[1]} = ${product.toFixed(4)}, ${percent(share)}`,
     literal: pair.texts.flatMap((text) => text.occurrences(name)),
   };
@@ -92,7 +92,18 @@ function show(found, isSelected) {
     if (shown.shown && shown.terms.length > 0) detail.append(list(found.pair, shown.terms));
     detail.scrollTop = 0;
   }
-  if (isSelected) said.textContent = shown ? `${shown.title}: ${shown.summary}` : "";
+  if (!isSelected) return;
+  said.textContent = shown ? `${shown.title}: ${shown.summary}` : "";
+  if (shown && isWide.matches) follows(found, shown);
+}
+
+/** Brings into sight what is joined with what was selected; the columns scroll by themselves, the document does not. */
+function follows({ pair, side, term }, shown) {
+  if (shown.terms.length === 0) return;
+  const [from, to] = pair.texts.map((text, side) => text.at(pair.terms[shown.terms[0]].positions[side]));
+  if (term === undefined) reveal(pair.scrollers[1], pair.rows[shown.terms[0]]);
+  if (side !== 0) reveal(pair.scrollers[0], from);
+  if (side !== 1) to.scrollIntoView({ block: "nearest" });
 }
 
 /** Terms with their products and shares, as in the table. */
@@ -101,9 +112,9 @@ function list(pair, indices) {
   for (const index of indices) {
     const { term, product, share } = pair.terms[index];
     const row = made.insertRow();
-    row.style.setProperty("--part", `${(share / pair.terms[0].share) * 100}%`);
+    row.style.setProperty("--part", share / pair.terms[0].share);
     row.insertCell().textContent = product.toFixed(4);
-    row.insertCell().append(element("bdi", term));
+    row.insertCell().textContent = isolated(term);
     row.insertCell().textContent = `${(share * 100).toFixed(1)} %`;
   }
   return made;

@@ -167,9 +167,9 @@ impl Document<'_> {
         for SharedTerm { term, weights: [query, document], product, share, .. } in &self.terms {
             let _ = writeln!(
                 html,
-                "<tr style=--part:{:.0}%><td><button>{}</button><td>{query:.4}<td>{document:.4}<td>{product:.4}\
+                "<tr style=--part:{:.3}><td><button>{}</button><td>{query:.4}<td>{document:.4}<td>{product:.4}\
                  <td>{:.1} %",
-                share / largest * 100.0,
+                share / largest,
                 Escaped(term),
                 share * 100.0,
             );

@@ -8,6 +8,11 @@ function element(name, text = "", className = "") {
   return made;
 }
 
+/** A term or token in a sentence, which it does not turn when it runs from right to left. */
+function isolated(name) {
+  return `\u2066${name}\u2069`;
+}
+
 function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
@@ -21,7 +26,7 @@ function heading(title, close) {
   button.type = "button";
   button.addEventListener("click", close);
   const made = element("h2");
-  made.append(button, element("bdi", title));
+  made.append(button, title);
   return made;
 }
 
@@ -124,7 +129,7 @@ class TokenText {
 
   /** The names of a piece's tokens. */
   names(place) {
-    return this.tokens.slice(this.firsts[place], this.firsts[place + 1]);
+    return this.tokens.slice(this.firsts[place], this.firsts[place + 1]).map(isolated).join(" ");
   }
 
   /** The pieces with a token that is a term itself. */
@@ -139,7 +144,7 @@ class TokenText {
   /** How a piece is called: by its characters, quoted where they are the text's own. */
   title(place) {
     const piece = this.pieces[place];
-    return piece.parentElement.classList.contains("added") ? piece.textContent : `“${piece.textContent}”`;
+    return piece.parentElement.classList.contains("added") ? piece.textContent : `“${isolated(piece.textContent)}”`;
   }
 }
 
@@ -153,6 +158,8 @@ class TokenText {
 function follow(find, show) {
   let selected = null;
   let shown = null;
+  let isPressed = false;
+  let pointer = "";
   const turnTo = (found, selects) => {
     if (selects) selected = found;
     else if (found?.key === shown?.key) return;
@@ -160,16 +167,24 @@ function follow(find, show) {
     show(found, selects);
   };
   document.addEventListener("pointerover", (event) => {
-    // A finger that scrolls points at nothing.
-    const found = event.pointerType === "touch" ? undefined : find(event.target);
+    const place = `${event.clientX} ${event.clientY}`;
+    // A finger that scrolls points at nothing, nor does a pointer that the page moves under.
+    if (event.pointerType === "touch" || place === pointer) return;
+    pointer = place;
+    const found = find(event.target);
     if (found !== undefined) turnTo(found ?? selected, false);
   });
   document.documentElement.addEventListener("pointerleave", () => turnTo(selected, false));
+  // A press gives the focus before it is a click: what was to be clicked must not have moved away by then.
+  document.addEventListener("pointerdown", () => (isPressed = true));
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => (isPressed = false));
   document.addEventListener("focusin", (event) => {
-    const found = find(event.target);
+    const found = isPressed ? null : find(event.target);
     if (found) turnTo(found, true);
   });
   document.addEventListener("click", (event) => {
+    // By the keys it has no place.
+    if (event.detail > 0) pointer = `${event.clientX} ${event.clientY}`;
     const found = find(event.target);
     if (found === undefined) return;
     if (found) {

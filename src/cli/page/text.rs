@@ -150,6 +150,9 @@ fn write_piece(html: &mut String, text: &str, shade: usize) {
 
 fn legend(what: &str, largest: f64) -> String {
     let swatches: String = (1..=NUM_SHADES as usize).map(|shade| format!("<i class=s{shade}></i>")).collect();
+    if largest == 0.0 {
+        return format!("<p class=\"legend\">{what}: none</p>\n");
+    }
     format!(
         "<p class=\"legend\">{what}: 0 <span class=\"swatches\" aria-hidden=\"true\"><i></i>{swatches}</span> \
          {largest:.4}</p>\n"
