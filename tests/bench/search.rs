@@ -7,6 +7,9 @@
 //! `QUERY_VECTORS.jsonl` has rows with a vector of terms, as `encode --as query` writes them. One thread; each query is
 //! first searched both ways and the hits compared, which also brings the index into memory. Figures are microseconds a
 //! query, medians over rounds with their spread.
+//!
+//! With `--on-demand` nothing is timed: for each `k` on a line of standard input all queries are searched once, and an
+//! empty line says so. `search_peers.py` takes the time of that, in turn with other engines.
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
@@ -37,6 +40,13 @@ fn main() {
         terms as f64 / queries.len() as f64
     );
     let mut searcher = Searcher::new(&index);
+    if std::env::args().any(|argument| argument == "--on-demand") {
+        for k in std::io::stdin().lines().map(|line| line.unwrap().parse().unwrap()) {
+            queries.iter().for_each(|query| drop(searcher.search(query, k).unwrap()));
+            println!();
+        }
+        return;
+    }
     for k in [10, 1000] {
         for query in &queries {
             assert!(
