@@ -159,7 +159,9 @@ function follow(find, show) {
   let selected = null;
   let shown = null;
   let isPressed = false;
+  // Where the pointer was last. A click has whole pixels, other events have parts of them.
   let pointer = "";
+  const placeOf = (event) => `${Math.floor(event.clientX)} ${Math.floor(event.clientY)}`;
   const turnTo = (found, selects) => {
     if (selects) selected = found;
     else if (found?.key === shown?.key) return;
@@ -167,7 +169,7 @@ function follow(find, show) {
     show(found, selects);
   };
   document.addEventListener("pointerover", (event) => {
-    const place = `${event.clientX} ${event.clientY}`;
+    const place = placeOf(event);
     // A finger that scrolls points at nothing, nor does a pointer that the page moves under.
     if (event.pointerType === "touch" || place === pointer) return;
     pointer = place;
@@ -184,7 +186,7 @@ function follow(find, show) {
   });
   document.addEventListener("click", (event) => {
     // By the keys it has no place.
-    if (event.detail > 0) pointer = `${event.clientX} ${event.clientY}`;
+    if (event.detail > 0) pointer = placeOf(event);
     const found = find(event.target);
     if (found === undefined) return;
     if (found) {
