@@ -84,10 +84,9 @@ impl Shape {
 
     /// The options and their values, which decide what is written.
     pub fn settings(&self) -> [(String, Value); 3] {
-        let prune = self.prune.map(|rule| match rule {
-            Prune::MaxRatio(ratio) | Prune::AboveMaxRatio(ratio) => format!("max_ratio={ratio}"),
-            Prune::AlphaMass(ratio) => format!("alpha_mass={ratio}"),
-            Prune::AbsValue(weight) => format!("abs_value={weight}"),
+        let prune = self.prune.map(|rule| {
+            let (name, value) = named(rule);
+            format!("{name}={value}")
         });
         [
             ("--top-k".into(), self.top_k.map(NonZeroUsize::get).into()),
@@ -175,6 +174,15 @@ pub(super) fn parse_top_k(value: &str) -> Result<NonZeroUsize, String> {
     match value.parse::<usize>() {
         Ok(count) => NonZeroUsize::new(count).ok_or_else(|| "0 would leave every vector empty".into()),
         Err(_) => Err("not a number of terms".into()),
+    }
+}
+
+/// The name of a rule of `--prune` and its value.
+pub(super) fn named(rule: Prune) -> (&'static str, f32) {
+    match rule {
+        Prune::MaxRatio(ratio) | Prune::AboveMaxRatio(ratio) => ("max_ratio", ratio),
+        Prune::AlphaMass(ratio) => ("alpha_mass", ratio),
+        Prune::AbsValue(weight) => ("abs_value", weight),
     }
 }
 

@@ -76,60 +76,10 @@ impl<'a> Collection<'a> {
             .into());
         }
         let qrels = read_qrels(&qrels_path)?;
-        let queries = judged_queries(&folder.join("queries.jsonl"), &qrels)?;
-        let mut collection = Collection {
-            folder: folder.to_path_buf(),
-            model,
-            long,
-            qrels,
-            queries,
-            cache: cache.to_path_buf(),
-        };
-        collection.encode_queries()?;
-        collection.encode_documents(cache)?;
-        Ok(collection)
-    }
-
-    /// Has the vectors of the documents in the cache, under a name that tells model, options and collection apart.
-    fn encode_documents(&mut self, cache: &Path) -> anyhow::Result<()> {
-        let corpus = self.folder.join("corpus.jsonl");
-        let model_files = self.model.files()?;
-        let options = EncoderOptions { only: None, ..self.model.options()? };
-        let encoder = SparseEncoder::load(&model_files, &options)?;
-        let mut settings = self.model.settings(&encoder, Side::Document)?;
-        settings.insert("--on-long".into(), self.long.to_string().into());
-        let identity = format!("{:?} {} {}", settings, model_files.sha256()?, sample_of(&corpus)?);
-        let key = sha256(identity.as_bytes())?[..16].to_string();
-        self.cache = cache.join(format!("{}-{key}", folder_name(&self.folder)));
-        fs::create_dir_all(&self.cache).with_context(|| format!("cannot make `{}`", self.cache.display()))?;
-        let vectors = self.cache.join(VECTORS);
-        let input = InputArgs::resuming(&corpus);
-        let Some(run) = input.prepare(Container::Lines, Some(&vectors), None, true)? else { return Ok(()) };
-        let fields = Fields { text: vec!["title".into(), "text".into()], ..Fields::default() };
-        let format = format::named("jsonl", &format::Options::default()).map_err(anyhow::Error::msg)?;
-        settings.insert("the command".into(), "eval".into());
-        let around = self.model.surroundings(&model_files, &encoder, Side::Document, settings)?;
-        let parser = LineParser::of_json(fields);
-        let job = EncodeRows::whole(encoder, Side::Document, parser, format.into(), self.long);
-        Ok(completed(run.run(job, around)?)?)
-    }
-
-    fn encode_queries(&mut self) -> anyhow::Result<()> {
-        let options = EncoderOptions { only: Some(Side::Query), ..self.model.options()? };
-        let encoder = SparseEncoder::load(&self.model.files()?, &options)?;
-        let texts: Vec<&str> = self.queries.iter().map(|query| query.text.as_str()).collect();
-        let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
-        let encoded = encoder.encode(&texts, Side::Query)?;
-        let mut tally = Tally::default();
-        for (query, encoded) in self.queries.iter_mut().zip(encoded) {
-            tally.rows_in += 1;
-            tally.count_text(encoded.num_tokens, encoded.num_cut);
-            query.vector = encoded.vector.iter().map(|(id, weight)| (name(id), weight)).collect();
-        }
-        if !self.model.hub.quiet {
-            tally.say_truncated(encoder.max_length(Side::Query)?);
-        }
-        Ok(())
+        let mut queries = judged_queries(&folder.join("queries.jsonl"), &qrels)?;
+        encode_queries(&mut queries, model)?;
+        let cache = encode_documents(folder, model, long, cache)?;
+        Ok(Collection { folder: folder.to_path_buf(), model, long, qrels, queries, cache })
     }
 
     /// The folder of the index that a setting makes.
@@ -265,6 +215,54 @@ impl<'a> Collection<'a> {
         }
         Ok(flops.value())
     }
+}
+
+/// Has the vectors of the documents in a folder of the cache, whose name tells model, options and collection apart.
+fn encode_documents(
+    folder: &Path,
+    model: &ModelArgs,
+    long: LongTexts,
+    cache: &Path,
+) -> anyhow::Result<PathBuf> {
+    let corpus = folder.join("corpus.jsonl");
+    let model_files = model.files()?;
+    let options = EncoderOptions { only: None, ..model.options()? };
+    let encoder = SparseEncoder::load(&model_files, &options)?;
+    let mut settings = model.settings(&encoder, Side::Document)?;
+    settings.insert("--on-long".into(), long.to_string().into());
+    let identity = format!("{:?} {} {}", settings, model_files.sha256()?, sample_of(&corpus)?);
+    let key = sha256(identity.as_bytes())?[..16].to_string();
+    let cache = cache.join(format!("{}-{key}", folder_name(folder)));
+    fs::create_dir_all(&cache).with_context(|| format!("cannot make `{}`", cache.display()))?;
+    let vectors = cache.join(VECTORS);
+    let input = InputArgs::resuming(&corpus);
+    let Some(run) = input.prepare(Container::Lines, Some(&vectors), None, true)? else { return Ok(cache) };
+    let fields = Fields { text: vec!["title".into(), "text".into()], ..Fields::default() };
+    let format = format::named("jsonl", &format::Options::default()).map_err(anyhow::Error::msg)?;
+    settings.insert("the command".into(), "eval".into());
+    let around = model.surroundings(&model_files, &encoder, Side::Document, settings)?;
+    let parser = LineParser::of_json(fields);
+    let job = EncodeRows::whole(encoder, Side::Document, parser, format.into(), long);
+    completed(run.run(job, around)?)?;
+    Ok(cache)
+}
+
+fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<()> {
+    let options = EncoderOptions { only: Some(Side::Query), ..model.options()? };
+    let encoder = SparseEncoder::load(&model.files()?, &options)?;
+    let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+    let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
+    let encoded = encoder.encode(&texts, Side::Query)?;
+    let mut tally = Tally::default();
+    for (query, encoded) in queries.iter_mut().zip(encoded) {
+        tally.rows_in += 1;
+        tally.count_text(encoded.num_tokens, encoded.num_cut);
+        query.vector = encoded.vector.iter().map(|(id, weight)| (name(id), weight)).collect();
+    }
+    if !model.hub.quiet {
+        tally.say_truncated(encoder.max_length(Side::Query)?);
+    }
+    Ok(())
 }
 
 /// What a collection is called: its folder's own name.

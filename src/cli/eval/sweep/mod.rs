@@ -12,7 +12,7 @@ use neural_sparse::Prune;
 use super::collection::{folder_name, Collection, Setting};
 use super::report::{average, Evaluated};
 use super::EncodingArgs;
-use crate::cli::encode::{parse_prune, parse_top_k, Shape};
+use crate::cli::encode::{named, parse_prune, parse_top_k, Shape};
 use crate::cli::encode_rows::LongTexts;
 use crate::cli::failure::{complain, Exit, UsageError};
 use crate::cli::output::{Existing, Output};
@@ -93,11 +93,7 @@ struct Point {
 impl Point {
     /// The name of the pruning rule and its value.
     fn rule(&self) -> Option<(&'static str, f32)> {
-        self.prune.map(|rule| match rule {
-            Prune::MaxRatio(ratio) | Prune::AboveMaxRatio(ratio) => ("max_ratio", ratio),
-            Prune::AlphaMass(ratio) => ("alpha_mass", ratio),
-            Prune::AbsValue(weight) => ("abs_value", weight),
-        })
+        self.prune.map(named)
     }
 
     /// As it would stand on a command line.
