@@ -109,12 +109,6 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// What a file can be known by again without reading it all: its size, and the SHA-256 of its first and last MiB.
-pub(in crate::cli) fn sample_of(path: &Path) -> io::Result<String> {
-    let size = path.metadata()?.len();
-    Ok(format!("{size} {} {}", sample(path, SAMPLE_BYTES)?, sample(path, size)?))
-}
-
 /// The SHA-256 of the MiB of a file before `end`.
 pub(super) fn sample(path: &Path, end: u64) -> io::Result<String> {
     let start = end.saturating_sub(SAMPLE_BYTES);

@@ -34,7 +34,6 @@ use super::{counted, environment};
 use files::{Earlier, Paths, RunFiles};
 pub(super) use input::Container;
 use input::{Position, Source};
-pub(super) use journal::sample_of;
 use journal::Identity;
 use progress::Progress;
 use rejects::OnError;

@@ -1,7 +1,7 @@
 //! A judged collection: its vectors, kept in a cache, its index, and what is found in it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use neural_sparse::{sha256, EncoderOptions, Side, SparseEncoder, SparseVector};
 
 use super::report::Evaluated;
 use crate::cli::bulk::input::read_lines;
-use crate::cli::bulk::{sample_of, Container, InputArgs, Surroundings, Tally};
+use crate::cli::bulk::{Container, InputArgs, Surroundings, Tally};
 use crate::cli::convert::{Convert, Vectors, NUM_WINDOWS};
 use crate::cli::encode::Shape;
 use crate::cli::encode_rows::{EncodeRows, LongTexts};
@@ -230,7 +230,10 @@ fn encode_documents(
     let encoder = SparseEncoder::load(&model_files, &options)?;
     let mut settings = model.settings(&encoder, Side::Document)?;
     settings.insert("--on-long".into(), long.to_string().into());
-    let identity = format!("{:?} {} {}", settings, model_files.sha256()?, sample_of(&corpus)?);
+    // All of it: vectors of an earlier text would give wrong figures in silence.
+    let read = || sha256(File::open(&corpus)?);
+    let corpus_sha256 = read().with_context(|| format!("cannot read `{}`", corpus.display()))?;
+    let identity = format!("{:?} {} {corpus_sha256}", settings, model_files.sha256()?);
     let key = sha256(identity.as_bytes())?[..16].to_string();
     let cache = cache.join(format!("{}-{key}", folder_name(folder)));
     fs::create_dir_all(&cache).with_context(|| format!("cannot make `{}`", cache.display()))?;
