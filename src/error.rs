@@ -101,7 +101,7 @@ impl Error {
             ),
             Error::UnsupportedModel { .. } => Some(format!(
                 "supported: {}",
-                crate::model::SUPPORTED_MODEL_TYPES.map(|name| format!("`{name}`")).join(", ")
+                crate::spec::families::model_types().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
             )),
             Error::TorchScript { file } => Some(match crate::known::contained_in(file) {
                 Some(known) => format!("the same weights are on the hub: `--model {}`", known.name),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::HubError;
 
-use crate::files::ModelFiles;
+use crate::source::ModelFiles;
 use cache::CachedRepo;
 
 /// Where models are downloaded from unless the caller says otherwise.

@@ -33,41 +33,36 @@
 //!
 //! The library never prints, never exits and reads no environment variable of its own.
 
-mod batch;
-mod dialect;
+pub mod check;
+mod conventions;
 mod encoder;
 mod error;
 pub mod eval;
-mod files;
 pub mod format;
-pub mod golden;
+mod forward;
 pub mod hub;
 pub mod index;
 pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
 mod kernel;
 pub mod known;
-mod layout;
-mod mmap;
-mod model;
-mod opensearch_query;
+mod parallel;
+mod parameters;
 mod pooling;
 mod postings;
 mod query;
-mod screening;
+mod source;
 mod sparse;
-mod threads;
-mod tiny;
+mod spec;
 mod tokenizer;
-pub mod verify;
 
-pub use dialect::Dialect;
+pub use conventions::{PoolingActivation, UntiedDecoder};
 pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::Error;
-pub use files::{sha256, Decision, ModelFiles};
-pub use kernel::Kernel;
-pub use model::{DecoderReading, DeviceName};
-pub use pooling::Activation;
-pub use screening::ScreenCount;
+pub use forward::DeviceName;
+pub use kernel::InstructionSet;
+pub use pooling::screening::ScreenCount;
+pub use source::{sha256, ModelFiles};
 pub use sparse::{Prune, SparseVector};
+pub use spec::{Dialect, Provenance};
 pub use tokenizer::{TokenIds, Tokenizer};

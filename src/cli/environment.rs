@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use neural_sparse::hub::{HubOptions, DEFAULT_ENDPOINT};
-use neural_sparse::Kernel;
+use neural_sparse::InstructionSet;
 
 use super::failure::{Exit, UsageError};
 
@@ -54,13 +54,13 @@ fn token(home: &std::path::Path) -> Option<String> {
     text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN")).or_else(stored)
 }
 
-/// The kernel that `NEURAL_SPARSE_KERNEL` forces, if any.
-pub(super) fn kernel() -> Result<Option<Kernel>, UsageError> {
+/// The instruction set that `NEURAL_SPARSE_KERNEL` forces, if any.
+pub(super) fn instruction_set() -> Result<Option<InstructionSet>, UsageError> {
     let Some(name) = text("NEURAL_SPARSE_KERNEL") else { return Ok(None) };
-    if let Some(kernel) = Kernel::named(&name) {
-        return Ok(Some(kernel));
+    if let Some(set) = InstructionSet::named(&name).filter(|set| set.is_available()) {
+        return Ok(Some(set));
     }
-    let names: Vec<&str> = Kernel::available().into_iter().map(Kernel::name).collect();
+    let names: Vec<&str> = InstructionSet::available().into_iter().map(InstructionSet::name).collect();
     let message = format!("NEURAL_SPARSE_KERNEL: this processor has no kernel `{name}`");
     Err(UsageError::with_hint(message, format!("it has {}", names.join(", "))))
 }

@@ -172,7 +172,7 @@ impl ModelArgs {
             ("--max-length", encoder.max_length(side)?.into()),
             ("--dialect", self.dialect.name().into()),
             ("--device", device.into()),
-            ("the kernel", encoder.kernel().name().into()),
+            ("the kernel", encoder.instruction_set().name().into()),
         ];
         Ok(settings.map(|(name, value)| (name.to_string(), value)).into())
     }
@@ -198,7 +198,7 @@ impl ModelArgs {
         Ok(EncoderOptions {
             max_length: self.max_length.map(NonZeroUsize::get),
             num_threads: self.threads.map(NonZeroUsize::get),
-            kernel: environment::kernel()?,
+            instruction_set: environment::instruction_set()?,
             without_screen: environment::without_screen(),
             only: self.side(),
             dialect: self.dialect,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use neural_sparse::golden::{self, Difference};
+use neural_sparse::check::golden::{self, Difference};
+use neural_sparse::check::verify::{self, Check, Outcome};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
-use neural_sparse::verify::{self, Check, Outcome};
-use neural_sparse::{Decision, DecoderReading, Dialect, EncoderOptions, Side, SparseEncoder};
+use neural_sparse::{Dialect, EncoderOptions, Provenance, Side, SparseEncoder, UntiedDecoder};
 
 use super::failure::Exit;
 use super::{counted, environment, HubArgs, ModelArgs, SideName};
@@ -73,7 +73,7 @@ impl NamedModelArgs {
         self.name.as_deref().unwrap_or(&self.model.model)
     }
 
-    fn load(&self, decoder: Option<DecoderReading>, dialect: Dialect) -> anyhow::Result<SparseEncoder> {
+    fn load(&self, decoder: Option<UntiedDecoder>, dialect: Dialect) -> anyhow::Result<SparseEncoder> {
         let options = EncoderOptions { decoder, dialect, ..self.model.options()? };
         Ok(SparseEncoder::load(&self.model.hub.resolve(self.name(), self.model.parts())?, &options)?)
     }
@@ -85,7 +85,7 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
         ModelCommand::List => list(&mut out)?,
         ModelCommand::Show(named) => {
             let encoder = named.load(None, named.model.dialect)?;
-            let rows = encoder.decisions().iter().map(|Decision { what, value, source }| {
+            let rows = encoder.decisions().iter().map(|Provenance { what, value, source }| {
                 vec![what.to_string(), value.clone(), source.clone()]
             });
             write_table(&mut out, &["what", "how it is run", "decided by"], rows.collect())?;
@@ -200,7 +200,7 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
 fn published_numbers(
     named: &NamedModelArgs,
     known: &KnownModel,
-    decoder: Option<DecoderReading>,
+    decoder: Option<UntiedDecoder>,
 ) -> anyhow::Result<Vec<Check>> {
     let mut checks = Vec::new();
     for (dialect, kept_special_tokens) in [(Dialect::Card, false), (Dialect::SentenceTransformers, true)] {
@@ -218,8 +218,8 @@ fn other_decoder(
     known: &KnownModel,
 ) -> anyhow::Result<Option<Check>> {
     let (reading, reading_name) = match known.decoder {
-        DecoderReading::Stored => (DecoderReading::Tied, "tied to the embeddings"),
-        DecoderReading::Tied => (DecoderReading::Stored, "the stored one"),
+        UntiedDecoder::UseStored => (UntiedDecoder::UseEmbeddings, "tied to the embeddings"),
+        UntiedDecoder::UseEmbeddings => (UntiedDecoder::UseStored, "the stored one"),
     };
     let other = named.load(Some(reading), named.model.dialect)?;
     if other.decisions() == encoder.decisions() {

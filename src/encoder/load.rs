@@ -6,15 +6,17 @@ use super::side::{Encoding, SideEncoder};
 use super::transformer::{Transformer, BATCH_TOKENS};
 use super::{EncoderOptions, Side, SparseEncoder};
 use crate::error::Error;
-use crate::files::{Decision, ModelFiles};
-use crate::kernel::Kernel;
+use crate::forward::{DeviceName, MaskedLm};
+use crate::kernel::InstructionSet;
 use crate::known;
-use crate::layout::{Layout, Modules, Route, TransformerSource};
-use crate::model::{refuse_model_type, DeviceName, MaskedLm, ModelConfig};
+use crate::parallel;
+use crate::pooling::screening::Screening;
 use crate::pooling::SpladePooling;
 use crate::query::{QueryTable, TableSource};
-use crate::screening::Screening;
-use crate::threads;
+use crate::source::ModelFiles;
+use crate::spec::modules::{Layout, Modules, Route, TransformerSource};
+use crate::spec::Provenance;
+use crate::spec::{refuse_model_type, ModelConfig};
 use crate::tokenizer::Tokenizer;
 
 const CONFIG: &str = "config.json";
@@ -24,8 +26,11 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
     // A model that cannot be run is refused for what it is, before anything is missed in it.
     refuse_model_type(files)?;
     let layout = Layout::read(files)?;
-    let kernel = options.kernel.unwrap_or_else(Kernel::best);
-    let threads = threads::start(options.num_threads)?;
+    let kernel = options.instruction_set.unwrap_or_else(InstructionSet::best);
+    if !kernel.is_available() {
+        return Err(Error::Option(format!("this processor has no {}", kernel.name())));
+    }
+    let threads = parallel::start(options.num_threads)?;
     let sides_differ = layout.sides_differ();
     let mut loader =
         Loader { files, options, kernel, layout: &layout, opened: Vec::new(), decisions: Vec::new() };
@@ -54,7 +59,7 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
     decisions.extend(layout.decisions.iter().cloned());
     let dialect = options.dialect;
     let rule = format!("{dialect}; special tokens: {}", dialect.special_token_rule());
-    decisions.push(Decision::new("dialect", rule, "--dialect, or its default"));
+    decisions.push(Provenance::new("dialect", rule, "--dialect, or its default"));
     if has_transformer && options.device == DeviceName::Cpu {
         decisions.extend(arithmetic(options, kernel));
     }
@@ -70,7 +75,7 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         absence,
         sides_differ,
         dialect,
-        kernel,
+        instruction_set: kernel,
         threads,
         decisions,
     })
@@ -88,11 +93,11 @@ fn lacks_query_side(files: &ModelFiles) -> Error {
 struct Loader<'a> {
     files: &'a ModelFiles,
     options: &'a EncoderOptions,
-    kernel: Kernel,
+    kernel: InstructionSet,
     layout: &'a Layout,
     /// The transformers so far: both sides may have the same.
     opened: Vec<Opened<'a>>,
-    decisions: Vec<Decision>,
+    decisions: Vec<Provenance>,
 }
 
 struct Opened<'a> {
@@ -111,7 +116,7 @@ impl<'a> Loader<'a> {
                 let (tokenizer, transformer) = self.transformer(source, route, &mut decisions)?;
                 if only_side.is_empty() {
                     let value = "the model, as for documents";
-                    decisions.push(Decision::new("query side", value, route.source.clone()));
+                    decisions.push(Provenance::new("query side", value, route.source.clone()));
                 }
                 (tokenizer, Encoding::Model(transformer))
             }
@@ -143,7 +148,7 @@ impl<'a> Loader<'a> {
         &mut self,
         source: &'a TransformerSource,
         route: &Route,
-        decisions: &mut Vec<Decision>,
+        decisions: &mut Vec<Provenance>,
     ) -> Result<(Arc<Tokenizer>, Arc<Transformer>), Error> {
         let opened = self.opened.iter().find(|opened| opened.source == source);
         let (tokenizer, transformer) = match opened {
@@ -165,7 +170,7 @@ impl<'a> Loader<'a> {
     fn open(
         &self,
         source: &TransformerSource,
-        decisions: &mut Vec<Decision>,
+        decisions: &mut Vec<Provenance>,
     ) -> Result<(Tokenizer, Transformer), Error> {
         let (files, options, pooling) =
             (self.files.within(&source.folder), self.options, source.pooling.clone());
@@ -212,10 +217,10 @@ impl<'a> Loader<'a> {
         source: &TableSource,
         tokenizer: &Tokenizer,
         described: impl Fn(String) -> String,
-        decisions: &mut Vec<Decision>,
+        decisions: &mut Vec<Provenance>,
     ) -> Result<QueryTable, Error> {
         let (table, found) = QueryTable::load(self.files, source, tokenizer, self.options.dialect)?;
-        decisions.push(Decision { value: described(found.value), ..found });
+        decisions.push(Provenance { value: described(found.value), ..found });
         Ok(table)
     }
 
@@ -223,7 +228,7 @@ impl<'a> Loader<'a> {
     fn table_tokenizer(
         &self,
         source: &TableSource,
-        decisions: &mut Vec<Decision>,
+        decisions: &mut Vec<Provenance>,
     ) -> Result<Tokenizer, Error> {
         let of_document = self.layout.document.as_ref().and_then(Route::transformer);
         let folders = [Some(&source.folder), of_document.map(|transformer| &transformer.folder)];
@@ -245,7 +250,7 @@ impl<'a> Loader<'a> {
         let is_limited = length.is_some() || dialect.cuts_table_queries();
         let limit = if is_limited { "cut" } else { "whole" };
         let rule = format!("no special tokens around them; {limit} where they are too long");
-        decisions.push(Decision::new("queries", rule, format!("the dialect {dialect}")));
+        decisions.push(Provenance::new("queries", rule, format!("the dialect {dialect}")));
         Ok(tokenizer.bare(is_limited))
     }
 }
@@ -271,11 +276,14 @@ fn insist_on_one_vocabulary(
 }
 
 /// What computes the vectors on the CPU.
-fn arithmetic(options: &EncoderOptions, kernel: Kernel) -> [Decision; 2] {
+fn arithmetic(options: &EncoderOptions, kernel: InstructionSet) -> [Provenance; 2] {
     let (logits, source) = match Screening::instructions(kernel) {
         _ if options.without_screen => ("all in f32", "the caller's wish".to_string()),
         None => ("all in f32", "this processor".to_string()),
         Some(codes) => ("screened by codes of 8 bits, the rest in f32", format!("{codes} of this processor")),
     };
-    [Decision::new("arithmetic", kernel.name(), "this processor"), Decision::new("logits", logits, source)]
+    [
+        Provenance::new("arithmetic", kernel.name(), "this processor"),
+        Provenance::new("logits", logits, source),
+    ]
 }

@@ -14,14 +14,16 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use rayon::ThreadPool;
 
-use crate::dialect::Dialect;
+use crate::conventions::UntiedDecoder;
 use crate::error::Error;
-use crate::files::{Decision, ModelFiles};
-use crate::kernel::Kernel;
-use crate::model::{DecoderReading, DeviceName};
-use crate::screening::ScreenCount;
+use crate::forward::DeviceName;
+use crate::kernel::InstructionSet;
+use crate::parallel;
+use crate::pooling::screening::ScreenCount;
+use crate::source::ModelFiles;
 use crate::sparse::SparseVector;
-use crate::threads;
+use crate::spec::Dialect;
+use crate::spec::Provenance;
 use crate::tokenizer::{TokenIds, Tokenizer};
 use side::SideEncoder;
 pub(crate) use transformer::Transformer;
@@ -57,7 +59,7 @@ pub struct EncoderOptions {
     /// Where the forward pass runs.
     pub device: DeviceName,
     /// What computes it on the CPU; the fastest that this processor has when `None`.
-    pub kernel: Option<Kernel>,
+    pub instruction_set: Option<InstructionSet>,
     /// Whether to compute every logit in f32. Otherwise those that cannot matter are screened out on the CPU, by a
     /// proven bound: the vectors are the same, bit for bit.
     pub without_screen: bool,
@@ -68,7 +70,7 @@ pub struct EncoderOptions {
     pub dialect: Dialect,
     /// What to make of a stored decoder that differs from the embeddings; as the model's authors did
     /// when `None` and the model is a known one.
-    pub decoder: Option<DecoderReading>,
+    pub decoder: Option<UntiedDecoder>,
 }
 
 /// One encoded text.
@@ -129,9 +131,9 @@ pub struct SparseEncoder {
     absence: &'static str,
     sides_differ: bool,
     dialect: Dialect,
-    kernel: Kernel,
+    instruction_set: InstructionSet,
     threads: ThreadPool,
-    decisions: Vec<Decision>,
+    decisions: Vec<Provenance>,
 }
 
 impl SparseEncoder {
@@ -160,7 +162,7 @@ impl SparseEncoder {
     }
 
     /// Everything that was read from the model's files, and what decided it.
-    pub fn decisions(&self) -> &[Decision] {
+    pub fn decisions(&self) -> &[Provenance] {
         &self.decisions
     }
 
@@ -175,8 +177,8 @@ impl SparseEncoder {
     }
 
     /// What computes the forward pass on the CPU.
-    pub fn kernel(&self) -> Kernel {
-        self.kernel
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.instruction_set
     }
 
     /// How many logits were screened so far, and how many of them computed in f32; zeros where nothing is screened.
@@ -207,7 +209,7 @@ impl SparseEncoder {
     ///
     /// [`Error::Threads`] when the system refuses them.
     pub fn set_threads(&mut self, num_threads: Option<usize>) -> Result<(), Error> {
-        self.threads = threads::start(num_threads)?;
+        self.threads = parallel::start(num_threads)?;
         Ok(())
     }
 

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use crate::batch::{runs_for_threads, runs_within, PackedBatch};
 use crate::error::Error;
-use crate::model::cpu::Sharing;
-use crate::model::MaskedLm;
+use crate::forward::batch::{runs_for_threads, runs_within, PackedBatch};
+use crate::forward::MaskedLm;
+use crate::parallel;
+use crate::parallel::Parallelism;
+use crate::pooling::screening::ScreenCount;
 use crate::pooling::{PooledRow, SpladePooling};
-use crate::screening::ScreenCount;
 use crate::sparse::SparseVector;
-use crate::threads;
 use crate::tokenizer::TokenIds;
 
 /// The most tokens that a thread packs into one batch: enough to read the weights seldom, few enough to hold what is
@@ -84,7 +84,7 @@ impl Transformer {
             return Ok(Default::default());
         }
         let batch = PackedBatch::pack([ids]);
-        let mut rows = threads::all_awake(|| self.pooled(&batch, among_all(), true, explain))?;
+        let mut rows = parallel::all_awake(|| self.pooled(&batch, among_all(), true, explain))?;
         Ok(rows.remove(0))
     }
 
@@ -99,8 +99,8 @@ impl Transformer {
         }
         let least = MIN_BATCH_TOKENS.min(self.batch_tokens);
         let batches = runs_for_threads(&lengths, least..=self.batch_tokens, num_threads);
-        let computed = threads::in_order(batches.len(), |index| {
-            self.encode_batch(&texts[batches[index].clone()], Sharing::Alone)
+        let computed = parallel::in_order(batches.len(), |index| {
+            self.encode_batch(&texts[batches[index].clone()], Parallelism::Single)
         })?;
         Ok(computed.into_iter().flatten().collect())
     }
@@ -110,11 +110,11 @@ impl Transformer {
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
         let batches = runs_within(&lengths, self.batch_tokens).into_iter();
         let vectors = |batch: Range<usize>| self.encode_batch(&texts[batch], among_all());
-        let computed = threads::all_awake(|| batches.map(vectors).collect::<Result<Vec<_>, _>>())?;
+        let computed = parallel::all_awake(|| batches.map(vectors).collect::<Result<Vec<_>, _>>())?;
         Ok(computed.into_iter().flatten().collect())
     }
 
-    fn encode_batch(&self, texts: &[&[u32]], sharing: Sharing) -> Result<Vec<SparseVector>, Error> {
+    fn encode_batch(&self, texts: &[&[u32]], sharing: Parallelism) -> Result<Vec<SparseVector>, Error> {
         let batch = PackedBatch::pack(texts.iter().copied());
         self.pooled(&batch, sharing, false, |row| SparseVector::from_dense(&row.weights))
     }
@@ -123,7 +123,7 @@ impl Transformer {
     fn pooled<T: Send>(
         &self,
         batch: &PackedBatch,
-        sharing: Sharing,
+        sharing: Parallelism,
         with_positions: bool,
         finish: impl Fn(PooledRow) -> T + Sync,
     ) -> Result<Vec<T>, Error> {
@@ -144,9 +144,9 @@ impl Transformer {
     }
 }
 
-fn among_all() -> Sharing {
+fn among_all() -> Parallelism {
     match rayon::current_num_threads() {
-        1 => Sharing::Alone,
-        threads => Sharing::Among(threads),
+        1 => Parallelism::Single,
+        threads => Parallelism::Threads(threads),
     }
 }

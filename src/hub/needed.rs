@@ -11,7 +11,7 @@ use super::listing::{path, Listing, CONFIG, ROOT, ROUTER_CONFIG};
 use super::{is_plain, HubError, Parts};
 use crate::error::Error;
 use crate::known::{KnownModel, QuerySide};
-use crate::model::SUPPORTED_MODEL_TYPES;
+use crate::spec::families;
 
 const SAFETENSORS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -61,7 +61,7 @@ pub(super) fn refuse_unsupported(id: &str, snapshot: &Path, config: &str) -> Res
     let bytes = fs::read(&path).map_err(|source| HubError::Cache { path, source })?;
     let keys: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     match keys["model_type"].as_str() {
-        Some(model_type) if !SUPPORTED_MODEL_TYPES.contains(&model_type) => {
+        Some(model_type) if families::Family::of_model_type(model_type).is_none() => {
             let file = format!("{id}/{config}");
             Err(HubError::Model(Error::UnsupportedModel { file, model_type: model_type.into() }))
         }

@@ -13,7 +13,7 @@ use super::layout::{
     SEGMENT_BYTES,
 };
 use super::IndexError;
-use crate::mmap::map_file;
+use crate::source::mmap::map_file;
 use crate::sparse::SparseVector;
 
 /// An index that is open for reading, by any number of threads.

@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::elementwise::exp_of_centred;
 use super::panels::RowPointers;
 use super::products::{self, Ahead, Tile, Tiled, VECTORS};
-use super::{Kernel, Operation, Rows, RowsMut};
+use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A
 /// multiple of the rows of every kernel's tile.
@@ -46,10 +46,10 @@ pub struct AttentionScratch {
 ///
 /// When shapes do not fit, or the processor lacks the kernel.
 pub fn attention(
-    kernel: Kernel,
-    [query, key, value]: [Rows; 3],
+    kernel: InstructionSet,
+    [query, key, value]: [MatRef; 3],
     window: Option<usize>,
-    out: RowsMut,
+    out: MatMut,
     scratch: &mut AttentionScratch,
 ) {
     let shape = (query.num_rows(), query.num_columns());
@@ -62,11 +62,11 @@ pub fn attention(
 }
 
 struct Attention<'a> {
-    query: Rows<'a>,
-    key: Rows<'a>,
-    value: Rows<'a>,
+    query: MatRef<'a>,
+    key: MatRef<'a>,
+    value: MatRef<'a>,
     window: Option<usize>,
-    out: RowsMut<'a>,
+    out: MatMut<'a>,
     scratch: &'a mut AttentionScratch,
 }
 
@@ -144,7 +144,7 @@ impl Operation for Attention<'_> {
 
 /// Copies the columns of `values` (T, D) into panels of (T, width).
 #[inline(always)]
-fn pack_values(values: Rows, width: usize, panels: &mut Vec<f32>) {
+fn pack_values(values: MatRef, width: usize, panels: &mut Vec<f32>) {
     let (rows, columns) = (values.num_rows(), values.num_columns());
     panels.clear();
     panels.resize(rows * columns.next_multiple_of(width), 0.0);
@@ -161,7 +161,7 @@ fn pack_values(values: Rows, width: usize, panels: &mut Vec<f32>) {
 ///
 /// The instruction set of `L` is available.
 #[inline(always)]
-unsafe fn pack_keys<L: Tiled>(keys: Rows, panels: &mut Vec<f32>) {
+unsafe fn pack_keys<L: Tiled>(keys: MatRef, panels: &mut Vec<f32>) {
     let width = VECTORS * L::WIDTH;
     let (num_rows, size) = (keys.num_rows(), keys.num_columns());
     panels.resize(num_rows.next_multiple_of(width) * size, 0.0);
@@ -219,26 +219,26 @@ mod tests {
     use super::*;
     use crate::kernel::naive::{self, assert_close, numbers};
 
-    fn attended(kernel: Kernel, heads: [Rows; 3], window: Option<usize>) -> Vec<f32> {
+    fn attended(kernel: InstructionSet, heads: [MatRef; 3], window: Option<usize>) -> Vec<f32> {
         let mut out = vec![f32::NAN; heads[0].num_rows() * heads[0].num_columns()];
-        let out_rows = RowsMut::new(&mut out, heads[0].num_columns());
+        let out_rows = MatMut::new(&mut out, heads[0].num_columns());
         attention(kernel, heads, window, out_rows, &mut AttentionScratch::default());
         out
     }
 
     #[test]
     fn attention_equals_the_naive_one_on_heads_of_a_wider_matrix() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for (tokens, size) in
                 [(1, 64), (2, 1), (5, 7), (13, 32), (31, 64), (33, 40), (257, 64), (511, 33)]
             {
                 let all: Vec<f32> = numbers(tokens * 6 * size, 1).into_iter().map(|x| 2.0 * x).collect();
-                let all = Rows::new(&all, 6 * size);
+                let all = MatRef::new(&all, 6 * size);
                 let heads = [1, 3, 5].map(|i| all.columns(i * size..(i + 1) * size));
                 for window in [None, Some(0), Some(1), Some(4), Some(64), Some(tokens), Some(usize::MAX)] {
                     let naive = naive::attention(heads, window);
                     let mut out = vec![f32::NAN; tokens * 2 * size];
-                    let (_, columns) = RowsMut::new(&mut out, 2 * size).split_columns(size);
+                    let (_, columns) = MatMut::new(&mut out, 2 * size).split_columns(size);
                     attention(kernel, heads, window, columns, &mut AttentionScratch::default());
                     let found: Vec<f32> = (0..tokens)
                         .flat_map(|row| {
@@ -257,19 +257,19 @@ mod tests {
 
     #[test]
     fn used_scratch_changes_no_bit() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             let (tokens, size) = (75, 32);
             let data = [1, 2, 3].map(|seed| numbers(tokens * size, seed));
-            let heads = data.each_ref().map(|data| Rows::new(data, size));
+            let heads = data.each_ref().map(|data| MatRef::new(data, size));
             for window in [None, Some(9)] {
                 let fresh = attended(kernel, heads, window);
                 let mut scratch = AttentionScratch::default();
                 let nan = vec![f32::NAN; 300 * size];
                 let mut out = nan.clone();
-                let out_rows = RowsMut::new(&mut out, size);
-                attention(kernel, [Rows::new(&nan, size); 3], None, out_rows, &mut scratch);
+                let out_rows = MatMut::new(&mut out, size);
+                attention(kernel, [MatRef::new(&nan, size); 3], None, out_rows, &mut scratch);
                 let mut out = vec![0.0; tokens * size];
-                attention(kernel, heads, window, RowsMut::new(&mut out, size), &mut scratch);
+                attention(kernel, heads, window, MatMut::new(&mut out, size), &mut scratch);
                 assert!(out.iter().zip(&fresh).all(|(a, b)| a.to_bits() == b.to_bits()), "{kernel:?}");
             }
         }
@@ -277,11 +277,11 @@ mod tests {
 
     #[test]
     fn a_nan_is_seen_in_every_row_that_attends_to_it() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             let (query, value) = (numbers(99 * 8, 1), numbers(99 * 8, 2));
             let mut key = numbers(99 * 8, 3);
             key[30] = f32::NAN;
-            let heads = [&query, &key, &value].map(|data| Rows::new(data, 8));
+            let heads = [&query, &key, &value].map(|data| MatRef::new(data, 8));
             assert!(attended(kernel, heads, None).iter().all(|x| x.is_nan()));
             let windowed = attended(kernel, heads, Some(2));
             for (token, row) in windowed.chunks_exact(8).enumerate() {

@@ -13,7 +13,7 @@
 
 use super::lanes::Lanes;
 use super::products::Tiled;
-use super::{Kernel, Operation, RowsMut};
+use super::{InstructionSet, MatMut, Operation};
 
 /// A hidden activation of a BERT-shaped model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Activation {
 /// # Panics
 ///
 /// When shapes do not fit.
-pub fn layer_norm(kernel: Kernel, x: RowsMut, weight: &[f32], bias: &[f32], epsilon: f32) {
+pub fn layer_norm(kernel: InstructionSet, x: MatMut, weight: &[f32], bias: &[f32], epsilon: f32) {
     assert_eq!((weight.len(), bias.len()), (x.num_columns(), x.num_columns()), "the shapes");
     kernel.run(LayerNorm { x, weight, bias, epsilon });
 }
@@ -72,7 +72,7 @@ macro_rules! for_each_vector {
 }
 
 struct LayerNorm<'a> {
-    x: RowsMut<'a>,
+    x: MatMut<'a>,
     weight: &'a [f32],
     bias: &'a [f32],
     epsilon: f32,
@@ -251,19 +251,19 @@ mod tests {
     /// Applies `activation` to every element.
     ///
     /// NaN gives NaN, and so does −∞ except for ReLU: it is 0 · −∞ in the formulas.
-    fn activate(kernel: Kernel, activation: Activation, x: &mut [f32]) {
+    fn activate(kernel: InstructionSet, activation: Activation, x: &mut [f32]) {
         kernel.run(Activate { activation, x });
     }
 
     /// e to the power of every element: 0 far below, ∞ above 88.7; NaN gives NaN.
-    fn exp(kernel: Kernel, x: &mut [f32]) {
+    fn exp(kernel: InstructionSet, x: &mut [f32]) {
         kernel.run(Exp { x });
     }
 
     /// exp(x − max x) / Σ exp(x − max x) over one row, the sum in an order that depends on its length alone.
     ///
     /// A NaN or +∞ anywhere makes the whole row NaN.
-    fn softmax(kernel: Kernel, row: &mut [f32]) {
+    fn softmax(kernel: InstructionSet, row: &mut [f32]) {
         kernel.run(Softmax { row });
     }
 
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn activations_are_within_their_bound() {
         let x = sweep();
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for activation in Activation::ALL {
                 let mut y = x.clone();
                 activate(kernel, activation, &mut y);
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn activations_of_extremes() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for activation in Activation::ALL {
                 let mut y =
                     [0.0, -0.0, f32::NAN, f32::INFINITY, 1000.0, -1000.0, f32::MIN, f32::NEG_INFINITY];
@@ -354,7 +354,7 @@ mod tests {
     #[test]
     fn exp_is_within_its_bound() {
         let x = sweep();
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             let mut y = x.clone();
             exp(kernel, &mut y);
             let mut worst = (0.0, 0.0);
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn an_element_has_the_same_bits_wherever_it_stands() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for activation in Activation::ALL {
                 let x = numbers(100, 7);
                 let mut whole = x.clone();
@@ -398,7 +398,7 @@ mod tests {
 
     #[test]
     fn softmax_equals_the_naive_one() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for length in [1, 2, 7, 8, 16, 31, 513, 8192] {
                 let mut row: Vec<f32> = numbers(length, 5).into_iter().map(|x| 20.0 * x).collect();
                 let naive = naive::softmax(&row.iter().map(|&x| f64::from(x)).collect::<Vec<_>>());
@@ -413,13 +413,13 @@ mod tests {
 
     #[test]
     fn layer_norm_equals_the_naive_one_whatever_the_mean() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for size in [1, 2, 7, 8, 16, 31, 64, 511, 768] {
                 let (weight, bias) = (numbers(size, 1), numbers(size, 2));
                 for offset in [0.0, 100.0] {
                     let x: Vec<f32> = numbers(3 * size, 3).into_iter().map(|x| x + offset).collect();
                     let mut whole = x.clone();
-                    layer_norm(kernel, RowsMut::new(&mut whole, size), &weight, &bias, 1e-12);
+                    layer_norm(kernel, MatMut::new(&mut whole, size), &weight, &bias, 1e-12);
                     // A mean of 100 is itself rounded to 8e-6.
                     let tolerance = 2e-6 + 3e-7 * f64::from(offset);
                     for (x, y) in x.chunks_exact(size).zip(whole.chunks_exact(size)) {
@@ -428,7 +428,7 @@ mod tests {
                             assert_close(y, &naive, tolerance, kernel, (size, offset));
                         }
                         let mut alone = x.to_vec();
-                        layer_norm(kernel, RowsMut::new(&mut alone, size), &weight, &bias, 1e-12);
+                        layer_norm(kernel, MatMut::new(&mut alone, size), &weight, &bias, 1e-12);
                         assert!(alone.iter().zip(y).all(|(a, b)| a.to_bits() == b.to_bits()));
                     }
                 }

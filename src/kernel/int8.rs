@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use super::lanes::Lanes;
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
-use super::Kernel;
+use super::InstructionSet;
 
 /// Lanes that also multiply codes: of a weight, unsigned with an offset, with those of a token, signed.
 pub(super) trait CodeLanes: Lanes {
@@ -148,13 +148,15 @@ pub(super) enum CodeKernel {
 
 impl CodeKernel {
     /// The fastest of this processor that goes with `kernel`; `None` beside the portable one.
-    pub fn beside(kernel: Kernel) -> Option<CodeKernel> {
+    pub fn beside(kernel: InstructionSet) -> Option<CodeKernel> {
         match kernel {
-            Kernel::Portable => None,
+            InstructionSet::Portable => None,
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx2 | InstructionSet::Avx512 => None,
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 if CodeKernel::Avx512Vnni.is_available() => Some(CodeKernel::Avx512Vnni),
+            InstructionSet::Avx512 if CodeKernel::Avx512Vnni.is_available() => Some(CodeKernel::Avx512Vnni),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 | Kernel::Avx512 => Some(CodeKernel::Avx2),
+            InstructionSet::Avx2 | InstructionSet::Avx512 => Some(CodeKernel::Avx2),
         }
     }
 

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::elementwise::{self, Activation};
-use super::panels::Weight;
+use super::panels::GemmWeight;
 use super::products::{self, Tiled, VECTORS};
-use super::{Kernel, Operation, Rows, RowsMut};
+use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// What is done to a product before it is written.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +15,9 @@ pub enum Epilogue<'a> {
     /// f(x·Wᵀ + b); `bias`: (N).
     Activation(&'a [f32], Activation),
     /// (x·Wᵀ + b) + r; `bias`: (N), `residual`: (M, N).
-    Residual(&'a [f32], Rows<'a>),
+    Residual(&'a [f32], MatRef<'a>),
     /// (x·Wᵀ + b) ⊙ f; `bias`: (N), `factor`: (M, N).
-    Factor(&'a [f32], Rows<'a>),
+    Factor(&'a [f32], MatRef<'a>),
 }
 
 impl Epilogue<'_> {
@@ -57,13 +57,13 @@ impl Epilogue<'_> {
 ///
 /// An element's bits depend on its row of `x`, its row of `weight`, its bias, residual or factor, K and the kernel.
 /// A caller with several threads gives each a block of rows or of columns: `x.rows(..)`, `weight.rows(..)`,
-/// [`Epilogue::block`] and a block of [`RowsMut`]. Rows suit many tokens; columns suit a short text, whose
+/// [`Epilogue::block`] and a block of [`MatMut`]. MatRef suit many tokens; columns suit a short text, whose
 /// cost is reading the weights. Packed or not, the bits are the same.
 ///
 /// # Panics
 ///
 /// When shapes do not fit, the weight was packed for another kernel, or the processor lacks the kernel.
-pub fn linear(kernel: Kernel, x: Rows, weight: Weight, epilogue: Epilogue, out: RowsMut) {
+pub fn linear(kernel: InstructionSet, x: MatRef, weight: GemmWeight, epilogue: Epilogue, out: MatMut) {
     assert_eq!(x.num_columns(), weight.num_columns(), "the length of the dot product");
     assert_eq!(
         (out.num_rows(), out.num_columns()),
@@ -76,10 +76,10 @@ pub fn linear(kernel: Kernel, x: Rows, weight: Weight, epilogue: Epilogue, out: 
 }
 
 struct Linear<'a> {
-    x: Rows<'a>,
-    weight: Weight<'a>,
+    x: MatRef<'a>,
+    weight: GemmWeight<'a>,
     epilogue: Epilogue<'a>,
-    out: RowsMut<'a>,
+    out: MatMut<'a>,
 }
 
 impl Operation for Linear<'_> {
@@ -155,25 +155,25 @@ mod tests {
         }
     }
 
-    fn product(kernel: Kernel, x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f32> {
+    fn product(kernel: InstructionSet, x: MatRef, weight: MatRef, epilogue: Epilogue) -> Vec<f32> {
         let mut out = vec![f32::NAN; x.num_rows() * weight.num_rows()];
-        linear(kernel, x, Weight::Rows(weight), epilogue, RowsMut::new(&mut out, weight.num_rows()));
+        linear(kernel, x, GemmWeight::Rows(weight), epilogue, MatMut::new(&mut out, weight.num_rows()));
         out
     }
 
     #[test]
     fn products_equal_the_naive_ones() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for (m, k) in ROWS.into_iter().flat_map(|m| TERMS.map(|k| (m, k))) {
                 for &n in columns(m, k) {
                     let (x, weight) = (numbers(m * k, 1), numbers(n * k, 2));
                     let (bias, residual) = (numbers(n, 3), numbers(m * n, 4));
-                    let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
+                    let (x, weight) = (MatRef::new(&x, k), MatRef::new(&weight, k));
                     for epilogue in [
                         Epilogue::Bias(&bias),
                         Epilogue::Activation(&bias, Activation::GeluErf),
-                        Epilogue::Residual(&bias, Rows::new(&residual, n)),
-                        Epilogue::Factor(&bias, Rows::new(&residual, n)),
+                        Epilogue::Residual(&bias, MatRef::new(&residual, n)),
+                        Epilogue::Factor(&bias, MatRef::new(&residual, n)),
                     ] {
                         let out = product(kernel, x, weight, epilogue);
                         // Terms are below 1: partial sums grow with the root of K, and as many roundings add up.
@@ -187,11 +187,11 @@ mod tests {
 
     #[test]
     fn a_row_has_the_same_bits_alone_and_in_any_block() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for k in TERMS {
                 let (m, n) = (13, 11);
                 let (x, weight, bias) = (numbers(m * k, 1), numbers(n * k, 2), numbers(n, 3));
-                let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
+                let (x, weight) = (MatRef::new(&x, k), MatRef::new(&weight, k));
                 for activation in Activation::ALL {
                     let epilogue = Epilogue::Activation(&bias, activation);
                     let whole = product(kernel, x, weight, epilogue);
@@ -212,22 +212,22 @@ mod tests {
 
     #[test]
     fn a_range_of_columns_has_the_bits_of_the_whole() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for k in [31, 768, 1600, 3072] {
                 let (m, n) = (7, 127);
                 let (x, weight, bias) = (numbers(m * k, 1), numbers(n * k, 2), numbers(n, 3));
                 let residual = numbers(m * n, 4);
-                let (x, weight) = (Rows::new(&x, k), Rows::new(&weight, k));
+                let (x, weight) = (MatRef::new(&x, k), MatRef::new(&weight, k));
                 for epilogue in [
-                    Epilogue::Residual(&bias, Rows::new(&residual, n)),
-                    Epilogue::Factor(&bias, Rows::new(&residual, n)),
+                    Epilogue::Residual(&bias, MatRef::new(&residual, n)),
+                    Epilogue::Factor(&bias, MatRef::new(&residual, n)),
                     Epilogue::Activation(&bias, Activation::GeluErf),
                 ] {
                     let whole = product(kernel, x, weight, epilogue);
                     let panels = Panels::new(kernel, weight);
-                    let in_blocks = |weight: Weight, width: usize| {
+                    let in_blocks = |weight: GemmWeight, width: usize| {
                         let mut out = vec![f32::NAN; m * n];
-                        for (i, out) in RowsMut::new(&mut out, n).column_blocks(width).into_iter().enumerate()
+                        for (i, out) in MatMut::new(&mut out, n).column_blocks(width).into_iter().enumerate()
                         {
                             let columns = i * width..i * width + out.num_columns();
                             let epilogue = epilogue.block(0..m, columns.clone());
@@ -236,11 +236,11 @@ mod tests {
                         out
                     };
                     for width in [1, 2, 5, 17, 96, 100] {
-                        let out = in_blocks(Weight::Rows(weight), width);
+                        let out = in_blocks(GemmWeight::Rows(weight), width);
                         assert_eq!(bits(&out), bits(&whole), "{kernel:?} in blocks of {width}");
                     }
                     for width in [32, 96, 128] {
-                        let out = in_blocks(Weight::panels(&panels), width);
+                        let out = in_blocks(GemmWeight::panels(&panels), width);
                         assert_eq!(bits(&out), bits(&whole), "{kernel:?} in packed blocks of {width}");
                     }
                 }

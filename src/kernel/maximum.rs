@@ -3,9 +3,9 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::panels::Weight;
+use super::panels::GemmWeight;
 use super::products::{self, Tiled, VECTORS};
-use super::{Kernel, Operation, Rows};
+use super::{InstructionSet, MatRef, Operation};
 
 /// One text, and the maxima of its terms.
 #[derive(Debug)]
@@ -31,13 +31,13 @@ pub struct TextMaxima<'a> {
 /// # Panics
 ///
 /// When shapes do not fit, or the processor lacks the kernel.
-pub fn maximum(kernel: Kernel, hidden: Rows, weight: Rows, texts: &mut [TextMaxima]) {
+pub fn maximum(kernel: InstructionSet, hidden: MatRef, weight: MatRef, texts: &mut [TextMaxima]) {
     check(hidden, weight, texts);
     kernel.run(Maximum { hidden, weight, texts });
 }
 
 /// Panics unless the shapes fit.
-pub(super) fn check(hidden: Rows, weight: Rows, texts: &[TextMaxima]) {
+pub(super) fn check(hidden: MatRef, weight: MatRef, texts: &[TextMaxima]) {
     assert_eq!(hidden.num_columns(), weight.num_columns(), "the length of the dot product");
     for text in texts {
         assert!(text.tokens.end <= hidden.num_rows(), "tokens {:?} of {}", text.tokens, hidden.num_rows());
@@ -47,8 +47,8 @@ pub(super) fn check(hidden: Rows, weight: Rows, texts: &[TextMaxima]) {
 }
 
 struct Maximum<'a, 'b> {
-    hidden: Rows<'a>,
-    weight: Rows<'a>,
+    hidden: MatRef<'a>,
+    weight: MatRef<'a>,
     texts: &'a mut [TextMaxima<'b>],
 }
 
@@ -67,7 +67,7 @@ impl Operation for Maximum<'_, '_> {
         for column in (0..weight.num_rows()).step_by(width) {
             let columns = column..weight.num_rows().min(column + width);
             let mut pointers = None;
-            let source = Weight::Rows(weight);
+            let source = GemmWeight::Rows(weight);
             let source = source.source(columns.clone(), width, &mut pointers);
             // SAFETY: the instruction set is the caller's obligation; there is room for the products of each row.
             unsafe { products::product::<L>(hidden, source, products.as_mut_ptr(), width) };
@@ -113,15 +113,15 @@ fn fold_with_positions(products: &[f32], position: u32, maxima: &mut [f32], posi
 mod tests {
     use super::*;
     use crate::kernel::naive::{self, assert_close, numbers};
-    use crate::kernel::{linear, Epilogue, RowsMut};
+    use crate::kernel::{linear, Epilogue, MatMut};
 
     /// The maxima and positions of a text that stands between two others.
-    fn maxima(kernel: Kernel, hidden: Rows, weight: Rows) -> (Vec<f32>, Vec<u32>) {
+    fn maxima(kernel: InstructionSet, hidden: MatRef, weight: MatRef) -> (Vec<f32>, Vec<u32>) {
         let (n, k) = (weight.num_rows(), weight.num_columns());
         let mut all = numbers(3 * k, 77);
         (0..hidden.num_rows()).for_each(|row| all.extend_from_slice(hidden.row(row)));
         all.extend(numbers(k, 78));
-        let all = Rows::new(&all, k);
+        let all = MatRef::new(&all, k);
         let tokens = 3..3 + hidden.num_rows();
         let (mut maxima, mut alone, mut before) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         let mut positions = vec![9; n];
@@ -140,19 +140,19 @@ mod tests {
 
     #[test]
     fn maxima_are_those_of_the_naive_products_and_have_the_bits_of_linear() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for (tokens, k, n) in
                 [(1, 1, 1), (1, 768, 97), (5, 31, 193), (13, 64, 95), (511, 128, 7), (7, 1700, 5)]
             {
                 let (hidden, weight) = (numbers(tokens * k, 1), numbers(n * k, 2));
-                let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
+                let (hidden, weight) = (MatRef::new(&hidden, k), MatRef::new(&weight, k));
                 let (maxima, positions) = maxima(kernel, hidden, weight);
                 let tolerance = 6e-7 + 5e-8 * k as f64;
                 assert_close(&maxima, &naive::maximum(hidden, weight), tolerance, kernel, (tokens, n, k));
                 let mut products = vec![0.0; tokens * n];
                 let nothing = vec![0.0; n];
                 let epilogue = Epilogue::Bias(&nothing);
-                linear(kernel, hidden, Weight::Rows(weight), epilogue, RowsMut::new(&mut products, n));
+                linear(kernel, hidden, GemmWeight::Rows(weight), epilogue, MatMut::new(&mut products, n));
                 for v in 0..n {
                     let winner = positions[v] as usize;
                     assert_eq!(products[winner * n + v].to_bits(), maxima[v].to_bits());
@@ -165,10 +165,10 @@ mod tests {
 
     #[test]
     fn a_range_of_the_vocabulary_has_the_bits_of_the_whole() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             let (tokens, k, n) = (9, 100, 195);
             let (hidden, weight) = (numbers(tokens * k, 1), numbers(n * k, 2));
-            let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
+            let (hidden, weight) = (MatRef::new(&hidden, k), MatRef::new(&weight, k));
             let whole = maxima(kernel, hidden, weight);
             for (first, last) in [(0, 1), (1, 2), (3, 100), (95, 97), (190, n)] {
                 let part = maxima(kernel, hidden, weight.rows(first..last));
@@ -180,11 +180,11 @@ mod tests {
 
     #[test]
     fn a_nan_product_is_seen_wherever_it_stands() {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for token in 0..9 {
                 let (mut hidden, weight) = (numbers(9 * 20, 1), numbers(5 * 20, 2));
                 hidden[token * 20 + 3] = f32::NAN;
-                let (maxima, positions) = maxima(kernel, Rows::new(&hidden, 20), Rows::new(&weight, 20));
+                let (maxima, positions) = maxima(kernel, MatRef::new(&hidden, 20), MatRef::new(&weight, 20));
                 assert!(maxima.iter().all(|maximum| maximum.is_nan()));
                 assert!(positions.iter().all(|&position| position == token as u32));
             }
@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn no_tokens_give_minus_infinity() {
         let weight = numbers(3 * 4, 1);
-        let (maxima, positions) = maxima(Kernel::best(), Rows::new(&[], 4), Rows::new(&weight, 4));
+        let (maxima, positions) =
+            maxima(InstructionSet::best(), MatRef::new(&[], 4), MatRef::new(&weight, 4));
         assert_eq!((maxima, positions), (vec![f32::NEG_INFINITY; 3], vec![0; 3]));
     }
 }

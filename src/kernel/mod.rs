@@ -5,7 +5,7 @@
 //! row gives the same bits in a batch of 1 and of 10,000.
 //!
 //! Nothing here starts a thread. An operation works on the rows and columns it is given, and
-//! [`RowsMut`] cuts a matrix into blocks that different threads may fill.
+//! [`MatMut`] cuts a matrix into blocks that different threads may fill.
 //!
 //! Dimension letters: **T** tokens, **M** rows of any kind, **K** the length of a dot product, **N** weight
 //! rows, **D** head size.
@@ -30,68 +30,69 @@ pub use attention::{attention, AttentionScratch};
 pub use elementwise::{layer_norm, Activation};
 pub use linear::{linear, Epilogue};
 pub use maximum::{maximum, TextMaxima};
-pub use panels::{Panels, Weight};
+pub use panels::{GemmWeight, Panels};
 pub use products::PANEL_COLUMNS;
 pub use rotary::{rotate, Rotations};
-pub use rows::{Matrix, Rows, RowsMut};
+pub use rows::{MatMut, MatRef, Matrix};
 pub use screen::{screen_instructions, screened_maximum, Screen, TokenCodes};
 
 use products::Tiled;
 
-/// The instruction set that an operation is computed with. Each has bits of its own.
+/// The instruction set that an operation is computed with.
+///
+/// Results are bit-stable within one instruction set and may differ between them. The variants are the same on every
+/// target: one that a processor lacks is not available there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kernel {
+pub enum InstructionSet {
     /// Plain Rust, on any processor.
     Portable,
-    /// AVX2 and FMA: 8 lanes.
-    #[cfg(target_arch = "x86_64")]
+    /// AVX2 and FMA: 8 lanes. x86-64 only.
     Avx2,
-    /// AVX-512F: 16 lanes.
-    #[cfg(target_arch = "x86_64")]
+    /// AVX-512F: 16 lanes. x86-64 only.
     Avx512,
 }
 
-impl Kernel {
+impl InstructionSet {
+    /// Every one of them, slowest first.
+    pub const ALL: [InstructionSet; 3] =
+        [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+
     /// The fastest that this processor has.
-    pub fn best() -> Kernel {
-        *Kernel::available().last().expect("the portable kernel is always there, anything else is a bug")
+    pub fn best() -> InstructionSet {
+        InstructionSet::available().last().copied().unwrap_or(InstructionSet::Portable)
     }
 
     /// Those that this processor has, slowest first.
-    pub fn available() -> Vec<Kernel> {
-        let all = [
-            Kernel::Portable,
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512,
-        ];
-        all.into_iter().filter(|kernel| kernel.is_available()).collect()
+    pub fn available() -> Vec<InstructionSet> {
+        InstructionSet::ALL.into_iter().filter(|set| set.is_available()).collect()
     }
 
-    /// Its name, as [`Kernel::named`] reads it.
+    /// Its name, as [`InstructionSet::named`] reads it.
     pub fn name(self) -> &'static str {
         match self {
-            Kernel::Portable => "portable",
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => "avx2",
-            #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => "avx512",
+            InstructionSet::Portable => "portable",
+            InstructionSet::Avx2 => "avx2",
+            InstructionSet::Avx512 => "avx512",
         }
     }
 
-    /// The kernel of that name, if this processor has it.
-    pub fn named(name: &str) -> Option<Kernel> {
-        Kernel::available().into_iter().find(|kernel| kernel.name() == name)
+    /// The instruction set of that name, whether or not this processor has it.
+    pub fn named(name: &str) -> Option<InstructionSet> {
+        InstructionSet::ALL.into_iter().find(|set| set.name() == name)
     }
 
-    fn is_available(self) -> bool {
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
         match self {
-            Kernel::Portable => true,
+            InstructionSet::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            InstructionSet::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => is_x86_feature_detected!("avx512f") && Kernel::Avx2.is_available(),
+            InstructionSet::Avx512 => {
+                is_x86_feature_detected!("avx512f") && InstructionSet::Avx2.is_available()
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx2 | InstructionSet::Avx512 => false,
         }
     }
 
@@ -104,13 +105,15 @@ impl Kernel {
         assert!(self.is_available(), "this processor has no {}", self.name());
         match self {
             // SAFETY: plain Rust needs no instruction set.
-            Kernel::Portable => unsafe { operation.run::<lanes::Portable>() },
+            InstructionSet::Portable => unsafe { operation.run::<lanes::Portable>() },
             // SAFETY: just found to be available.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx2 => unsafe { run_avx2(operation) },
+            InstructionSet::Avx2 => unsafe { run_avx2(operation) },
             // SAFETY: just found to be available.
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => unsafe { run_avx512(operation) },
+            InstructionSet::Avx512 => unsafe { run_avx512(operation) },
+            #[cfg(not(target_arch = "x86_64"))]
+            InstructionSet::Avx2 | InstructionSet::Avx512 => unreachable!("not available, as asserted above"),
         }
     }
 }
@@ -146,11 +149,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_available_kernel_is_found_by_its_name() {
-        for kernel in Kernel::available() {
-            assert_eq!(Kernel::named(kernel.name()), Some(kernel));
+    fn every_instruction_set_is_found_by_its_name() {
+        for set in InstructionSet::ALL {
+            assert_eq!(InstructionSet::named(set.name()), Some(set));
         }
-        assert_eq!(Kernel::named("AVX2"), None);
-        assert!(Kernel::available().contains(&Kernel::best()));
+        assert_eq!(InstructionSet::named("AVX2"), None);
+        assert!(InstructionSet::available().contains(&InstructionSet::best()));
+        assert!(InstructionSet::Portable.is_available());
     }
 }

@@ -1,6 +1,6 @@
 //! Each operation as its formula has it, in f64: what every kernel is compared with.
 
-use super::{Activation, Epilogue, Kernel, Rows};
+use super::{Activation, Epilogue, InstructionSet, MatRef};
 
 /// Numbers in [-1, 1) from a fixed multiplicative generator.
 pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f32> {
@@ -17,7 +17,7 @@ pub(crate) fn assert_close(
     found: &[f32],
     naive: &[f64],
     tolerance: f64,
-    kernel: Kernel,
+    kernel: InstructionSet,
     shape: impl std::fmt::Debug,
 ) {
     assert_eq!(found.len(), naive.len());
@@ -31,7 +31,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
 }
 
-pub(crate) fn linear(x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f64> {
+pub(crate) fn linear(x: MatRef, weight: MatRef, epilogue: Epilogue) -> Vec<f64> {
     let mut out = Vec::new();
     for row in 0..x.num_rows() {
         for column in 0..weight.num_rows() {
@@ -51,13 +51,13 @@ pub(crate) fn linear(x: Rows, weight: Rows, epilogue: Epilogue) -> Vec<f64> {
     out
 }
 
-pub(crate) fn maximum(hidden: Rows, weight: Rows) -> Vec<f64> {
+pub(crate) fn maximum(hidden: MatRef, weight: MatRef) -> Vec<f64> {
     let largest =
         |v| (0..hidden.num_rows()).map(|t| dot(hidden.row(t), weight.row(v))).fold(f64::MIN, f64::max);
     (0..weight.num_rows()).map(largest).collect()
 }
 
-pub(crate) fn attention([query, key, value]: [Rows; 3], window: Option<usize>) -> Vec<f64> {
+pub(crate) fn attention([query, key, value]: [MatRef; 3], window: Option<usize>) -> Vec<f64> {
     let size = query.num_columns();
     let mut out = Vec::new();
     for i in 0..query.num_rows() {

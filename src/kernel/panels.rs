@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
-use super::{Kernel, Operation, Rows};
+use super::{InstructionSet, MatRef, Operation};
 
 /// A weight matrix packed into panels once and for all, for one kernel.
 #[derive(Debug)]
@@ -12,12 +12,12 @@ pub struct Panels {
     memory: Vec<f32>,
     num_rows: usize,
     num_columns: usize,
-    kernel: Kernel,
+    kernel: InstructionSet,
 }
 
 impl Panels {
     /// Packs all of `rows`, (N, K).
-    pub fn new(kernel: Kernel, rows: Rows) -> Self {
+    pub fn new(kernel: InstructionSet, rows: MatRef) -> Self {
         let (num_rows, num_columns) = (rows.num_rows(), rows.num_columns());
         let mut panels = Panels { memory: Vec::new(), num_rows, num_columns, kernel };
         let count = num_rows.next_multiple_of(PANEL_COLUMNS) * num_columns;
@@ -27,7 +27,7 @@ impl Panels {
 }
 
 struct Pack<'a> {
-    rows: Rows<'a>,
+    rows: MatRef<'a>,
     panels: &'a mut [f32],
 }
 
@@ -55,7 +55,7 @@ pub(super) struct RowPointers {
 impl RowPointers {
     /// Of the rows of `range`.
     #[inline(always)]
-    pub fn new(matrix: Rows, range: Range<usize>) -> Self {
+    pub fn new(matrix: MatRef, range: Range<usize>) -> Self {
         let mut pointers = [std::ptr::null(); PANEL_COLUMNS];
         let count = range.len();
         for (pointer, row) in pointers[..count].iter_mut().zip(range) {
@@ -72,9 +72,9 @@ impl RowPointers {
 
 /// A weight matrix, or some of its rows: (N, K).
 #[derive(Clone, Copy, Debug)]
-pub enum Weight<'a> {
+pub enum GemmWeight<'a> {
     /// As a checkpoint has it.
-    Rows(Rows<'a>),
+    Rows(MatRef<'a>),
     /// Packed.
     Panels {
         /// All of it.
@@ -85,25 +85,25 @@ pub enum Weight<'a> {
     },
 }
 
-impl<'a> Weight<'a> {
+impl<'a> GemmWeight<'a> {
     /// All of some panels.
     pub fn panels(panels: &'a Panels) -> Self {
-        Weight::Panels { panels, first: 0, last: panels.num_rows }
+        GemmWeight::Panels { panels, first: 0, last: panels.num_rows }
     }
 
     /// N, the number of outputs.
     pub fn num_rows(&self) -> usize {
         match *self {
-            Weight::Rows(rows) => rows.num_rows(),
-            Weight::Panels { first, last, .. } => last - first,
+            GemmWeight::Rows(rows) => rows.num_rows(),
+            GemmWeight::Panels { first, last, .. } => last - first,
         }
     }
 
     /// K, the length of the dot products.
     pub fn num_columns(&self) -> usize {
         match *self {
-            Weight::Rows(rows) => rows.num_columns(),
-            Weight::Panels { panels, .. } => panels.num_columns,
+            GemmWeight::Rows(rows) => rows.num_columns(),
+            GemmWeight::Panels { panels, .. } => panels.num_columns,
         }
     }
 
@@ -114,18 +114,18 @@ impl<'a> Weight<'a> {
     /// When it does not fit; for panels, when it does not begin at a multiple of [`PANEL_COLUMNS`].
     pub fn rows(&self, range: Range<usize>) -> Self {
         match *self {
-            Weight::Rows(rows) => Weight::Rows(rows.rows(range)),
-            Weight::Panels { panels, first, last } => {
+            GemmWeight::Rows(rows) => GemmWeight::Rows(rows.rows(range)),
+            GemmWeight::Panels { panels, first, last } => {
                 let (start, end) = (first + range.start, first + range.end);
                 assert!(start <= end && end <= last && start.is_multiple_of(PANEL_COLUMNS), "rows {range:?}");
-                Weight::Panels { panels, first: start, last: end }
+                GemmWeight::Panels { panels, first: start, last: end }
             }
         }
     }
 
     /// Panics where it was packed for another kernel.
-    pub(super) fn check(&self, kernel: Kernel) {
-        if let Weight::Panels { panels, .. } = self {
+    pub(super) fn check(&self, kernel: InstructionSet) {
+        if let GemmWeight::Panels { panels, .. } = self {
             assert_eq!(panels.kernel, kernel, "the kernel of the panels");
         }
     }
@@ -139,12 +139,12 @@ impl<'a> Weight<'a> {
         pointers: &'b mut Option<RowPointers>,
     ) -> Source<'b> {
         match *self {
-            Weight::Rows(rows) => Source::Rows {
+            GemmWeight::Rows(rows) => Source::Rows {
                 rows: pointers.insert(RowPointers::new(rows, columns.clone())).as_slice(),
                 next: rows.as_ptr().wrapping_add((columns.start + width) * rows.stride()),
                 stride: rows.stride(),
             },
-            Weight::Panels { panels, first, .. } => {
+            GemmWeight::Panels { panels, first, .. } => {
                 let k = panels.num_columns;
                 let start = products::line_start(&panels.memory) + (first + columns.start) * k;
                 Source::Packed { panel: &panels.memory[start..start + width * k], columns: columns.len() }

@@ -20,7 +20,7 @@ use std::cell::Cell;
 use super::lanes::{Lanes, Portable, MAX_WIDTH};
 #[cfg(target_arch = "x86_64")]
 use super::x86::{Avx2, Avx512};
-use super::Rows;
+use super::MatRef;
 
 /// Vectors side by side in a tile and in a panel.
 pub(super) const VECTORS: usize = 2;
@@ -215,7 +215,7 @@ pub(super) enum Source<'a> {
 /// The instruction set is available; the weight rows are as long as those of `x`, K; `out` is valid for as many rows
 /// as `x` has, of as many columns as there are weight rows.
 #[inline(always)]
-pub(super) unsafe fn product<L: Tiled>(x: Rows, weight: Source, out: *mut f32, out_stride: usize) {
+pub(super) unsafe fn product<L: Tiled>(x: MatRef, weight: Source, out: *mut f32, out_stride: usize) {
     let k = x.num_columns();
     let width = VECTORS * L::WIDTH;
     let mut memory = PANEL.take();

@@ -1,7 +1,7 @@
 //! Rotary positions: each pair of a head's elements turned by an angle that grows with the token's position.
 
 use super::products::Tiled;
-use super::{Kernel, Operation, RowsMut};
+use super::{InstructionSet, MatMut, Operation};
 
 /// cos and sin of every angle, a row a position.
 ///
@@ -44,13 +44,13 @@ impl Rotations {
 /// # Panics
 ///
 /// When the columns are not a whole number of heads, or there are more rows than positions.
-pub fn rotate(kernel: Kernel, x: RowsMut, first: usize, rotations: &Rotations) {
+pub fn rotate(kernel: InstructionSet, x: MatMut, first: usize, rotations: &Rotations) {
     assert!(x.num_columns().is_multiple_of(2 * rotations.num_pairs), "columns of whole heads");
     kernel.run(Rotate { x, first, rotations });
 }
 
 struct Rotate<'a> {
-    x: RowsMut<'a>,
+    x: MatMut<'a>,
     first: usize,
     rotations: &'a Rotations,
 }
@@ -80,13 +80,13 @@ mod tests {
     fn rows_are_turned_as_complex_numbers_are_multiplied() {
         let frequencies = [1.0, 0.3, 0.01, 2e-4, 0.7];
         let rotations = Rotations::new(&frequencies, 8192);
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             for first in [0, 1, 8000] {
                 let mut x = numbers(3 * 20, 5);
                 let angles = |row: usize| frequencies.map(|f| f64::from((first + row) as f32 * f));
                 let naive: Vec<f64> =
                     (0..3).flat_map(|row| naive::rotated(&x[row * 20..][..20], &angles(row))).collect();
-                rotate(kernel, RowsMut::new(&mut x, 20), first, &rotations);
+                rotate(kernel, MatMut::new(&mut x, 20), first, &rotations);
                 assert_close(&x, &naive, 3e-7, kernel, first);
             }
         }

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// A row-major matrix to read.
 #[derive(Clone, Copy, Debug)]
-pub struct Rows<'a> {
+pub struct MatRef<'a> {
     /// From the first element of the first row to at least the last element of the last.
     data: &'a [f32],
     rows: usize,
@@ -16,7 +16,7 @@ pub struct Rows<'a> {
     stride: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> MatRef<'a> {
     /// All of `data`, in rows of `columns`.
     ///
     /// # Panics
@@ -28,7 +28,7 @@ impl<'a> Rows<'a> {
             "{} floats in rows of {columns}",
             data.len()
         );
-        Rows { data, rows: data.len() / columns, columns, stride: columns }
+        MatRef { data, rows: data.len() / columns, columns, stride: columns }
     }
 
     /// The number of rows.
@@ -61,7 +61,7 @@ impl<'a> Rows<'a> {
     pub fn rows(&self, range: Range<usize>) -> Self {
         assert!(range.start <= range.end && range.end <= self.rows, "rows {range:?} of {}", self.rows);
         let data = if range.is_empty() { &[] } else { &self.data[range.start * self.stride..] };
-        Rows { data, rows: range.len(), ..*self }
+        MatRef { data, rows: range.len(), ..*self }
     }
 
     /// The columns of `range`, at least one.
@@ -72,7 +72,7 @@ impl<'a> Rows<'a> {
             self.columns
         );
         let data = if self.rows == 0 { &[] } else { &self.data[range.start..] };
-        Rows { data, columns: range.len(), ..*self }
+        MatRef { data, columns: range.len(), ..*self }
     }
 }
 
@@ -119,14 +119,14 @@ impl Matrix {
     }
 
     /// All of it, to read.
-    pub fn rows(&self) -> Rows<'_> {
-        Rows { data: &self.data, rows: self.rows, columns: self.columns, stride: self.stride }
+    pub fn rows(&self) -> MatRef<'_> {
+        MatRef { data: &self.data, rows: self.rows, columns: self.columns, stride: self.stride }
     }
 
     /// All of it, to write.
-    pub fn rows_mut(&mut self) -> RowsMut<'_> {
+    pub fn rows_mut(&mut self) -> MatMut<'_> {
         let Matrix { rows, columns, stride, .. } = *self;
-        RowsMut { data: self.data.as_mut_ptr(), rows, columns, stride, borrowed: PhantomData }
+        MatMut { data: self.data.as_mut_ptr(), rows, columns, stride, borrowed: PhantomData }
     }
 }
 
@@ -134,7 +134,7 @@ impl Matrix {
 ///
 /// It can be cut into blocks of rows and of columns that different threads fill at the same time.
 #[derive(Debug)]
-pub struct RowsMut<'a> {
+pub struct MatMut<'a> {
     /// Valid for writes at `row * stride + column` for every row and column, and nobody else's for `'a`.
     data: *mut f32,
     rows: usize,
@@ -144,11 +144,11 @@ pub struct RowsMut<'a> {
 }
 
 // SAFETY: a view is the only one of its elements, as a `&mut [f32]` is, and floats may cross threads.
-unsafe impl Send for RowsMut<'_> {}
+unsafe impl Send for MatMut<'_> {}
 // SAFETY: a shared view gives no access to the elements.
-unsafe impl Sync for RowsMut<'_> {}
+unsafe impl Sync for MatMut<'_> {}
 
-impl<'a> RowsMut<'a> {
+impl<'a> MatMut<'a> {
     /// All of `data`, in rows of `columns`.
     ///
     /// # Panics
@@ -162,7 +162,7 @@ impl<'a> RowsMut<'a> {
             data.len()
         );
         let rows = data.len() / columns;
-        RowsMut { data: data.as_mut_ptr(), rows, columns, stride: columns, borrowed: PhantomData }
+        MatMut { data: data.as_mut_ptr(), rows, columns, stride: columns, borrowed: PhantomData }
     }
 
     /// The number of rows.
@@ -197,14 +197,14 @@ impl<'a> RowsMut<'a> {
         assert!(row <= self.rows, "row {row} of {}", self.rows);
         // A pointer past the last row may lie outside the matrix: wrapping, as it is never read through.
         let below = self.data.wrapping_add(row * self.stride);
-        (RowsMut { rows: row, ..self }, RowsMut { data: below, rows: self.rows - row, ..self })
+        (MatMut { rows: row, ..self }, MatMut { data: below, rows: self.rows - row, ..self })
     }
 
     /// The columns before `column`, and those from it on; `column` strictly inside.
     pub fn split_columns(self, column: usize) -> (Self, Self) {
         assert!(0 < column && column < self.columns, "column {column} of {}", self.columns);
         let right = self.data.wrapping_add(column);
-        (RowsMut { columns: column, ..self }, RowsMut { data: right, columns: self.columns - column, ..self })
+        (MatMut { columns: column, ..self }, MatMut { data: right, columns: self.columns - column, ..self })
     }
 
     /// The rows of `range`.
@@ -248,17 +248,17 @@ mod tests {
     #[test]
     fn a_matrix_cut_into_blocks_is_written_whole() {
         let mut data = vec![0.0; 5 * 7];
-        for (i, columns) in RowsMut::new(&mut data, 7).column_blocks(3).into_iter().enumerate() {
+        for (i, columns) in MatMut::new(&mut data, 7).column_blocks(3).into_iter().enumerate() {
             for (j, mut block) in columns.row_blocks(2).into_iter().enumerate() {
                 for row in 0..block.num_rows() {
                     block.row_mut(row).fill((10 * i + j) as f32);
                 }
             }
         }
-        let rows = Rows::new(&data, 7);
+        let rows = MatRef::new(&data, 7);
         assert_eq!(rows.row(0), [0.0, 0.0, 0.0, 10.0, 10.0, 10.0, 20.0]);
         assert_eq!(rows.rows(2..5).columns(5..7).row(2), [12.0, 22.0]);
-        RowsMut::new(&mut data, 7).rows(1..3).row_mut(1).fill(5.0);
+        MatMut::new(&mut data, 7).rows(1..3).row_mut(1).fill(5.0);
         assert_eq!((data[13], data[14], data[20], data[21]), (20.0, 5.0, 5.0, 1.0));
     }
 }

@@ -1,8 +1,8 @@
 //! The list itself.
 
 use super::{card_terms, Golden, KnownModel, QuerySide, Vocabulary, CARD_DOCUMENT, CARD_QUERY};
-use crate::model::DecoderReading;
-use crate::pooling::Activation;
+use crate::conventions::PoolingActivation;
+use crate::conventions::UntiedDecoder;
 
 const CARD_SOURCE: &str = "model card";
 const TESTS_SOURCE: &str = "sentence-transformers tests";
@@ -78,8 +78,8 @@ const PLAIN: KnownModel = KnownModel {
     licence: "Apache-2.0",
     gated: false,
     unconfirmed: false,
-    activation: Activation::Relu,
-    decoder: DecoderReading::Stored,
+    activation: PoolingActivation::Relu,
+    decoder: UntiedDecoder::UseStored,
     goldens: &[],
     card_terms: &[],
 };
@@ -120,7 +120,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         million_parameters: 109.5,
         ndcg_at_10: Some(0.524),
         flops: Some(11.4),
-        decoder: DecoderReading::Tied,
+        decoder: UntiedDecoder::UseEmbeddings,
         goldens: &with_card(card(22.3299, CARD_SOURCE), planets([7.81391, 20.89011, 17.19859, 18.00109])),
         ..PLAIN
     },
@@ -143,7 +143,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         query_side: QuerySide::Table,
         ndcg_at_10: Some(0.490),
         flops: Some(2.3),
-        decoder: DecoderReading::Tied,
+        decoder: UntiedDecoder::UseEmbeddings,
         goldens: &with_card(card(12.8465, CARD_SOURCE), planets([5.60338, 15.5549, 11.63231, 14.3729])),
         ..PLAIN
     },
@@ -177,7 +177,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         query_side: QuerySide::Table,
         ndcg_at_10: Some(0.517),
         flops: Some(1.8),
-        activation: Activation::Log1pRelu,
+        activation: PoolingActivation::Log1pRelu,
         goldens: &with_card(tested_card(11.1105), planets([5.40216, 11.59338, 9.66898, 10.57229])),
         ..PLAIN
     },
@@ -189,7 +189,7 @@ pub static KNOWN_MODELS: [KnownModel; 28] = [
         query_side: QuerySide::Table,
         ndcg_at_10: Some(0.546),
         flops: Some(1.7),
-        activation: Activation::Log1pRelu,
+        activation: PoolingActivation::Log1pRelu,
         unconfirmed: true,
         goldens: &planets([6.5672, 14.57547, 10.91119, 12.51505]),
         ..PLAIN

@@ -3,7 +3,7 @@
 //! The (T, V) logits are never built: products are folded into the running
 //! maximum as they are computed.
 
-mod config;
+pub(crate) mod screening;
 mod sums;
 
 use std::ops::Range;
@@ -11,41 +11,17 @@ use std::ops::Range;
 use candle_core::{Storage, Tensor, D};
 use rayon::prelude::*;
 
+use crate::conventions::Strategy;
 use crate::error::Error;
-use crate::kernel::{self, Epilogue, Kernel, Matrix, Rows, TextMaxima, Weight};
-use crate::model::cpu::Sharing;
-use crate::model::weights::Weights;
-use crate::screening::{ScreenCount, Screening, PIECE_TERMS};
-pub(crate) use config::{PoolingConfig, Strategy};
+use crate::kernel::{self, Epilogue, GemmWeight, InstructionSet, MatRef, Matrix, TextMaxima};
+use crate::parallel::Parallelism;
+use crate::parameters::Parameter;
+use crate::spec::PoolingConfig;
+use screening::{ScreenCount, Screening, PIECE_TERMS};
 use sums::Sums;
 
 /// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
 const TILE: usize = 1024;
-
-/// What is applied to the maximum of the logits. Named as in sentence-transformers' pooling config.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// ln(1 + max(0, x)): SPLADE, and OpenSearch's v1 and v2 models.
-    #[default]
-    Relu,
-    /// ln(1 + ln(1 + max(0, x))): OpenSearch's v3 models.
-    Log1pRelu,
-}
-
-impl Activation {
-    /// The weight for the largest logit `x` of a term: f32, at least 0.
-    fn apply(self, x: f32) -> f32 {
-        if x <= 0.0 {
-            // Nearly every term: not worth a logarithm.
-            return 0.0;
-        }
-        let saturated = x.ln_1p();
-        match self {
-            Activation::Relu => saturated,
-            Activation::Log1pRelu => saturated.ln_1p(),
-        }
-    }
-}
 
 /// One pooled text.
 pub(crate) struct PooledRow {
@@ -71,10 +47,10 @@ pub(crate) struct PooledRow {
 /// Source: SPLADE v2 (arXiv:2109.10086); the second logarithm arXiv:2504.14839.
 pub(crate) struct SpladePooling {
     /// (V, H)
-    decoder: Weights,
+    decoder: Parameter,
     on_device: Option<Tensor>,
     /// (V)
-    bias: Weights,
+    bias: Parameter,
     config: PoolingConfig,
     /// Entries whose weight is always 0: the special tokens.
     zeroed: Vec<u32>,
@@ -87,9 +63,9 @@ impl SpladePooling {
     /// * `bias`: (V).
     /// * `zeroed`: vocabulary ids below V.
     pub fn new(
-        decoder: &Weights,
+        decoder: &Parameter,
         on_device: Option<&Tensor>,
-        bias: &Weights,
+        bias: &Parameter,
         config: PoolingConfig,
         zeroed: Vec<u32>,
         screening: Screening,
@@ -114,10 +90,10 @@ impl SpladePooling {
     /// [`Error::NotFinite`] when a logit is NaN or infinite.
     pub fn pool_on_cpu(
         &self,
-        kernel: Kernel,
-        hidden: Rows,
+        kernel: InstructionSet,
+        hidden: MatRef,
         texts: &[Range<usize>],
-        sharing: Sharing,
+        sharing: Parallelism,
         with_positions: bool,
     ) -> Result<Vec<PooledRow>, Error> {
         if self.config.strategy == Strategy::Sum {
@@ -128,7 +104,7 @@ impl SpladePooling {
         }
         let (Some(first), Some(last)) = (texts.first(), texts.last()) else { return Ok(Vec::new()) };
         let (start, hidden) = (first.start, hidden.rows(first.start..last.end));
-        let decoder = Rows::new(self.decoder.values(), hidden.num_columns());
+        let decoder = MatRef::new(self.decoder.values(), hidden.num_columns());
         let num_terms = decoder.num_rows();
         let empty = || PooledRow {
             weights: vec![0.0; num_terms],
@@ -159,8 +135,8 @@ impl SpladePooling {
             }
         };
         match sharing {
-            Sharing::Alone => shares.into_iter().enumerate().for_each(pool),
-            Sharing::Among(_) => shares.into_par_iter().enumerate().for_each(pool),
+            Parallelism::Single => shares.into_iter().enumerate().for_each(pool),
+            Parallelism::Threads(_) => shares.into_par_iter().enumerate().for_each(pool),
         }
         rows.into_iter().map(|row| self.finish(row.weights, row.positions)).collect()
     }
@@ -168,12 +144,12 @@ impl SpladePooling {
     /// The sums of one text. Its logits exist for a piece of the vocabulary at a time.
     fn sum_on_cpu(
         &self,
-        kernel: Kernel,
-        hidden: Rows,
-        sharing: Sharing,
+        kernel: InstructionSet,
+        hidden: MatRef,
+        sharing: Parallelism,
         with_positions: bool,
     ) -> Result<PooledRow, Error> {
-        let decoder = Rows::new(self.decoder.values(), hidden.num_columns());
+        let decoder = MatRef::new(self.decoder.values(), hidden.num_columns());
         let terms: Vec<Range<usize>> = (0..decoder.num_rows())
             .step_by(PIECE_TERMS)
             .map(|first| first..decoder.num_rows().min(first + PIECE_TERMS))
@@ -181,15 +157,15 @@ impl SpladePooling {
         let piece = |terms: Range<usize>| {
             let mut logits = Matrix::new(hidden.num_rows(), terms.len());
             let epilogue = Epilogue::Bias(&self.bias.values()[terms.clone()]);
-            let weight = Weight::Rows(decoder.rows(terms.clone()));
+            let weight = GemmWeight::Rows(decoder.rows(terms.clone()));
             kernel::linear(kernel, hidden, weight, epilogue, logits.rows_mut());
             let mut sums = Sums::new(terms.len(), self.config.activation);
             (0..hidden.num_rows()).for_each(|token| sums.add(token as u32, logits.rows().row(token)));
             sums
         };
         let pieces: Vec<Sums> = match sharing {
-            Sharing::Alone => terms.into_iter().map(piece).collect(),
-            Sharing::Among(_) => terms.into_par_iter().map(piece).collect(),
+            Parallelism::Single => terms.into_iter().map(piece).collect(),
+            Parallelism::Threads(_) => terms.into_par_iter().map(piece).collect(),
         };
         self.finish_sums(pieces, with_positions)
     }
@@ -321,6 +297,7 @@ fn fold_maximum(logits: &[f32], maxima: &mut [f32], positions: &mut [u32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conventions::PoolingActivation;
     use candle_core::Device;
 
     /// The published order, with the (T, V) logits in full: the twin that `pool` is compared with.
@@ -328,15 +305,15 @@ mod tests {
         hidden: &[Vec<f32>],
         decoder: &[Vec<f32>],
         bias: &[f32],
-        activation: Activation,
+        activation: PoolingActivation,
     ) -> Vec<f32> {
         let weight = |term: usize| {
             hidden.iter().map(move |token| {
                 let product: f64 = token.iter().zip(&decoder[term]).map(|(a, b)| f64::from(a * b)).sum();
                 let logit = product + f64::from(bias[term]);
                 match activation {
-                    Activation::Relu => logit.max(0.0).ln_1p(),
-                    Activation::Log1pRelu => logit.max(0.0).ln_1p().ln_1p(),
+                    PoolingActivation::Relu => logit.max(0.0).ln_1p(),
+                    PoolingActivation::Log1pRelu => logit.max(0.0).ln_1p().ln_1p(),
                 }
             })
         };
@@ -364,13 +341,13 @@ mod tests {
         zeroed: &[u32],
     ) -> SpladePooling {
         let config = config.into();
-        let bias = Weights::owned(bias.to_vec(), &[bias.len()]);
-        let decoder = Weights::owned(decoder.concat(), &[decoder.len(), decoder[0].len()]);
+        let bias = Parameter::owned(bias.to_vec(), &[bias.len()]);
+        let decoder = Parameter::owned(decoder.concat(), &[decoder.len(), decoder[0].len()]);
         SpladePooling::new(&decoder, None, &bias, config, zeroed.to_vec(), Screening::default())
     }
 
-    impl From<Activation> for PoolingConfig {
-        fn from(activation: Activation) -> Self {
+    impl From<PoolingActivation> for PoolingConfig {
+        fn from(activation: PoolingActivation) -> Self {
             PoolingConfig { activation, ..PoolingConfig::default() }
         }
     }
@@ -380,7 +357,7 @@ mod tests {
         let terms = 2 * PIECE_TERMS + 3;
         let (hidden, decoder, bias) =
             (numbers(13, 16, 1), numbers(terms, 16, 2), numbers(1, terms, 3).remove(0));
-        for activation in [Activation::Relu, Activation::Log1pRelu] {
+        for activation in [PoolingActivation::Relu, PoolingActivation::Log1pRelu] {
             let config = PoolingConfig { strategy: Strategy::Sum, ..activation.into() };
             let pooling = pooling(&decoder, &bias, config, &[7]);
             let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
@@ -391,12 +368,12 @@ mod tests {
             let naive = pooling.pool_logits(&logits);
             assert!(naive[7] == 0.0 && naive.iter().filter(|weight| **weight > 1.0).count() > 100);
             let reference = pooling.pool(&tensor(&hidden), true).expect("pools");
-            for (kernel, sharing) in Kernel::available()
+            for (kernel, sharing) in InstructionSet::available()
                 .into_iter()
-                .flat_map(|kernel| [(kernel, Sharing::Alone), (kernel, Sharing::Among(2))])
+                .flat_map(|kernel| [(kernel, Parallelism::Single), (kernel, Parallelism::Threads(2))])
             {
                 let rows = [numbers(4, 16, 9).concat(), hidden.concat()].concat();
-                let (rows, texts) = (Rows::new(&rows, 16), [0..4, 4..17]);
+                let (rows, texts) = (MatRef::new(&rows, 16), [0..4, 4..17]);
                 let mut pooled = pooling.pool_on_cpu(kernel, rows, &texts, sharing, true).expect("pools");
                 let row = pooled.remove(1);
                 assert_eq!(row.positions, reference.positions, "{kernel:?}");
@@ -412,20 +389,20 @@ mod tests {
         for (tokens, terms) in [(1, 1), (1, TILE), (2, TILE + 1), (5, TILE - 1), (13, 2 * TILE), (7, 2500)] {
             let (hidden, decoder) = (numbers(tokens, 16, 1), numbers(terms, 16, 2));
             let bias = numbers(1, terms, 3).remove(0);
-            for activation in [Activation::Relu, Activation::Log1pRelu] {
+            for activation in [PoolingActivation::Relu, PoolingActivation::Log1pRelu] {
                 let row =
                     pooling(&decoder, &bias, activation, &[]).pool(&tensor(&hidden), true).expect("pools");
                 let naive = pool_naive(&hidden, &decoder, &bias, activation);
-                for (kernel, sharing) in Kernel::available().into_iter().zip([
-                    Sharing::Alone,
-                    Sharing::Among(3),
-                    Sharing::Among(2),
+                for (kernel, sharing) in InstructionSet::available().into_iter().zip([
+                    Parallelism::Single,
+                    Parallelism::Threads(3),
+                    Parallelism::Threads(2),
                 ]) {
                     // The same text twice, with another before it.
                     let rows = [numbers(4, 16, 9).concat(), hidden.concat(), hidden.concat()].concat();
                     let texts = [0..4, 4..4 + tokens, 4 + tokens..4 + 2 * tokens];
                     let pooled = pooling(&decoder, &bias, activation, &[])
-                        .pool_on_cpu(kernel, Rows::new(&rows, 16), &texts, sharing, true)
+                        .pool_on_cpu(kernel, MatRef::new(&rows, 16), &texts, sharing, true)
                         .expect("pools");
                     for twice in &pooled[1..] {
                         for (term, place) in row.positions.iter().enumerate() {
@@ -454,7 +431,7 @@ mod tests {
     fn positions_name_the_first_token_with_the_largest_logit() {
         let hidden = vec![vec![1.0, 0.0], vec![0.0, 2.0], vec![0.0, 2.0]];
         let decoder = vec![vec![1.0, 0.0], vec![0.0, 1.0]];
-        let row = pooling(&decoder, &[0.0, 0.0], Activation::Relu, &[])
+        let row = pooling(&decoder, &[0.0, 0.0], PoolingActivation::Relu, &[])
             .pool(&tensor(&hidden), true)
             .expect("pools");
         assert_eq!(row.positions, [0, 1]);
@@ -463,14 +440,14 @@ mod tests {
     #[test]
     fn special_tokens_weigh_nothing() {
         let decoder = numbers(3, 4, 5);
-        let pooling = pooling(&decoder, &[9.0; 3], Activation::Relu, &[1]);
+        let pooling = pooling(&decoder, &[9.0; 3], PoolingActivation::Relu, &[1]);
         let weights = pooling.pool(&tensor(&numbers(2, 4, 6)), false).expect("pools").weights;
         assert!(weights[0] > 0.0 && weights[1] == 0.0 && weights[2] > 0.0);
     }
 
     #[test]
     fn negative_logits_everywhere_give_an_empty_row() {
-        let pooling = pooling(&numbers(5, 4, 5), &[-99.0; 5], Activation::Relu, &[]);
+        let pooling = pooling(&numbers(5, 4, 5), &[-99.0; 5], PoolingActivation::Relu, &[]);
         assert_eq!(pooling.pool(&tensor(&numbers(2, 4, 6)), false).expect("pools").weights, [0.0; 5]);
     }
 
@@ -481,7 +458,7 @@ mod tests {
                 let mut hidden = numbers(3, 4, 6);
                 hidden[token][2] = damaged;
                 for strategy in [Strategy::Max, Strategy::Sum] {
-                    let config = PoolingConfig { strategy, ..Activation::Relu.into() };
+                    let config = PoolingConfig { strategy, ..PoolingActivation::Relu.into() };
                     let pooled =
                         pooling(&numbers(5, 4, 5), &[0.0; 5], config, &[]).pool(&tensor(&hidden), false);
                     assert!(matches!(pooled, Err(Error::NotFinite(_))), "{damaged} in token {token}");

@@ -1,10 +1,10 @@
 //! Weights summed over the tokens of a text.
 
-use super::Activation;
+use crate::conventions::PoolingActivation;
 
 /// The weights of terms summed over tokens, and the token with the largest logit of each.
 pub(super) struct Sums {
-    activation: Activation,
+    activation: PoolingActivation,
     /// f64: hundreds of tokens add up.
     pub weights: Vec<f64>,
     largest: Vec<f32>,
@@ -12,7 +12,7 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub fn new(terms: usize, activation: Activation) -> Self {
+    pub fn new(terms: usize, activation: PoolingActivation) -> Self {
         let (weights, largest) = (vec![0.0; terms], vec![f32::NEG_INFINITY; terms]);
         Sums { activation, weights, largest, positions: vec![0; terms] }
     }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
 use crate::error::Error;
-use crate::files::{Decision, ModelFiles};
+use crate::source::ModelFiles;
+use crate::spec::Provenance;
 pub(crate) use read::transformer_settings;
 use read::{lowercase, read_tokenizer, special_tokens};
 
@@ -107,7 +108,7 @@ impl Tokenizer {
         files: &ModelFiles,
         max_positions: Option<usize>,
         max_length: Option<usize>,
-    ) -> Result<(Self, Vec<Decision>), Error> {
+    ) -> Result<(Self, Vec<Provenance>), Error> {
         let config = files.read_json(TOKENIZER_CONFIG)?.unwrap_or_default();
         let (mut inner, source) = read_tokenizer(files, &config)?;
         let fault = |error: tokenizers::Error| Error::invalid(files.describe(source), error.to_string());
@@ -147,9 +148,9 @@ impl Tokenizer {
         let named: Vec<String> =
             special_ids.iter().map(|&id| format!("{} {id}", terms.get(id as usize).unwrap_or("?"))).collect();
         let decisions = vec![
-            Decision::new("tokenizer", format!("{} tokens", terms.ends.len()), files.describe(source)),
-            Decision::new("special tokens", named.join(", "), special_source),
-            Decision::new("maximum length", described_length(max_length), length_source),
+            Provenance::new("tokenizer", format!("{} tokens", terms.ends.len()), files.describe(source)),
+            Provenance::new("special tokens", named.join(", "), special_source),
+            Provenance::new("maximum length", described_length(max_length), length_source),
         ];
         let piece_bytes = if splits_at_spaces(&inner) { PIECE_BYTES } else { usize::MAX };
         Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length, piece_bytes }, decisions))

@@ -15,7 +15,7 @@ use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper};
 
 use super::{TOKENIZER_CONFIG, TOKENIZER_JSON, VOCAB_TXT};
 use crate::error::Error;
-use crate::files::ModelFiles;
+use crate::source::ModelFiles;
 
 /// In the order in which sentence-transformers looks for them.
 const SENTENCE_CONFIGS: [&str; 3] =

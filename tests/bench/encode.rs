@@ -52,7 +52,7 @@ fn main() {
     report("load", times(ROUNDS, || drop(load(num_threads, false))), milliseconds);
     let [encoder, unscreened, single] =
         [(num_threads, false), (num_threads, true), (1, false)].map(|(threads, off)| load(threads, off));
-    println!("arithmetic: {}", encoder.kernel().name());
+    println!("arithmetic: {}", encoder.instruction_set().name());
     let size = Size::of(folder.as_deref());
     let documents = documents(&encoder, NUM_DOCUMENTS, DOCUMENT_TOKENS);
     same_vectors(&encoder, &unscreened, &documents);
@@ -221,7 +221,7 @@ impl Size {
     fn of(folder: Option<&Path>) -> Size {
         let config = match folder {
             Some(folder) => std::fs::read(folder.join("config.json")).unwrap(),
-            None => include_bytes!("../../src/tiny/config.json").to_vec(),
+            None => include_bytes!("../../src/source/builtin/tiny/config.json").to_vec(),
         };
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
         let size = |names: [&str; 2]| names.iter().find_map(|name| config[*name].as_f64()).unwrap();

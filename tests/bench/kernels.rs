@@ -23,8 +23,8 @@ use std::time::Instant;
 
 use kernel::naive::{self, numbers};
 use kernel::{
-    attention, linear, maximum, screened_maximum, Activation, AttentionScratch, Epilogue, Kernel, Matrix,
-    Panels, Rows, Screen, TextMaxima, TokenCodes, Weight,
+    attention, linear, maximum, screened_maximum, Activation, AttentionScratch, Epilogue, GemmWeight,
+    InstructionSet, MatRef, Matrix, Panels, Screen, TextMaxima, TokenCodes,
 };
 
 const ROUNDS: usize = 15;
@@ -33,7 +33,7 @@ const TOKENS: [usize; 4] = [12, 128, 150, 512];
 fn main() {
     println!(
         "kernels: {}",
-        Kernel::available().iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(", ")
+        InstructionSet::available().iter().map(|kernel| kernel.name()).collect::<Vec<_>>().join(", ")
     );
     for threads in [1, std::thread::available_parallelism().unwrap().get()] {
         let (peak, instructions) = peak::multiply_add_peak(threads);
@@ -44,7 +44,7 @@ fn main() {
             bandwidth / 1e9
         );
     }
-    for kernel in Kernel::available() {
+    for kernel in InstructionSet::available() {
         for (title, n, k) in [("(T, 768) x (768, 768)", 768, 768), ("up", 3072, 768), ("down", 768, 3072)] {
             for tokens in TOKENS {
                 dense(kernel, title, tokens, n, k);
@@ -59,14 +59,14 @@ fn main() {
     }
 }
 
-fn dense(kernel: Kernel, title: &str, tokens: usize, n: usize, k: usize) {
+fn dense(kernel: InstructionSet, title: &str, tokens: usize, n: usize, k: usize) {
     let (x, weight, bias) = (matrix(tokens, k, 1), numbers(n * k, 2), numbers(n, 3));
-    let rows = Rows::new(&weight, k);
+    let rows = MatRef::new(&weight, k);
     let panels = Panels::new(kernel, rows);
     let mut out = Matrix::new(tokens, n);
     let epilogue = Epilogue::Activation(&bias, Activation::GeluErf);
     let flop = 2.0 * (tokens * n * k) as f64;
-    for (how, weight) in [("as it lies", Weight::Rows(rows)), ("packed", Weight::panels(&panels))] {
+    for (how, weight) in [("as it lies", GemmWeight::Rows(rows)), ("packed", GemmWeight::panels(&panels))] {
         linear(kernel, x.rows(), weight, Epilogue::Bias(&bias), out.rows_mut());
         let expected = naive::linear(x.rows().rows(0..1), rows, Epilogue::Bias(&bias));
         naive::assert_close(out.rows().row(0), &expected, 1e-3, kernel, (tokens, n, k));
@@ -75,10 +75,10 @@ fn dense(kernel: Kernel, title: &str, tokens: usize, n: usize, k: usize) {
     }
 }
 
-fn vocabulary(kernel: Kernel, tokens: usize) {
+fn vocabulary(kernel: InstructionSet, tokens: usize) {
     let (n, k) = (30_522, 768);
     let (hidden, decoder) = (matrix(tokens, k, 1), numbers(n * k, 2));
-    let (hidden, decoder) = (hidden.rows(), Rows::new(&decoder, k));
+    let (hidden, decoder) = (hidden.rows(), MatRef::new(&decoder, k));
     // As many terms above zero as in a trained model: about one in a hundred of a text.
     let bias = vec![-34.0; n];
     let mut maxima = vec![0.0; n];
@@ -103,7 +103,7 @@ fn vocabulary(kernel: Kernel, tokens: usize) {
     assert!((0..n).all(same));
 }
 
-fn attend(kernel: Kernel, tokens: usize) {
+fn attend(kernel: InstructionSet, tokens: usize) {
     let (heads, size) = (12, 64);
     let [query, key, value] = [1, 2, 3].map(|seed| matrix(tokens, heads * size, seed));
     let mut out = Matrix::new(tokens, heads * size);
@@ -119,7 +119,7 @@ fn attend(kernel: Kernel, tokens: usize) {
 }
 
 /// Prints the speed of `run` and its share of the peak around it, unless nobody asked for it.
-fn report(kernel: Kernel, title: &str, flop: f64, mut run: impl FnMut()) {
+fn report(kernel: InstructionSet, title: &str, flop: f64, mut run: impl FnMut()) {
     run();
     let title = format!("{} {title}", kernel.name());
     if !std::env::args().skip(1).all(|word| word == "--bench" || title.contains(&word)) {

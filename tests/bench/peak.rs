@@ -53,13 +53,13 @@ pub fn read_bandwidth(num_threads: usize) -> f64 {
 }
 
 /// A loop of independent multiply-adds: takes the number of rounds, returns the operations done.
-type Kernel = fn(usize) -> f64;
+type InstructionSet = fn(usize) -> f64;
 
 /// Enough independent chains to hide the latency of a multiply-add on two ports.
 const CHAINS: usize = 12;
 
 #[cfg(target_arch = "x86_64")]
-fn kernel() -> (Kernel, &'static str) {
+fn kernel() -> (InstructionSet, &'static str) {
     if is_x86_feature_detected!("avx512f") {
         // SAFETY: the feature has just been detected.
         (|rounds| unsafe { avx512(rounds) }, "AVX-512")
@@ -72,7 +72,7 @@ fn kernel() -> (Kernel, &'static str) {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn kernel() -> (Kernel, &'static str) {
+fn kernel() -> (InstructionSet, &'static str) {
     (portable, "portable code")
 }
 

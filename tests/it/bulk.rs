@@ -312,7 +312,7 @@ fn the_size_of_a_batch_changes_nothing() {
 
 /// Whether this processor has what a screen is computed with.
 fn can_screen() -> bool {
-    neural_sparse::Kernel::best() != neural_sparse::Kernel::Portable
+    neural_sparse::InstructionSet::best() != neural_sparse::InstructionSet::Portable
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! The same text gives the same bits: alone, in any batch, at any place, with any number of threads.
 
-use neural_sparse::verify::{second_opinion, Outcome};
-use neural_sparse::{Encoded, EncoderOptions, Kernel, ModelFiles, Side, SparseEncoder};
+use neural_sparse::check::verify::{second_opinion, Outcome};
+use neural_sparse::{Encoded, EncoderOptions, InstructionSet, ModelFiles, Side, SparseEncoder};
 
 use crate::bad_models::set;
 use crate::program::{copied, fixture};
 
-fn load(files: &ModelFiles, kernel: Kernel, num_threads: usize) -> SparseEncoder {
+fn load(files: &ModelFiles, kernel: InstructionSet, num_threads: usize) -> SparseEncoder {
     let (kernel, num_threads) = (Some(kernel), Some(num_threads));
-    let options = EncoderOptions { kernel, num_threads, ..EncoderOptions::default() };
+    let options = EncoderOptions { instruction_set: kernel, num_threads, ..EncoderOptions::default() };
     SparseEncoder::load(files, &options).unwrap()
 }
 
@@ -31,7 +31,7 @@ fn bits(encoded: &Encoded) -> Vec<(u32, u32)> {
     encoded.vector.iter().map(|(id, weight)| (id, weight.to_bits())).collect()
 }
 
-fn assert_invariant(files: &ModelFiles, kernel: Kernel, lengths: &[usize]) {
+fn assert_invariant(files: &ModelFiles, kernel: InstructionSet, lengths: &[usize]) {
     let texts = texts(lengths);
     let single = load(files, kernel, 1);
     let alone: Vec<Vec<(u32, u32)>> =
@@ -56,7 +56,7 @@ fn the_built_in_model_from_1_to_512_tokens() {
     // With [CLS] and [SEP]: every small size, the sizes around those where a matrix product may change its routine, the limit.
     let mut lengths: Vec<usize> = (0..20).collect();
     lengths.extend([30, 31, 46, 61, 62, 63, 64, 100, 126, 127, 128, 254, 255, 300, 400, 509, 510, 511, 600]);
-    assert_invariant(&ModelFiles::tiny(), Kernel::best(), &lengths);
+    assert_invariant(&ModelFiles::tiny(), InstructionSet::best(), &lengths);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn fixture_models_of_other_shapes() {
         "gte-new",
         "st6-symmetric-sum",
     ] {
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             assert_invariant(&ModelFiles::folder(name, fixture(name)), kernel, &(0..65).collect::<Vec<_>>());
         }
     }
@@ -84,11 +84,11 @@ fn texts_longer_than_a_batch() {
         set(&model.path().join("config.json"), "max_position_embeddings", 4096.into());
         set(&model.path().join("tokenizer_config.json"), "model_max_length", 4096.into());
         let files = ModelFiles::folder(name, model.path());
-        for kernel in Kernel::available() {
+        for kernel in InstructionSet::available() {
             assert_invariant(&files, kernel, &[3, 510, 511, 700, 1300]);
         }
         // And right: against the forward pass in candle's tensors.
-        let encoder = load(&files, Kernel::best(), 2);
+        let encoder = load(&files, InstructionSet::best(), 2);
         let check = second_opinion(&encoder, Side::Document).unwrap();
         assert_eq!(check.outcome, Outcome::Pass, "{}", check.found);
         let tokens = encoder.encode(&texts(&[1300]), Side::Document).unwrap()[0].num_tokens;
@@ -99,10 +99,10 @@ fn texts_longer_than_a_batch() {
 #[test]
 fn a_screen_changes_no_bit_and_no_position() {
     let texts = texts(&[0, 1, 2, 9, 30, 61, 200, 511]);
-    for kernel in Kernel::available() {
+    for kernel in InstructionSet::available() {
         let with = |without_screen: bool| {
             let options =
-                EncoderOptions { kernel: Some(kernel), without_screen, ..EncoderOptions::default() };
+                EncoderOptions { instruction_set: Some(kernel), without_screen, ..EncoderOptions::default() };
             SparseEncoder::load(&ModelFiles::tiny(), &options).unwrap()
         };
         let (screened, whole) = (with(false), with(true));
@@ -117,7 +117,7 @@ fn a_screen_changes_no_bit_and_no_position() {
         }
         let (count, nothing) = (screened.screen_count(), whole.screen_count());
         assert_eq!(nothing.pairs, 0);
-        if kernel == Kernel::Portable {
+        if kernel == InstructionSet::Portable {
             assert_eq!(count.pairs, 0, "nothing is cheaper than f32 there");
         } else {
             let num_tokens: usize = encode(&whole).iter().map(|encoded| encoded.num_tokens).sum();
@@ -130,17 +130,18 @@ fn a_screen_changes_no_bit_and_no_position() {
 #[test]
 fn each_token_of_a_batch_of_many_texts_meets_each_term_once() {
     // More texts than are pooled at once, in one batch.
-    let encoder = load(&ModelFiles::tiny(), Kernel::best(), 1);
+    let encoder = load(&ModelFiles::tiny(), InstructionSet::best(), 1);
     let texts: Vec<String> = (0..70).map(|number| format!("house {number}")).collect();
     let encoded = encoder.encode(&texts, Side::Document).unwrap();
     let num_tokens: usize = encoded.iter().map(|encoded| encoded.num_tokens).sum();
-    let expected = if Kernel::best() == Kernel::Portable { 0 } else { (num_tokens * 30_522) as u64 };
+    let expected =
+        if InstructionSet::best() == InstructionSet::Portable { 0 } else { (num_tokens * 30_522) as u64 };
     assert_eq!(encoder.screen_count().pairs, expected);
 }
 
 #[test]
 fn repeated_queries_keep_their_bits() {
-    for kernel in Kernel::available() {
+    for kernel in InstructionSet::available() {
         let encoder = load(&ModelFiles::tiny(), kernel, 2);
         let texts = texts(&[9, 3]);
         let first = encoder.encode(&texts[..1], Side::Query).unwrap();
@@ -155,7 +156,7 @@ fn repeated_queries_keep_their_bits() {
 
 #[test]
 fn explaining_a_text_gives_the_vector_that_encoding_gives() {
-    let encoder = load(&ModelFiles::tiny(), Kernel::best(), 2);
+    let encoder = load(&ModelFiles::tiny(), InstructionSet::best(), 2);
     for text in texts(&[0, 1, 9, 600]) {
         let explained = encoder.explain(&text, Side::Document).unwrap();
         assert_eq!(bits(&explained.encoded), bits(&encoder.encode(&[text], Side::Document).unwrap()[0]));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use neural_sparse::{Dialect, EncoderOptions, Kernel, ModelFiles, Side, SparseEncoder};
+use neural_sparse::{Dialect, EncoderOptions, InstructionSet, ModelFiles, Side, SparseEncoder};
 use serde_json::Value;
 
 use crate::program::{fixture, json_lines};
@@ -83,9 +83,10 @@ fn assert_golden(encoder: &SparseEncoder, folder: &str, side: Side, ignored: &[u
 #[test]
 fn every_layout_gives_the_vectors_of_sentence_transformers_in_its_dialect() {
     for folder in FOLDERS {
-        for kernel in [Kernel::Portable, Kernel::best()] {
+        for kernel in [InstructionSet::Portable, InstructionSet::best()] {
             let dialect = Dialect::SentenceTransformers;
-            let options = EncoderOptions { dialect, kernel: Some(kernel), ..EncoderOptions::default() };
+            let options =
+                EncoderOptions { dialect, instruction_set: Some(kernel), ..EncoderOptions::default() };
             let encoder = load(folder, options);
             for side in [Side::Query, Side::Document] {
                 assert_golden(&encoder, folder, side, &[]);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use neural_sparse::{DecoderReading, EncoderOptions, Kernel, ModelFiles, Side, SparseEncoder};
+use neural_sparse::{EncoderOptions, InstructionSet, ModelFiles, Side, SparseEncoder, UntiedDecoder};
 
 use crate::program::{copied, fixture, json_lines};
 
@@ -12,12 +12,12 @@ const TOLERANCE: f64 = 1e-4;
 /// A term that only one side has must weigh less than this.
 const PRESENCE_TOLERANCE: f64 = 2e-4;
 
-fn encoder(folder: &str, decoder: Option<DecoderReading>) -> SparseEncoder {
+fn encoder(folder: &str, decoder: Option<UntiedDecoder>) -> SparseEncoder {
     encoder_on(None, folder, decoder)
 }
 
-fn encoder_on(kernel: Option<Kernel>, folder: &str, decoder: Option<DecoderReading>) -> SparseEncoder {
-    let options = EncoderOptions { decoder, kernel, ..EncoderOptions::default() };
+fn encoder_on(kernel: Option<InstructionSet>, folder: &str, decoder: Option<UntiedDecoder>) -> SparseEncoder {
+    let options = EncoderOptions { decoder, instruction_set: kernel, ..EncoderOptions::default() };
     let files =
         if folder == "tiny" { ModelFiles::tiny() } else { ModelFiles::folder(folder, fixture(folder)) };
     SparseEncoder::load(&files, &options).unwrap()
@@ -64,9 +64,9 @@ fn assert_equals_golden(encoder: &SparseEncoder, side: Side, golden_file: &str) 
 
 #[track_caller]
 fn assert_documents_equal_golden(folder: &str) {
-    for kernel in Kernel::available() {
+    for kernel in InstructionSet::available() {
         let encoder = encoder_on(Some(kernel), folder, None);
-        assert_eq!(encoder.kernel(), kernel);
+        assert_eq!(encoder.instruction_set(), kernel);
         assert_equals_golden(&encoder, Side::Document, &format!("{folder}/reference.jsonl"));
     }
 }
@@ -153,7 +153,7 @@ fn a_stored_decoder_that_differs_is_used_as_transformers_5_does() {
 fn a_stored_decoder_that_differs_can_be_read_as_tied() {
     for tie in ["true", "absent"] {
         let folder = format!("bert-decoder-differs-{tie}");
-        let tied = encoder(&folder, Some(DecoderReading::Tied));
+        let tied = encoder(&folder, Some(UntiedDecoder::UseEmbeddings));
         assert_equals_golden(&tied, Side::Document, &format!("{folder}/tied.jsonl"));
     }
 }

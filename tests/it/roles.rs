@@ -169,7 +169,7 @@ fn a_known_model_without_its_query_side_is_not_taken_for_a_symmetric_one() {
     assert!(!own.is_empty() && own.len() < document.len(), "{} of {}", own.len(), document.len());
     assert!(own.iter().all(|(id, weight)| document.iter().any(|other| other == (id, weight))));
     // The table of an English model is compiled in, in the order of its vocabulary.
-    let copy = ModelFiles::folder("doc-v2-distill", fixture("../../src/tiny"));
+    let copy = ModelFiles::folder("doc-v2-distill", fixture("../../src/source/builtin/tiny"));
     let encoder = SparseEncoder::load(&copy, &EncoderOptions::default()).unwrap();
     let query = encoder.encode(&[QUERY], Side::Query).unwrap().remove(0).vector;
     assert_eq!(query.len(), PUBLISHED.len());

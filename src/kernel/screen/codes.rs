@@ -2,7 +2,7 @@
 
 use crate::kernel::int8::{CodeKernel, CodeLanes, CodeOperation};
 use crate::kernel::products::VECTORS;
-use crate::kernel::{Kernel, Rows};
+use crate::kernel::{InstructionSet, MatRef};
 
 /// The longest rows: their exact sums fit an i32.
 const MAX_TERMS: usize = 1 << 16;
@@ -54,7 +54,7 @@ impl Screen {
     ///
     /// `None` where nothing is faster than f32 on this processor, or a row cannot be screened: it has a NaN, an infinity,
     /// or only tiny elements, or is too long.
-    pub fn new(kernel: Kernel, weight: Rows, bias: &[f32]) -> Option<Screen> {
+    pub fn new(kernel: InstructionSet, weight: MatRef, bias: &[f32]) -> Option<Screen> {
         assert_eq!(weight.num_rows(), bias.len(), "the length of the bias");
         if weight.num_columns() > MAX_TERMS {
             return None;
@@ -63,7 +63,7 @@ impl Screen {
     }
 
     /// [`Screen::new`] with these instructions.
-    pub(super) fn with(kernel: CodeKernel, weight: Rows, bias: &[f32]) -> Option<Screen> {
+    pub(super) fn with(kernel: CodeKernel, weight: MatRef, bias: &[f32]) -> Option<Screen> {
         kernel.run(CodeWeights { kernel, weight, bias })
     }
 }
@@ -74,12 +74,12 @@ impl TokenCodes {
     /// * `hidden`: (T, K).
     ///
     /// `None` where a row cannot be screened, as in [`Screen::new`].
-    pub fn new(kernel: Kernel, hidden: Rows) -> Option<TokenCodes> {
+    pub fn new(kernel: InstructionSet, hidden: MatRef) -> Option<TokenCodes> {
         TokenCodes::with(CodeKernel::beside(kernel)?, hidden)
     }
 
     /// [`TokenCodes::new`] with these instructions.
-    pub(super) fn with(kernel: CodeKernel, hidden: Rows) -> Option<TokenCodes> {
+    pub(super) fn with(kernel: CodeKernel, hidden: MatRef) -> Option<TokenCodes> {
         kernel.run(CodeTokens { hidden })
     }
 }
@@ -151,7 +151,7 @@ fn is_screenable(largest: f32, norm: f32) -> bool {
 
 struct CodeWeights<'a> {
     kernel: CodeKernel,
-    weight: Rows<'a>,
+    weight: MatRef<'a>,
     bias: &'a [f32],
 }
 
@@ -207,7 +207,7 @@ impl CodeOperation for CodeWeights<'_> {
 }
 
 struct CodeTokens<'a> {
-    hidden: Rows<'a>,
+    hidden: MatRef<'a>,
 }
 
 impl CodeOperation for CodeTokens<'_> {

@@ -44,7 +44,7 @@ use std::cell::Cell;
 use super::int8::{CodeKernel, CodeLanes, CodeOperation};
 use super::maximum::{self, TextMaxima};
 use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
-use super::{Kernel, Operation, Rows};
+use super::{InstructionSet, MatRef, Operation};
 use codes::Token;
 pub use codes::{Screen, TokenCodes};
 
@@ -52,7 +52,7 @@ pub use codes::{Screen, TokenCodes};
 const SCREENED_OUT: f32 = f32::MIN;
 
 /// The instructions that a screen beside `kernel` is computed with; `None` where nothing is screened.
-pub fn screen_instructions(kernel: Kernel) -> Option<&'static str> {
+pub fn screen_instructions(kernel: InstructionSet) -> Option<&'static str> {
     Some(CodeKernel::beside(kernel)?.name())
 }
 
@@ -71,10 +71,10 @@ pub fn screen_instructions(kernel: Kernel) -> Option<&'static str> {
 ///
 /// When shapes do not fit, or the processor lacks the kernel.
 pub fn screened_maximum(
-    kernel: Kernel,
-    hidden: Rows,
+    kernel: InstructionSet,
+    hidden: MatRef,
     codes: &TokenCodes,
-    weight: Rows,
+    weight: MatRef,
     screens: &[Screen],
     texts: &mut [TextMaxima],
 ) -> Option<usize> {
@@ -323,8 +323,8 @@ fn bounds<L: CodeLanes>(estimate: L, token: Token, p: L, q: L) -> [L; 2] {
 
 /// The maxima of the pairs that are left.
 struct Left<'a, 'b> {
-    hidden: Rows<'a>,
-    weight: Rows<'a>,
+    hidden: MatRef<'a>,
+    weight: MatRef<'a>,
     left: &'a [Vec<u32>],
     texts: &'a mut [TextMaxima<'b>],
 }

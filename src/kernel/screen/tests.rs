@@ -2,21 +2,22 @@
 
 use super::*;
 use crate::kernel::naive::numbers;
-use crate::kernel::{linear, maximum, Epilogue, RowsMut, Weight};
+use crate::kernel::{linear, maximum, Epilogue, GemmWeight, MatMut};
 
 /// Kernels with the code kernels that can stand beside them.
-fn kernels() -> Vec<(Kernel, CodeKernel)> {
-    let screened = Kernel::available().into_iter().filter(|kernel| CodeKernel::beside(*kernel).is_some());
+fn kernels() -> Vec<(InstructionSet, CodeKernel)> {
+    let screened =
+        InstructionSet::available().into_iter().filter(|kernel| CodeKernel::beside(*kernel).is_some());
     screened
         .flat_map(|kernel| CodeKernel::available().into_iter().map(move |codes| (kernel, codes)))
         .collect()
 }
 
-fn screen(kernel: CodeKernel, weight: Rows, bias: &[f32]) -> Screen {
+fn screen(kernel: CodeKernel, weight: MatRef, bias: &[f32]) -> Screen {
     Screen::with(kernel, weight, bias).expect("can be screened")
 }
 
-fn token_codes(kernel: CodeKernel, hidden: Rows) -> TokenCodes {
+fn token_codes(kernel: CodeKernel, hidden: MatRef) -> TokenCodes {
     TokenCodes::with(kernel, hidden).expect("can be screened")
 }
 
@@ -60,7 +61,7 @@ fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
             [(1, 1, 1), (3, 33, 7), (13, 95, 64), (25, 40, 130), (12, 64, 768), (7, 20, 3000)]
         {
             let (hidden, weight) = (uneven(tokens, k, 1), uneven(terms, k, 2));
-            let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
+            let (hidden, weight) = (MatRef::new(&hidden, k), MatRef::new(&weight, k));
             let bias = vec![0.0; terms];
             let (screen, codes) = (screen(code_kernel, weight, &bias), token_codes(code_kernel, hidden));
             let mut estimates = Vec::new();
@@ -69,9 +70,9 @@ fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
             linear(
                 kernel,
                 hidden,
-                Weight::Rows(weight),
+                GemmWeight::Rows(weight),
                 Epilogue::Bias(&bias),
-                RowsMut::new(&mut products, terms),
+                MatMut::new(&mut products, terms),
             );
             let levels = if code_kernel == CodeKernel::available()[0] { 63.0 } else { 127.0 };
             for term in 0..terms {
@@ -100,10 +101,10 @@ fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
 /// The maxima and positions of three texts, screened in two pieces and not, and the pairs left.
 #[allow(clippy::type_complexity)]
 fn both_ways(
-    kernel: Kernel,
+    kernel: InstructionSet,
     code_kernel: CodeKernel,
-    hidden: Rows,
-    weight: Rows,
+    hidden: MatRef,
+    weight: MatRef,
     bias: &[f32],
 ) -> ([Vec<(Vec<f32>, Vec<u32>)>; 2], usize) {
     let (t, n) = (hidden.num_rows(), weight.num_rows());
@@ -142,7 +143,7 @@ fn a_screen_leaves_the_bits_of_every_maximum_above_zero() {
             weight.copy_within(4 * k..5 * k, 5 * k);
             let mut hidden = uneven(tokens, k, 4);
             hidden.copy_within(6 * k..7 * k, 8 * k);
-            let (hidden, weight) = (Rows::new(&hidden, k), Rows::new(&weight, k));
+            let (hidden, weight) = (MatRef::new(&hidden, k), MatRef::new(&weight, k));
             let unbiased = vec![0.0; terms];
             let (plain, _) = both_ways(kernel, code_kernel, hidden, weight, &unbiased);
             // A bias that leaves about one term in twenty, and for some exactly nothing or next to nothing.
@@ -184,11 +185,11 @@ fn rows_without_a_bound_are_not_screened() {
             let mut row = vec![0.0; 8];
             row[3] = spoiled;
             let rows = [fine.clone(), row].concat();
-            assert!(Screen::new(kernel, Rows::new(&rows, 8), &[0.0; 3]).is_none(), "{spoiled}");
-            assert!(TokenCodes::new(kernel, Rows::new(&rows, 8)).is_none(), "{spoiled}");
+            assert!(Screen::new(kernel, MatRef::new(&rows, 8), &[0.0; 3]).is_none(), "{spoiled}");
+            assert!(TokenCodes::new(kernel, MatRef::new(&rows, 8)).is_none(), "{spoiled}");
         }
         let large = vec![2e18; 8];
-        let (large, bias) = (Rows::new(&large, 8), [0.0]);
+        let (large, bias) = (MatRef::new(&large, 8), [0.0]);
         let (screen, codes) = (screen(code_kernel, large, &bias), token_codes(code_kernel, large));
         let mut maxima = [7.0];
         let mut texts = [TextMaxima { tokens: 0..1, maxima: &mut maxima, positions: None }];

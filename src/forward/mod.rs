@@ -1,0 +1,116 @@
+//! MaskedLm: token ids to the hidden states that the vocabulary projection is applied to.
+
+mod absolute;
+pub(crate) mod batch;
+pub(crate) mod cpu;
+mod reference;
+mod rotary;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::{Device, Tensor};
+
+pub use reference::DeviceName;
+
+use crate::conventions::UntiedDecoder;
+use crate::error::Error;
+use crate::kernel::InstructionSet;
+use crate::parallel::Parallelism;
+use crate::parameters::{Parameter, Parameters};
+use crate::source::ModelFiles;
+use crate::spec::ModelConfig;
+use crate::spec::Provenance;
+use cpu::CpuForward;
+use reference::{open_device, ReferenceForward};
+
+/// A masked language model up to its head, ready to run.
+pub(crate) struct MaskedLm {
+    config: ModelConfig,
+    parameters: Parameters,
+    device: Device,
+    /// The same on another device than the CPU, where the reference computes the forward pass.
+    on_device: Option<Parameters<Tensor>>,
+    /// What computes it on the CPU.
+    kernel: InstructionSet,
+    /// How often it was asked for a few tokens.
+    num_short: AtomicUsize,
+}
+
+impl MaskedLm {
+    /// Loads the checkpoint of `files` onto `device`; the decisions say what was read and why.
+    pub fn load(
+        files: &ModelFiles,
+        config: ModelConfig,
+        device: DeviceName,
+        reading: UntiedDecoder,
+        kernel: InstructionSet,
+    ) -> Result<(Self, Vec<Provenance>), Error> {
+        let (parameters, decisions) = Parameters::load(files, &config, reading)?;
+        let device = match open_device(device) {
+            Ok(device) => device,
+            Err(error) => {
+                let device = if device == DeviceName::Metal { "metal" } else { "cuda" };
+                let reason = error.to_string().lines().next().unwrap_or_default().to_string();
+                return Err(Error::Device { device, reason });
+            }
+        };
+        let on_device = if device.is_cpu() { None } else { Some(parameters.tensors(&device)?) };
+        Ok((
+            MaskedLm { config, parameters, device, on_device, kernel, num_short: AtomicUsize::new(0) },
+            decisions,
+        ))
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The forward pass over the kernels.
+    pub fn on_cpu(&self, sharing: Parallelism) -> CpuForward<'_> {
+        CpuForward { config: &self.config, parameters: &self.parameters, kernel: self.kernel, sharing }
+    }
+
+    /// Is told of a call with only a few tokens, whose time goes into packing the weights. From the second on, the
+    /// layers' panels are kept: whoever asks twice asks often.
+    ///
+    /// On threads of its own, as others may wait for the panels on those of the encoder.
+    pub fn expect_short(&self) {
+        if self.on_device.is_some() || self.num_short.fetch_add(1, Ordering::Relaxed) != 1 {
+            return;
+        }
+        let matrices: Vec<&Parameter> = self.parameters.dense_layers().map(|layer| &layer.weight).collect();
+        let num_threads = rayon::current_num_threads();
+        std::thread::scope(|scope| {
+            for first in 0..num_threads {
+                let share = matrices.iter().skip(first).step_by(num_threads);
+                scope.spawn(move || share.for_each(|matrix| matrix.keep_panels(self.kernel)));
+            }
+        });
+    }
+
+    /// The logits of one text by the reference's forward pass: (T, V).
+    pub fn reference_logits(&self, ids: &[u32]) -> Result<Vec<Vec<f32>>, Error> {
+        let parameters = self.parameters.tensors(&self.device)?;
+        let forward = ReferenceForward { config: &self.config, parameters: &parameters };
+        let logits = forward.hidden_states(ids)?.matmul(&parameters.decoder.t()?)?;
+        Ok(logits.broadcast_add(&parameters.decoder_bias)?.to_vec2()?)
+    }
+
+    /// The decoder where the reference is to multiply with it.
+    pub fn decoder_on_device(&self) -> Option<&Tensor> {
+        self.on_device.as_ref().map(|parameters| &parameters.decoder)
+    }
+
+    /// The forward pass in candle tensors; `None` on the CPU.
+    pub fn on_device(&self) -> Option<ReferenceForward<'_>> {
+        self.on_device.as_ref().map(|parameters| ReferenceForward { config: &self.config, parameters })
+    }
+}

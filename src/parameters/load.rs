@@ -1,0 +1,361 @@
+//! A checkpoint of any supported family as one [`Parameters`].
+//!
+//! Every difference between checkpoints ends here: files and dtypes in
+//! [`Tensors`], names in [`Names`], tied and untied decoders in `load_decoder`.
+//! What follows the loader sees one set of f32 tensors.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rayon::prelude::*;
+
+use super::parameter::Parameter;
+use super::tensors::Tensors;
+use super::{AbsoluteLayer, Affine, AttentionParameters, Layers, Parameters, RotaryLayer};
+use crate::conventions::UntiedDecoder;
+use crate::error::Error;
+use crate::source::ModelFiles;
+use crate::spec::families::{BlockNames, Names};
+use crate::spec::Provenance;
+use crate::spec::{Blocks, ModelConfig};
+
+impl Parameters {
+    /// Reads the checkpoint in `files` in the shape that `config` gives, and what was decided on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoModel`] without a checkpoint, [`Error::Invalid`] for a damaged file, [`Error::Tensor`]
+    /// for a tensor that is missing or has another shape or dtype.
+    pub fn load(
+        files: &ModelFiles,
+        config: &ModelConfig,
+        reading: UntiedDecoder,
+    ) -> Result<(Self, Vec<Provenance>), Error> {
+        let mut reader = Reader::open(files, config)?;
+        let (h, names) = (config.hidden_size, reader.names);
+        // Where tensors are converted, that is most of a start: the embeddings and each layer on whichever thread is free.
+        let (embeddings, layers) = rayon::join(|| reader.embeddings(config), || reader.layers(config));
+        let (word_embeddings, position_embeddings, token_type_embedding) = embeddings?;
+        let layers = layers?;
+        let embedding_norm = reader.norm(&reader.below_prefix(names.embedding_norm), config)?;
+        let transform = reader.dense(names.transform, [h, h], config.biases.transform)?;
+        let transform_norm = reader.norm(names.transform_norm, config)?;
+        let (decoder, decoder_bias) = load_decoder(&mut reader, config, reading, &word_embeddings)?;
+        let parameters = Parameters {
+            word_embeddings,
+            position_embeddings,
+            token_type_embedding,
+            embedding_norm,
+            layers,
+            transform,
+            transform_norm,
+            decoder,
+            decoder_bias,
+        };
+        Ok((parameters, reader.finish()))
+    }
+}
+
+/// The vocabulary projection, (V, H) and (V).
+///
+/// A stored matrix that equals the embeddings, or none, means tied. A different
+/// one is used as `reading` says; config.json's `tie_word_embeddings: false` leaves no choice.
+fn load_decoder(
+    reader: &mut Reader,
+    config: &ModelConfig,
+    reading: UntiedDecoder,
+    embeddings: &Parameter,
+) -> Result<(Parameter, Parameter), Error> {
+    let (v, h) = (config.vocab_size, config.hidden_size);
+    let untied = config.tie_word_embeddings == Some(false);
+    let name = reader.names.decoder;
+    let stored = reader.has(name);
+    let own = if !stored {
+        if untied {
+            return Err(reader
+                .tensors
+                .fault(name, "is missing, though config.json says `tie_word_embeddings: false`"));
+        }
+        reader.decide("decoder", "tied to the embeddings", format!("no tensor `{name}`"));
+        false
+    } else if reader.same(name, &reader.word_embeddings_name())? {
+        reader.decide("decoder", "tied to the embeddings", format!("`{name}` equals them"));
+        false
+    } else if untied {
+        reader.decide("decoder", "its own matrix", "config.json: tie_word_embeddings false");
+        true
+    } else {
+        let says = match config.tie_word_embeddings {
+            Some(_) => "says true",
+            None => "is absent",
+        };
+        let source = format!("`{name}` differs from the embeddings; tie_word_embeddings {says}");
+        match reading {
+            UntiedDecoder::UseStored => {
+                reader.decide("decoder", "its own matrix, as transformers 5 reads it", source)
+            }
+            UntiedDecoder::UseEmbeddings => {
+                reader.decide("decoder", "tied to the embeddings, as transformers 4 read it", source)
+            }
+        }
+        reading == UntiedDecoder::UseStored
+    };
+    let decoder = if own { reader.tensor(name, &[v, h])? } else { embeddings.clone() };
+    let bias = match config.biases.decoder {
+        true => reader.decoder_bias(v, reading)?,
+        false => Parameter::owned(vec![0.0; v], &[v]),
+    };
+    Ok((decoder, bias))
+}
+
+/// Reads tensors by name and remembers which, and in which dtypes.
+struct Reader {
+    tensors: Tensors,
+    stored: BTreeSet<String>,
+    names: &'static Names,
+    /// That of the family, or nothing.
+    prefix: &'static str,
+    read: Mutex<ReadSoFar>,
+    decisions: Vec<Provenance>,
+}
+
+#[derive(Default)]
+struct ReadSoFar {
+    names: BTreeSet<String>,
+    dtypes: BTreeSet<&'static str>,
+}
+
+impl Reader {
+    fn open(files: &ModelFiles, config: &ModelConfig) -> Result<Self, Error> {
+        let tensors = Tensors::open(files)?;
+        let stored = tensors.names();
+        let names = &config.family.names;
+        let prefixed = stored.iter().any(|name| name.starts_with(names.prefix));
+        let prefix = if prefixed { names.prefix } else { "" };
+        Ok(Reader { tensors, stored, names, prefix, read: Mutex::default(), decisions: Vec::new() })
+    }
+
+    fn below_prefix(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    fn word_embeddings_name(&self) -> String {
+        self.below_prefix(self.names.word_embeddings) + ".weight"
+    }
+
+    /// Words (V, H), positions (positions, H) where they have embeddings, and type 0 (H) where the architecture has types.
+    fn embeddings(
+        &self,
+        config: &ModelConfig,
+    ) -> Result<(Parameter, Option<Parameter>, Option<Parameter>), Error> {
+        let h = config.hidden_size;
+        let embedding =
+            |name: &str, rows: usize| self.tensor(&(self.below_prefix(name) + ".weight"), &[rows, h]);
+        let words = embedding(self.names.word_embeddings, config.vocab_size)?;
+        let positions = match config.blocks {
+            Blocks::Absolute { .. } => Some(embedding(self.names.position_embeddings, config.max_positions)?),
+            Blocks::Rotary(_) => None,
+        };
+        let token_type = match config.num_token_types {
+            0 => None,
+            types => Some(embedding(self.names.token_type_embeddings, types)?.first_row()),
+        };
+        Ok((words, positions, token_type))
+    }
+
+    fn layers(&self, config: &ModelConfig) -> Result<Layers, Error> {
+        Ok(match &config.blocks {
+            Blocks::Absolute { .. } => {
+                Layers::Absolute(in_order(config, |index| self.absolute_layer(index, config))?)
+            }
+            Blocks::Rotary(blocks) => Layers::Rotary {
+                layers: in_order(config, |index| self.rotary_layer(index, config, blocks.norm_first))?,
+                final_norm: match blocks.norm_first {
+                    true => Some(self.norm(&self.below_prefix(self.names.final_norm), config)?),
+                    false => None,
+                },
+            },
+        })
+    }
+
+    fn layer_name(&self, index: usize, part: &str) -> String {
+        format!("{}{}.{index}.{part}", self.prefix, self.names.layer)
+    }
+
+    fn absolute_layer(&self, index: usize, config: &ModelConfig) -> Result<AbsoluteLayer, Error> {
+        let BlockNames::Separate {
+            query,
+            key,
+            value,
+            attention_output,
+            attention_norm,
+            up,
+            down,
+            output_norm,
+        } = self.names.block
+        else {
+            unreachable!("a family with embedded positions stores its products one by one");
+        };
+        let (h, f) = (config.hidden_size, config.feed_forward_size);
+        let dense = |part, shape, has_bias| self.dense(&self.layer_name(index, part), shape, has_bias);
+        let norm = |part| self.norm(&self.layer_name(index, part), config);
+        let biases = config.biases;
+        Ok(AbsoluteLayer {
+            attention: AttentionParameters {
+                query: dense(query, [h, h], biases.attention)?,
+                key: dense(key, [h, h], biases.attention)?,
+                value: dense(value, [h, h], biases.attention)?,
+                output: dense(attention_output, [h, h], biases.attention)?,
+            },
+            attention_norm: norm(attention_norm)?,
+            up: dense(up, [f, h], biases.up)?,
+            down: dense(down, [h, f], biases.down)?,
+            output_norm: norm(output_norm)?,
+        })
+    }
+
+    fn rotary_layer(
+        &self,
+        index: usize,
+        config: &ModelConfig,
+        norm_first: bool,
+    ) -> Result<RotaryLayer, Error> {
+        let BlockNames::Packed {
+            query_key_value,
+            attention_output,
+            attention_norm,
+            expansion,
+            gate_first,
+            down,
+            output_norm,
+        } = self.names.block
+        else {
+            unreachable!("a family with rotary positions stores its products packed");
+        };
+        let (h, f) = (config.hidden_size, config.feed_forward_size);
+        let dense = |part, shape, has_bias| self.dense(&self.layer_name(index, part), shape, has_bias);
+        let norm = |part| self.norm(&self.layer_name(index, part), config);
+        let biases = config.biases;
+        let packed = dense(query_key_value, [3 * h, h], biases.attention)?;
+        let expansion = dense(expansion, [2 * f, h], biases.up)?;
+        let (first, second) = (expansion.rows(0..f), expansion.rows(f..2 * f));
+        let (gate, up) = if gate_first { (first, second) } else { (second, first) };
+        Ok(RotaryLayer {
+            attention: AttentionParameters {
+                query: packed.rows(0..h),
+                key: packed.rows(h..2 * h),
+                value: packed.rows(2 * h..3 * h),
+                output: dense(attention_output, [h, h], biases.attention)?,
+            },
+            attention_norm: match norm_first && index == 0 {
+                true => None,
+                false => Some(norm(attention_norm)?),
+            },
+            gate,
+            up,
+            down: dense(down, [h, f], biases.down)?,
+            output_norm: norm(output_norm)?,
+        })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.stored.contains(name)
+    }
+
+    fn same(&self, name: &str, other: &str) -> Result<bool, Error> {
+        self.lock_read().names.insert(name.to_string());
+        self.tensors.same(name, other)
+    }
+
+    fn lock_read(&self) -> MutexGuard<'_, ReadSoFar> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Parameter, Error> {
+        if !self.has(name) {
+            return Err(self.tensors.fault(name, "is missing"));
+        }
+        let (tensor, dtype) = self.tensors.load(name, shape)?;
+        let mut read = self.lock_read();
+        read.names.insert(name.to_string());
+        read.dtypes.insert(dtype.as_str());
+        Ok(tensor)
+    }
+
+    /// A dense layer, its bias zeros where the model has none.
+    fn dense(&self, name: &str, [outputs, inputs]: [usize; 2], has_bias: bool) -> Result<Affine, Error> {
+        Ok(Affine {
+            weight: self.tensor(&format!("{name}.weight"), &[outputs, inputs])?,
+            bias: self.bias(&format!("{name}.bias"), outputs, has_bias)?,
+        })
+    }
+
+    fn bias(&self, name: &str, size: usize, has_bias: bool) -> Result<Parameter, Error> {
+        if has_bias {
+            self.tensor(name, &[size])
+        } else {
+            Ok(Parameter::owned(vec![0.0; size], &[size]))
+        }
+    }
+
+    /// A LayerNorm: `weight` and `bias`, or `gamma` and `beta` in checkpoints that came from TensorFlow.
+    fn norm(&self, name: &str, config: &ModelConfig) -> Result<Affine, Error> {
+        let old = self.has(&format!("{name}.gamma"));
+        let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
+        let size = config.hidden_size;
+        Ok(Affine {
+            weight: self.tensor(&format!("{name}.{weight}"), &[size])?,
+            bias: self.bias(&format!("{name}.{bias}"), size, config.biases.norm)?,
+        })
+    }
+
+    /// (V). Where two are stored and differ, transformers 5 takes the one named after the decoder,
+    /// whichever matrix is in use; transformers 4 overwrote it with the other.
+    fn decoder_bias(&mut self, size: usize, reading: UntiedDecoder) -> Result<Parameter, Error> {
+        let names = self.names.decoder_biases;
+        let mut present: Vec<&str> = names.iter().copied().filter(|name| self.has(name)).collect();
+        if reading == UntiedDecoder::UseEmbeddings {
+            present.reverse();
+        }
+        let name = present.first().copied().unwrap_or(names[names.len() - 1]);
+        let bias = self.tensor(name, &[size])?;
+        match present.get(1) {
+            None => self.decide("decoder bias", name, "the only one stored"),
+            Some(other) if self.same(other, name)? => {
+                self.decide("decoder bias", name, format!("`{other}` equals it"))
+            }
+            Some(other) => self.decide("decoder bias", name, format!("`{other}` differs and is not used")),
+        }
+        Ok(bias)
+    }
+
+    fn decide(&mut self, what: &'static str, value: impl Into<String>, source: impl Into<String>) {
+        self.decisions.push(Provenance::new(what, value, source));
+    }
+
+    /// The decisions, with what the file holds in front.
+    fn finish(self) -> Vec<Provenance> {
+        let read = self.read.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let dtypes = read.dtypes.into_iter().collect::<Vec<_>>().join(", ");
+        let ignored: Vec<&str> = self.stored.difference(&read.names).map(String::as_str).collect();
+        let ignored = match ignored.len() {
+            0 => String::new(),
+            1..=4 => format!("; not needed: {}", ignored.join(", ")),
+            more => format!("; not needed: {}, … ({more})", ignored[..3].join(", ")),
+        };
+        let value = format!("{} tensors ({dtypes}){ignored}", read.names.len());
+        let mut decisions = vec![Provenance::new("checkpoint", value, &self.tensors.file)];
+        decisions.extend(self.decisions);
+        decisions
+    }
+}
+
+/// What `layer` reads for each layer, on every thread.
+fn in_order<L: Send>(
+    config: &ModelConfig,
+    layer: impl Fn(usize) -> Result<L, Error> + Sync + Send,
+) -> Result<Vec<L>, Error> {
+    let layers: Vec<Result<L, Error>> = (0..config.num_layers).into_par_iter().map(layer).collect();
+    // Of several faults the first in the model's order is told, not the one that a thread met first.
+    layers.into_iter().collect()
+}

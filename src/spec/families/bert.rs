@@ -1,0 +1,73 @@
+//! BERT: embedded positions, token types, a head below `cls.predictions`.
+
+use serde_json::Value;
+
+use super::{BlockNames, Family, Names};
+use crate::error::Error;
+use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig};
+
+/// BERT.
+pub(super) static FAMILY: Family = Family {
+    name: "BERT",
+    model_types: &["bert"],
+    config: config,
+    activation_key: "hidden_act",
+    epsilon_key: Some("layer_norm_eps"),
+    names: NAMES,
+    is_confirmed: true,
+};
+
+const BLOCK: BlockNames = BlockNames::Separate {
+    query: "attention.self.query",
+    key: "attention.self.key",
+    value: "attention.self.value",
+    attention_output: "attention.output.dense",
+    attention_norm: "attention.output.LayerNorm",
+    up: "intermediate.dense",
+    down: "output.dense",
+    output_norm: "output.LayerNorm",
+};
+
+pub(super) const NAMES: Names = Names {
+    prefix: "bert.",
+    word_embeddings: "embeddings.word_embeddings",
+    position_embeddings: "embeddings.position_embeddings",
+    token_type_embeddings: "embeddings.token_type_embeddings",
+    embedding_norm: "embeddings.LayerNorm",
+    layer: "encoder.layer",
+    block: BLOCK,
+    final_norm: "",
+    transform: "cls.predictions.transform.dense",
+    transform_norm: "cls.predictions.transform.LayerNorm",
+    decoder: "cls.predictions.decoder.weight",
+    decoder_biases: &["cls.predictions.decoder.bias", "cls.predictions.bias"],
+};
+
+fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+    config_of(&FAMILY, file)
+}
+
+/// BERT's config.json, and RoBERTa's as far as it is the same.
+pub(super) fn config_of(family: &'static Family, file: &ConfigFile) -> Result<ModelConfig, Error> {
+    file.insist("position_embedding_type", "absolute")?;
+    if file.keys.get("is_decoder") == Some(&Value::Bool(true)) {
+        return Err(file.invalid("is_decoder is true: a masked language model sees both sides of a token"));
+    }
+    let activation = file.activation("hidden_act")?;
+    file.checked(ModelConfig {
+        family,
+        num_layers: file.count("num_hidden_layers")?,
+        hidden_size: file.size("hidden_size")?,
+        num_heads: file.count("num_attention_heads")?,
+        feed_forward_size: file.size("intermediate_size")?,
+        vocab_size: file.size("vocab_size")?,
+        max_positions: file.size("max_position_embeddings")?,
+        num_token_types: file.size_or("type_vocab_size", 2)?,
+        activation,
+        head_activation: activation,
+        layer_norm_eps: file.epsilon("layer_norm_eps", 1e-12)?,
+        tie_word_embeddings: file.tie_word_embeddings()?,
+        blocks: Blocks::Absolute { padding_token: None },
+        biases: Biases::ALL,
+    })
+}

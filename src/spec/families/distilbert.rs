@@ -1,0 +1,57 @@
+//! DistilBERT: BERT without token types, and with names of its own.
+
+use super::{bert, BlockNames, Family, Names};
+use crate::error::Error;
+use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig};
+
+/// DistilBERT.
+pub(super) static FAMILY: Family = Family {
+    name: "DistilBERT",
+    model_types: &["distilbert"],
+    config: config,
+    activation_key: "activation",
+    epsilon_key: None,
+    names: NAMES,
+    is_confirmed: true,
+};
+
+const NAMES: Names = Names {
+    prefix: "distilbert.",
+    layer: "transformer.layer",
+    block: BlockNames::Separate {
+        query: "attention.q_lin",
+        key: "attention.k_lin",
+        value: "attention.v_lin",
+        attention_output: "attention.out_lin",
+        attention_norm: "sa_layer_norm",
+        up: "ffn.lin1",
+        down: "ffn.lin2",
+        output_norm: "output_layer_norm",
+    },
+    transform: "vocab_transform",
+    transform_norm: "vocab_layer_norm",
+    decoder: "vocab_projector.weight",
+    decoder_biases: &["vocab_projector.bias"],
+    ..bert::NAMES
+};
+
+fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+    let activation = file.activation("activation")?;
+    file.checked(ModelConfig {
+        family: &FAMILY,
+        num_layers: file.count("n_layers")?,
+        hidden_size: file.size("dim")?,
+        num_heads: file.count("n_heads")?,
+        feed_forward_size: file.size("hidden_dim")?,
+        vocab_size: file.size("vocab_size")?,
+        max_positions: file.size("max_position_embeddings")?,
+        num_token_types: 0,
+        activation,
+        head_activation: activation,
+        // DistilBERT's own code has the constant, its config has no such key.
+        layer_norm_eps: 1e-12,
+        tie_word_embeddings: file.tie_word_embeddings()?,
+        blocks: Blocks::Absolute { padding_token: None },
+        biases: Biases::ALL,
+    })
+}

@@ -1,0 +1,122 @@
+//! ModernBERT, in the words of transformers 4 or of transformers 5.
+
+use serde_json::Value;
+
+use super::{frequencies, BlockNames, Family, Names};
+use crate::error::Error;
+use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig, RotaryAttention, RotaryBlocks};
+
+/// ModernBERT.
+pub(super) static FAMILY: Family = Family {
+    name: "ModernBERT",
+    model_types: &["modernbert"],
+    config: config,
+    activation_key: "hidden_activation",
+    epsilon_key: Some("norm_eps"),
+    names: NAMES,
+    is_confirmed: true,
+};
+
+const NAMES: Names = Names {
+    prefix: "model.",
+    word_embeddings: "embeddings.tok_embeddings",
+    position_embeddings: "",
+    token_type_embeddings: "",
+    embedding_norm: "embeddings.norm",
+    layer: "layers",
+    block: BlockNames::Packed {
+        query_key_value: "attn.Wqkv",
+        attention_output: "attn.Wo",
+        attention_norm: "attn_norm",
+        expansion: "mlp.Wi",
+        gate_first: true,
+        down: "mlp.Wo",
+        output_norm: "mlp_norm",
+    },
+    final_norm: "final_norm",
+    transform: "head.dense",
+    transform_norm: "head.norm",
+    decoder: "decoder.weight",
+    decoder_biases: &["decoder.bias"],
+};
+
+fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+    let num_layers = file.count("num_hidden_layers")?;
+    let (hidden_size, num_heads) = (file.size("hidden_size")?, file.count("num_attention_heads")?);
+    let window = file.size_or("local_attention", 128)? / 2;
+    let bases = [
+        ("full_attention", "global_rope_theta", 160_000.0),
+        ("sliding_attention", "local_rope_theta", 10_000.0),
+    ];
+    let mut frequency_sets = Vec::new();
+    for (kind, old_key, default) in bases {
+        frequency_sets.push(frequencies(hidden_size / num_heads, rope_base(file, kind, old_key, default)?));
+    }
+    let layer = |is_local: bool| RotaryAttention {
+        frequencies: usize::from(is_local),
+        window: is_local.then_some(window),
+    };
+    let layers = match file.keys.get("layer_types") {
+        None | Some(Value::Null) => {
+            let every = file.size_or("global_attn_every_n_layers", 3)?;
+            (0..num_layers).map(|index| layer(index % every != 0)).collect()
+        }
+        Some(Value::Array(types)) if types.len() == num_layers => {
+            let kind = |value: &Value| match value.as_str() {
+                Some("full_attention") => Ok(layer(false)),
+                Some("sliding_attention") => Ok(layer(true)),
+                _ => Err(file.invalid(format!(
+                    "`layer_types` has {value}, neither \"full_attention\" nor \"sliding_attention\""
+                ))),
+            };
+            types.iter().map(kind).collect::<Result<_, _>>()?
+        }
+        Some(_) => return Err(file.invalid(format!("`layer_types` is not a list of {num_layers}"))),
+    };
+    let (attention, mlp) = (file.flag("attention_bias", false)?, file.flag("mlp_bias", false)?);
+    file.checked(ModelConfig {
+        family: &FAMILY,
+        num_layers,
+        hidden_size,
+        num_heads,
+        feed_forward_size: file.size("intermediate_size")?,
+        vocab_size: file.size("vocab_size")?,
+        max_positions: file.size_or("max_position_embeddings", 8192)?,
+        num_token_types: 0,
+        activation: file.activation("hidden_activation")?,
+        head_activation: file.activation("classifier_activation")?,
+        layer_norm_eps: file.epsilon("norm_eps", 1e-5)?,
+        tie_word_embeddings: file.tie_word_embeddings()?,
+        blocks: Blocks::Rotary(RotaryBlocks { norm_first: true, frequencies: frequency_sets, layers }),
+        biases: Biases {
+            attention,
+            up: mlp,
+            down: mlp,
+            norm: file.flag("norm_bias", false)?,
+            transform: file.flag("classifier_bias", false)?,
+            decoder: file.flag("decoder_bias", true)?,
+        },
+    })
+}
+
+/// The base of the rotary frequencies of one kind of layer.
+fn rope_base(file: &ConfigFile, kind: &str, old_key: &str, default: f64) -> Result<f32, Error> {
+    if !matches!(file.keys.get("rope_scaling"), None | Some(Value::Null)) {
+        return Err(file.invalid(format!("rope_scaling {} is not supported here", file.keys["rope_scaling"])));
+    }
+    let parameters = match file.keys.get("rope_parameters") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(parameters)) => parameters.get(kind).filter(|value| !value.is_null()),
+        Some(other) => return Err(file.invalid(format!("`rope_parameters` is {other}, not an object"))),
+    };
+    if let Some(other) = parameters.filter(|value| !value.is_object()) {
+        return Err(file.invalid(format!("`rope_parameters`: `{kind}` is {other}, not an object")));
+    }
+    let key = |name: &str| parameters.and_then(|parameters| parameters.get(name));
+    if let Some(other) = key("rope_type").filter(|value| value.as_str() != Some("default")) {
+        return Err(
+            file.invalid(format!("rope_parameters: rope_type {other} is not supported, only \"default\""))
+        );
+    }
+    file.base(key("rope_theta").or_else(|| file.keys.get(old_key)), old_key, default)
+}
