@@ -44,3 +44,13 @@ pub enum UntiedDecoder {
     /// The embeddings, as transformers 4 read it unless config.json said `tie_word_embeddings: false`.
     UseEmbeddings,
 }
+
+/// The end at which a text that is too long is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TruncationSide {
+    /// The first tokens are kept.
+    #[default]
+    Right,
+    /// The last tokens are kept.
+    Left,
+}

@@ -16,6 +16,14 @@ pub enum Error {
         place: String,
         /// What is missing.
         reason: String,
+        /// The file whose absence was found first, below the model's files.
+        file: String,
+    },
+    /// A file of a model that is being downloaded: it is listed, and not there yet.
+    #[error("`{file}` has not been downloaded yet")]
+    NotFetched {
+        /// Its name below the model's files.
+        file: String,
     },
     /// A file of the model cannot be read.
     #[error("cannot read `{file}`")]

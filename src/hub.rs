@@ -114,9 +114,6 @@ pub fn resolve(
     if let Some(folder) = repo.complete_snapshot(parts)? {
         return Ok(ModelFiles::folder(name, folder));
     }
-    if let (Parts::QuerySide, None, Some(files)) = (parts, revision, ModelFiles::built_in_queries(name)) {
-        return Ok(files);
-    }
     if options.offline {
         return Err(repo.offline_error(parts)?);
     }

@@ -56,7 +56,7 @@ mod sparse;
 mod spec;
 mod tokenizer;
 
-pub use conventions::{PoolingActivation, UntiedDecoder};
+pub use conventions::{PoolingActivation, TruncationSide, UntiedDecoder};
 pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::Error;
 pub use forward::DeviceName;
@@ -64,5 +64,5 @@ pub use kernel::InstructionSet;
 pub use pooling::screening::ScreenCount;
 pub use source::{sha256, ModelFiles};
 pub use sparse::{Prune, SparseVector};
-pub use spec::{Dialect, Provenance};
+pub use spec::{Dialect, ModelSpec, Note, Parts, Provenance, UnknownKey};
 pub use tokenizer::{TokenIds, Tokenizer};

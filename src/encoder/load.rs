@@ -1,4 +1,4 @@
-//! From a model's files to what each side goes through.
+//! From a model's spec to what each side goes through: opens what the spec says.
 
 use std::sync::Arc;
 
@@ -8,43 +8,43 @@ use super::{EncoderOptions, Side, SparseEncoder};
 use crate::error::Error;
 use crate::forward::{DeviceName, MaskedLm};
 use crate::kernel::InstructionSet;
-use crate::known;
 use crate::parallel;
 use crate::pooling::screening::Screening;
 use crate::pooling::SpladePooling;
-use crate::query::{QueryTable, TableSource};
+use crate::query::QueryTable;
 use crate::source::ModelFiles;
-use crate::spec::modules::{Layout, Modules, Route, TransformerSource};
-use crate::spec::Provenance;
-use crate::spec::{refuse_model_type, ModelConfig};
+use crate::spec::{ModelSpec, Modules, Note, Provenance, SideSpec, TableSource, TransformerSpec};
 use crate::tokenizer::Tokenizer;
-
-const CONFIG: &str = "config.json";
 
 /// See [`SparseEncoder::load`].
 pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<SparseEncoder, Error> {
-    // A model that cannot be run is refused for what it is, before anything is missed in it.
-    refuse_model_type(files)?;
-    let layout = Layout::read(files)?;
-    let kernel = options.instruction_set.unwrap_or_else(InstructionSet::best);
-    if !kernel.is_available() {
-        return Err(Error::Option(format!("this processor has no {}", kernel.name())));
+    let spec = ModelSpec::read(files, options.known)?;
+    let instruction_set = options.instruction_set.unwrap_or_else(InstructionSet::best);
+    if !instruction_set.is_available() {
+        return Err(Error::Option(format!("this processor has no {}", instruction_set.name())));
     }
     let threads = parallel::start(options.num_threads)?;
-    let sides_differ = layout.sides_differ();
-    let mut loader =
-        Loader { files, options, kernel, layout: &layout, opened: Vec::new(), decisions: Vec::new() };
+    let sides_differ = spec.sides_differ();
+    let mut loader = Loader {
+        files,
+        options,
+        instruction_set,
+        spec: &spec,
+        opened: Vec::new(),
+        provenance: Vec::new(),
+        notes: spec.notes().to_vec(),
+    };
     let wants = |side: Side| options.only.is_none_or(|only| only == side);
     let (query, document) = threads.install(|| -> Result<_, Error> {
-        let document = match layout.document.as_ref().filter(|_| wants(Side::Document) || !sides_differ) {
-            Some(route) => Some(Arc::new(loader.side(route, Side::Document)?)),
+        let document = match spec.document.as_ref().filter(|_| wants(Side::Document) || !sides_differ) {
+            Some(side) => Some(Arc::new(loader.side(side, Side::Document)?)),
             None => None,
         };
         let query = match (&document, wants(Side::Query)) {
             (Some(document), _) if !sides_differ => Some(Arc::clone(document)),
             (_, true) => {
-                let route = layout.query.as_ref().ok_or_else(|| lacks_query_side(files))?;
-                Some(Arc::new(loader.side(route, Side::Query)?))
+                let side = spec.query.as_ref().ok_or_else(|| lacks_query_side(files))?;
+                Some(Arc::new(loader.side(side, Side::Query)?))
             }
             (_, false) => None,
         };
@@ -54,16 +54,16 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         insist_on_one_vocabulary(files, &query.tokenizer, &document.tokenizer)?;
     }
     let has_transformer =
-        [&query, &document].into_iter().flatten().any(|side| side.how.transformer().is_some());
-    let mut decisions = loader.decisions;
-    decisions.extend(layout.decisions.iter().cloned());
+        [&query, &document].into_iter().flatten().any(|side| side.encoding.transformer().is_some());
+    let Loader { mut provenance, notes, .. } = loader;
+    provenance.extend(spec.provenance().iter().cloned());
     let dialect = options.dialect;
     let rule = format!("{dialect}; special tokens: {}", dialect.special_token_rule());
-    decisions.push(Provenance::new("dialect", rule, "--dialect, or its default"));
+    provenance.push(Provenance::new("dialect", rule, "the caller's choice, or its default"));
     if has_transformer && options.device == DeviceName::Cpu {
-        decisions.extend(arithmetic(options, kernel));
+        provenance.extend(arithmetic(options, instruction_set));
     }
-    let absence = match (&layout.document, options.only) {
+    let absence = match (&spec.document, options.only) {
         (None, _) => "it is a table for queries, without a model",
         (_, Some(Side::Query)) => "it was loaded for queries only",
         (_, _) => "it was loaded for documents only",
@@ -75,129 +75,131 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         absence,
         sides_differ,
         dialect,
-        instruction_set: kernel,
+        instruction_set,
         threads,
-        decisions,
+        provenance,
+        unknown_keys: spec.unknown_keys().to_vec(),
+        notes,
     })
 }
 
 fn lacks_query_side(files: &ModelFiles) -> Error {
-    let model = files.name().to_string();
-    let reason = format!(
-        "has a query side of its own, which these files lack: `neural-sparse model pull {model}` completes them, and \
-         `--as document` does without it"
-    );
-    Error::Side { model, reason }
+    let reason = "has a query side of its own, which these files lack".to_string();
+    Error::Side { model: files.name().to_string(), reason }
 }
 
 struct Loader<'a> {
     files: &'a ModelFiles,
     options: &'a EncoderOptions,
-    kernel: InstructionSet,
-    layout: &'a Layout,
+    instruction_set: InstructionSet,
+    spec: &'a ModelSpec,
     /// The transformers so far: both sides may have the same.
     opened: Vec<Opened<'a>>,
-    decisions: Vec<Provenance>,
+    provenance: Vec<Provenance>,
+    notes: Vec<Note>,
 }
 
 struct Opened<'a> {
-    source: &'a TransformerSource,
+    spec: &'a Arc<TransformerSpec>,
     tokenizer: Arc<Tokenizer>,
     transformer: Arc<Transformer>,
 }
 
 impl<'a> Loader<'a> {
     /// Opens what the texts of one side go through.
-    fn side(&mut self, route: &'a Route, side: Side) -> Result<SideEncoder, Error> {
-        let only_side = if self.layout.sides_differ() { side.name() } else { "" };
-        let mut decisions = Vec::new();
-        let (tokenizer, how) = match &route.modules {
-            Modules::Model(source) => {
-                let (tokenizer, transformer) = self.transformer(source, route, &mut decisions)?;
+    fn side(&mut self, spec: &'a SideSpec, side: Side) -> Result<SideEncoder, Error> {
+        let only_side = if self.spec.sides_differ() { side.name() } else { "" };
+        let mut provenance = Vec::new();
+        let (tokenizer, encoding) = match &spec.modules {
+            Modules::Model(transformer) => {
+                let (tokenizer, transformer) = self.transformer(transformer, spec, &mut provenance)?;
                 if only_side.is_empty() {
                     let value = "the model, as for documents";
-                    decisions.push(Provenance::new("query side", value, route.source.clone()));
+                    provenance.push(Provenance::new("query side", value, spec.source.clone()));
                 }
                 (tokenizer, Encoding::Model(transformer))
             }
-            Modules::OwnTokens(source, table) => {
-                let (tokenizer, transformer) = self.transformer(source, route, &mut decisions)?;
+            Modules::OwnTokens(transformer, table) => {
+                let (tokenizer, transformer) = self.transformer(transformer, spec, &mut provenance)?;
                 let what = "the model's weights of the text's own tokens, times";
                 let table =
-                    self.table(table, &tokenizer, |weights| format!("{what} {weights}"), &mut decisions)?;
+                    self.table(table, &tokenizer, |weights| format!("{what} {weights}"), &mut provenance)?;
                 (tokenizer, Encoding::OwnTokens(transformer, table))
             }
-            Modules::Table(source) => {
-                let tokenizer = Arc::new(self.table_tokenizer(source, &mut decisions)?);
+            Modules::Table(table) => {
+                let tokenizer = Arc::new(self.table_tokenizer(&table.tokenizer, &mut provenance)?);
                 let alone = |weights| format!("{weights}; no forward pass");
-                let table = self.table(source, &tokenizer, alone, &mut decisions)?;
+                let table = self.table(&table.source, &tokenizer, alone, &mut provenance)?;
                 (tokenizer, Encoding::Table(table))
             }
         };
-        self.decisions.extend(decisions.into_iter().map(|decision| decision.of_side(only_side)));
+        self.provenance.extend(provenance.into_iter().map(|row| row.of_side(only_side)));
         Ok(SideEncoder {
             tokenizer,
-            prompt: route.prompt.clone(),
-            how,
-            max_active_dims: self.layout.max_active_dims,
+            prompt: spec.prompt.clone(),
+            encoding,
+            max_active_dims: self.spec.max_active_dims,
         })
     }
 
-    /// A masked language model, opened once, and its tokenizer with the limit of `route`.
+    /// A masked language model, opened once, and its tokenizer with the limit of the side.
     fn transformer(
         &mut self,
-        source: &'a TransformerSource,
-        route: &Route,
-        decisions: &mut Vec<Provenance>,
+        spec: &'a Arc<TransformerSpec>,
+        side: &SideSpec,
+        provenance: &mut Vec<Provenance>,
     ) -> Result<(Arc<Tokenizer>, Arc<Transformer>), Error> {
-        let opened = self.opened.iter().find(|opened| opened.source == source);
+        let opened = self.opened.iter().find(|opened| Arc::ptr_eq(opened.spec, spec));
         let (tokenizer, transformer) = match opened {
             Some(opened) => (Arc::clone(&opened.tokenizer), Arc::clone(&opened.transformer)),
             None => {
-                let (tokenizer, transformer) = self.open(source, decisions)?;
+                let (tokenizer, transformer) = self.open(spec, provenance)?;
                 let (tokenizer, transformer) = (Arc::new(tokenizer), Arc::new(transformer));
                 let (kept, shared) = (Arc::clone(&tokenizer), Arc::clone(&transformer));
-                self.opened.push(Opened { source, tokenizer: kept, transformer: shared });
+                self.opened.push(Opened { spec, tokenizer: kept, transformer: shared });
                 (tokenizer, transformer)
             }
         };
-        match (route.max_length, self.options.max_length) {
-            (Some(length), None) => Ok((Arc::new(tokenizer.limited_to(length)), transformer)),
+        match (side.max_length, self.options.max_length) {
+            (Some(length), None) => {
+                let length = length.min(spec.config.max_tokens());
+                Ok((Arc::new(tokenizer.limited_to(length)), transformer))
+            }
             _ => Ok((tokenizer, transformer)),
         }
     }
 
     fn open(
-        &self,
-        source: &TransformerSource,
-        decisions: &mut Vec<Provenance>,
+        &mut self,
+        spec: &TransformerSpec,
+        provenance: &mut Vec<Provenance>,
     ) -> Result<(Tokenizer, Transformer), Error> {
-        let (files, options, pooling) =
-            (self.files.within(&source.folder), self.options, source.pooling.clone());
-        let config = ModelConfig::load(&files)?;
-        decisions.extend(config.decisions(&files));
-        let as_known = || known::find(files.name()).map(|known| known.decoder).unwrap_or_default();
-        let reading = options.decoder.unwrap_or_else(as_known);
-        let max_tokens = config.max_tokens();
+        let (files, options, max_tokens) = (self.files, self.options, spec.config.max_tokens());
+        if let Some(length) = options.max_length.filter(|length| *length > max_tokens) {
+            return Err(Error::Option(format!(
+                "a maximum length of {length} is more than the {max_tokens} positions that this model has"
+            )));
+        }
         let (tokenizer, model) = rayon::join(
-            || Tokenizer::load(&files, Some(max_tokens), options.max_length),
-            || MaskedLm::load(&files, config.clone(), options.device, reading, self.kernel),
+            || Tokenizer::open(files, &spec.tokenizer, options.max_length),
+            || MaskedLm::load(files, spec, options.device, options.decoder, self.instruction_set),
         );
         let ((tokenizer, of_tokenizer), (model, of_model)) = (tokenizer?, model?);
-        if tokenizer.vocab_size() > config.vocab_size {
-            let (rows, tokens) = (config.vocab_size, tokenizer.vocab_size());
+        let (rows, tokens) = (spec.config.vocab_size, tokenizer.vocab_size());
+        if tokens > rows {
             let reason = format!("vocab_size is {rows}, but the tokenizer has {tokens} tokens");
-            return Err(Error::invalid(files.describe(CONFIG), reason));
+            return Err(Error::invalid(files.within(&spec.folder).describe("config.json"), reason));
         }
-        decisions.extend(of_model);
-        decisions.extend(of_tokenizer);
-        decisions.extend(pooling.decisions());
+        provenance.extend(spec.provenance(files));
+        provenance.extend(of_model.provenance);
+        self.notes.extend(of_model.notes);
+        provenance.extend(of_tokenizer);
         let pooled = SpladePooling::new(
             &model.parameters().decoder,
             model.decoder_on_device(),
             &model.parameters().decoder_bias,
-            pooling,
-            self.zeroed_ids(&tokenizer, config.vocab_size),
+            spec.pooling.clone(),
+            self.zeroed_ids(&tokenizer, rows),
             if options.without_screen { Screening::off() } else { Screening::default() },
         );
         let batch_tokens = options.batch_tokens.unwrap_or(BATCH_TOKENS).min(BATCH_TOKENS);
@@ -211,46 +213,35 @@ impl<'a> Loader<'a> {
         (0..vocab_size as u32).filter(|&id| is_special(id) || tokenizer.term(id).is_none()).collect()
     }
 
-    /// A table, and `described` of its weights among the decisions.
+    /// A table, and `described` of its weights in the provenance.
     fn table(
         &self,
         source: &TableSource,
         tokenizer: &Tokenizer,
         described: impl Fn(String) -> String,
-        decisions: &mut Vec<Provenance>,
+        provenance: &mut Vec<Provenance>,
     ) -> Result<QueryTable, Error> {
         let (table, found) = QueryTable::load(self.files, source, tokenizer, self.options.dialect)?;
-        decisions.push(Provenance { value: described(found.value), ..found });
+        provenance.push(Provenance { value: described(found.value), ..found });
         Ok(table)
     }
 
-    /// The tokenizer of a table: its own, else that of the model that the documents go through.
     fn table_tokenizer(
         &self,
-        source: &TableSource,
-        decisions: &mut Vec<Provenance>,
+        spec: &crate::spec::TokenizerSpec,
+        provenance: &mut Vec<Provenance>,
     ) -> Result<Tokenizer, Error> {
-        let of_document = self.layout.document.as_ref().and_then(Route::transformer);
-        let folders = [Some(&source.folder), of_document.map(|transformer| &transformer.folder)];
-        let has_tokenizer = |folder: &&String| Tokenizer::is_in(&self.files.within(folder));
-        let folder = folders.into_iter().flatten().find(has_tokenizer).cloned().unwrap_or_default();
-        let files = self.files.within(&folder);
-        // The config beside a table's own tokenizer is the table's.
-        let is_own = !source.folder.is_empty() && folder == source.folder;
-        let max_positions = match files.contains(CONFIG) && !is_own {
-            true => Some(ModelConfig::load(&files)?.max_tokens()),
-            false => None,
-        };
         let (dialect, length) = (self.options.dialect, self.options.max_length);
-        let (tokenizer, of_tokenizer) = Tokenizer::load(&files, max_positions, length)?;
-        decisions.extend(of_tokenizer);
+        let (tokenizer, of_tokenizer) = Tokenizer::open(self.files, spec, length)?;
+        provenance.extend(of_tokenizer);
+        provenance.extend(spec.provenance(self.files));
         if dialect.surrounds_table_queries() {
             return Ok(tokenizer);
         }
         let is_limited = length.is_some() || dialect.cuts_table_queries();
         let limit = if is_limited { "cut" } else { "whole" };
         let rule = format!("no special tokens around them; {limit} where they are too long");
-        decisions.push(Provenance::new("queries", rule, format!("the dialect {dialect}")));
+        provenance.push(Provenance::new("queries", rule, format!("the dialect {dialect}")));
         Ok(tokenizer.bare(is_limited))
     }
 }
@@ -276,14 +267,14 @@ fn insist_on_one_vocabulary(
 }
 
 /// What computes the vectors on the CPU.
-fn arithmetic(options: &EncoderOptions, kernel: InstructionSet) -> [Provenance; 2] {
-    let (logits, source) = match Screening::instructions(kernel) {
-        _ if options.without_screen => ("all in f32", "the caller's wish".to_string()),
+fn arithmetic(options: &EncoderOptions, instruction_set: InstructionSet) -> [Provenance; 2] {
+    let (logits, source) = match Screening::instructions(instruction_set) {
+        _ if options.without_screen => ("all in f32", "the caller's choice".to_string()),
         None => ("all in f32", "this processor".to_string()),
-        Some(codes) => ("screened by codes of 8 bits, the rest in f32", format!("{codes} of this processor")),
+        Some(name) => ("screened in 8 bits, the rest in f32", format!("{name} of this processor")),
     };
     [
-        Provenance::new("arithmetic", kernel.name(), "this processor"),
+        Provenance::new("arithmetic", instruction_set.name(), "this processor"),
         Provenance::new("logits", logits, source),
     ]
 }

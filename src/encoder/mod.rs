@@ -18,12 +18,13 @@ use crate::conventions::UntiedDecoder;
 use crate::error::Error;
 use crate::forward::DeviceName;
 use crate::kernel::InstructionSet;
+use crate::known::KnownModel;
 use crate::parallel;
 use crate::pooling::screening::ScreenCount;
 use crate::source::ModelFiles;
 use crate::sparse::SparseVector;
 use crate::spec::Dialect;
-use crate::spec::Provenance;
+use crate::spec::{Note, Provenance, UnknownKey};
 use crate::tokenizer::{TokenIds, Tokenizer};
 use side::SideEncoder;
 pub(crate) use transformer::Transformer;
@@ -68,6 +69,9 @@ pub struct EncoderOptions {
     pub only: Option<Side>,
     /// Whose reading of the model is followed.
     pub dialect: Dialect,
+    /// The model that the files are a copy of, where that is certain: what the hub module's `resolve` says. It decides what
+    /// such files leave open.
+    pub known: Option<&'static KnownModel>,
     /// What to make of a stored decoder that differs from the embeddings; as the model's authors did
     /// when `None` and the model is a known one.
     pub decoder: Option<UntiedDecoder>,
@@ -133,7 +137,9 @@ pub struct SparseEncoder {
     dialect: Dialect,
     instruction_set: InstructionSet,
     threads: ThreadPool,
-    decisions: Vec<Provenance>,
+    provenance: Vec<Provenance>,
+    unknown_keys: Vec<UnknownKey>,
+    notes: Vec<Note>,
 }
 
 impl SparseEncoder {
@@ -162,8 +168,18 @@ impl SparseEncoder {
     }
 
     /// Everything that was read from the model's files, and what decided it.
-    pub fn decisions(&self) -> &[Provenance] {
-        &self.decisions
+    pub fn provenance(&self) -> &[Provenance] {
+        &self.provenance
+    }
+
+    /// Keys of the model's settings that are neither followed nor known to be harmless.
+    pub fn unknown_keys(&self) -> &[UnknownKey] {
+        &self.unknown_keys
+    }
+
+    /// What the user may want to know about the model's files.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Whether queries and documents are encoded differently: a text's side then has to be known.
@@ -192,8 +208,8 @@ impl SparseEncoder {
 
     /// Each transformer of either side once.
     fn transformers(&self) -> Vec<&Arc<Transformer>> {
-        let document = self.document.as_ref().and_then(|side| side.how.transformer());
-        let query = self.query.as_ref().and_then(|side| side.how.transformer());
+        let document = self.document.as_ref().and_then(|side| side.encoding.transformer());
+        let query = self.query.as_ref().and_then(|side| side.encoding.transformer());
         let is_another = |query: &&Arc<Transformer>| document.is_none_or(|it| !Arc::ptr_eq(it, query));
         document.into_iter().chain(query.filter(is_another)).collect()
     }
@@ -314,7 +330,7 @@ impl SparseEncoder {
 
     /// The transformer of one side, if it has one.
     pub(crate) fn transformer(&self, side: Side) -> Result<Option<&Transformer>, Error> {
-        Ok(self.side(side)?.how.transformer().map(|transformer| &**transformer))
+        Ok(self.side(side)?.encoding.transformer().map(|transformer| &**transformer))
     }
 
     /// The token ids of a text of one side, as they are encoded.

@@ -14,7 +14,7 @@ pub(super) struct SideEncoder {
     pub tokenizer: Arc<Tokenizer>,
     /// Put before each text.
     pub prompt: String,
-    pub how: Encoding,
+    pub encoding: Encoding,
     /// Terms of a vector that are kept, the heaviest.
     pub max_active_dims: Option<usize>,
 }
@@ -48,7 +48,7 @@ impl SideEncoder {
 
     /// The vectors of tokenized texts, in their order. To be called on the encoder's threads.
     pub fn encode(&self, tokens: &[TokenIds]) -> Result<Vec<SparseVector>, Error> {
-        let vectors: Vec<SparseVector> = match &self.how {
+        let vectors: Vec<SparseVector> = match &self.encoding {
             Encoding::Table(table) => tokens.iter().map(|text| table.encode(&text.ids)).collect(),
             Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => {
                 transformer.encode(tokens)?
@@ -59,7 +59,7 @@ impl SideEncoder {
 
     /// What is kept of a vector.
     pub fn finished(&self, vector: SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
-        let vector = match &self.how {
+        let vector = match &self.encoding {
             Encoding::OwnTokens(_, table) => table.masked(&vector, ids)?,
             Encoding::Table(_) | Encoding::Model(_) => vector,
         };
@@ -71,7 +71,7 @@ impl SideEncoder {
 
     /// The vector of one text, and for each of its terms the position of the token that it comes from.
     pub fn explain(&self, ids: &[u32]) -> Result<(SparseVector, Vec<usize>), Error> {
-        let (whole, positions) = match &self.how {
+        let (whole, positions) = match &self.encoding {
             Encoding::Table(table) => {
                 let vector = table.encode(ids);
                 let first = |term: &u32| ids.iter().position(|id| id == term).unwrap_or_default();

@@ -16,10 +16,9 @@ use crate::conventions::UntiedDecoder;
 use crate::error::Error;
 use crate::kernel::InstructionSet;
 use crate::parallel::Parallelism;
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::{LoadReport, Parameter, Parameters};
 use crate::source::ModelFiles;
-use crate::spec::ModelConfig;
-use crate::spec::Provenance;
+use crate::spec::{ModelConfig, TransformerSpec};
 use cpu::CpuForward;
 use reference::{open_device, ReferenceForward};
 
@@ -37,15 +36,18 @@ pub(crate) struct MaskedLm {
 }
 
 impl MaskedLm {
-    /// Loads the checkpoint of `files` onto `device`; the decisions say what was read and why.
+    /// Loads the checkpoint that `spec` names onto `device`, and says what was read and why.
+    ///
+    /// * `decoder`: the caller's reading of a stored decoder that differs from the embeddings.
     pub fn load(
         files: &ModelFiles,
-        config: ModelConfig,
+        spec: &TransformerSpec,
         device: DeviceName,
-        reading: UntiedDecoder,
+        decoder: Option<UntiedDecoder>,
         kernel: InstructionSet,
-    ) -> Result<(Self, Vec<Provenance>), Error> {
-        let (parameters, decisions) = Parameters::load(files, &config, reading)?;
+    ) -> Result<(Self, LoadReport), Error> {
+        let config = spec.config.clone();
+        let (parameters, report) = Parameters::load(files, spec, decoder)?;
         let device = match open_device(device) {
             Ok(device) => device,
             Err(error) => {
@@ -57,7 +59,7 @@ impl MaskedLm {
         let on_device = if device.is_cpu() { None } else { Some(parameters.tensors(&device)?) };
         Ok((
             MaskedLm { config, parameters, device, on_device, kernel, num_short: AtomicUsize::new(0) },
-            decisions,
+            report,
         ))
     }
 

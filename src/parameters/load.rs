@@ -17,21 +17,39 @@ use crate::error::Error;
 use crate::source::ModelFiles;
 use crate::spec::families::{BlockNames, Names};
 use crate::spec::Provenance;
-use crate::spec::{Blocks, ModelConfig};
+use crate::spec::{Blocks, ModelConfig, Note, TransformerSpec};
+
+/// What was decided while parameters were read.
+pub(crate) struct LoadReport {
+    pub provenance: Vec<Provenance>,
+    pub notes: Vec<Note>,
+}
+
+/// What one reader found.
+struct Report {
+    provenance: Vec<Provenance>,
+    uses_stored_decoder: Option<bool>,
+    file: String,
+}
 
 impl Parameters {
-    /// Reads the checkpoint in `files` in the shape that `config` gives, and what was decided on the way.
+    /// Reads the checkpoint that `spec` names, in the shape that its config gives, and says what was decided on the way.
+    ///
+    /// * `decoder`: the caller's reading of a stored decoder that differs from the embeddings.
     ///
     /// # Errors
     ///
-    /// [`Error::NoModel`] without a checkpoint, [`Error::Invalid`] for a damaged file, [`Error::Tensor`]
-    /// for a tensor that is missing or has another shape or dtype.
+    /// [`Error::Invalid`] for a damaged file, [`Error::Tensor`] for a tensor that is missing or has another shape or
+    /// dtype.
     pub fn load(
         files: &ModelFiles,
-        config: &ModelConfig,
-        reading: UntiedDecoder,
-    ) -> Result<(Self, Vec<Provenance>), Error> {
-        let mut reader = Reader::open(files, config)?;
+        spec: &TransformerSpec,
+        decoder: Option<UntiedDecoder>,
+    ) -> Result<(Self, LoadReport), Error> {
+        let config = &spec.config;
+        let stated = decoder.or(spec.known_decoder);
+        let reading = stated.unwrap_or_default();
+        let mut reader = Reader::open(files, spec)?;
         let (h, names) = (config.hidden_size, reader.names);
         // Where tensors are converted, that is most of a start: the embeddings and each layer on whichever thread is free.
         let (embeddings, layers) = rayon::join(|| reader.embeddings(config), || reader.layers(config));
@@ -52,7 +70,12 @@ impl Parameters {
             decoder,
             decoder_bias,
         };
-        Ok((parameters, reader.finish()))
+        let report = reader.finish();
+        let notes = match report.uses_stored_decoder.filter(|_| stated.is_none()) {
+            Some(uses_stored) => vec![Note::TwoDecoders { file: report.file, uses_stored }],
+            None => Vec::new(),
+        };
+        Ok((parameters, LoadReport { provenance: report.provenance, notes }))
     }
 }
 
@@ -90,6 +113,7 @@ fn load_decoder(
             None => "is absent",
         };
         let source = format!("`{name}` differs from the embeddings; tie_word_embeddings {says}");
+        reader.uses_stored_decoder = Some(reading == UntiedDecoder::UseStored);
         match reading {
             UntiedDecoder::UseStored => {
                 reader.decide("decoder", "its own matrix, as transformers 5 reads it", source)
@@ -116,7 +140,9 @@ struct Reader {
     /// That of the family, or nothing.
     prefix: &'static str,
     read: Mutex<ReadSoFar>,
-    decisions: Vec<Provenance>,
+    provenance: Vec<Provenance>,
+    /// Where a stored decoder differs from the embeddings and config.json leaves the choice: whether it is used.
+    uses_stored_decoder: Option<bool>,
 }
 
 #[derive(Default)]
@@ -126,13 +152,21 @@ struct ReadSoFar {
 }
 
 impl Reader {
-    fn open(files: &ModelFiles, config: &ModelConfig) -> Result<Self, Error> {
-        let tensors = Tensors::open(files)?;
+    fn open(files: &ModelFiles, spec: &TransformerSpec) -> Result<Self, Error> {
+        let tensors = Tensors::open(files, &spec.checkpoint)?;
         let stored = tensors.names();
-        let names = &config.family.names;
+        let names = &spec.config.family.names;
         let prefixed = stored.iter().any(|name| name.starts_with(names.prefix));
         let prefix = if prefixed { names.prefix } else { "" };
-        Ok(Reader { tensors, stored, names, prefix, read: Mutex::default(), decisions: Vec::new() })
+        Ok(Reader {
+            tensors,
+            stored,
+            names,
+            prefix,
+            read: Mutex::default(),
+            provenance: Vec::new(),
+            uses_stored_decoder: None,
+        })
     }
 
     fn below_prefix(&self, name: &str) -> String {
@@ -330,13 +364,13 @@ impl Reader {
     }
 
     fn decide(&mut self, what: &'static str, value: impl Into<String>, source: impl Into<String>) {
-        self.decisions.push(Provenance::new(what, value, source));
+        self.provenance.push(Provenance::new(what, value, source));
     }
 
-    /// The decisions, with what the file holds in front.
-    fn finish(self) -> Vec<Provenance> {
-        let read = self.read.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let dtypes = read.dtypes.into_iter().collect::<Vec<_>>().join(", ");
+    /// What was decided, with what the file holds in front.
+    fn finish(self) -> Report {
+        let read = std::mem::take(&mut *self.lock_read());
+        let dtypes = read.dtypes.iter().copied().collect::<Vec<_>>().join(", ");
         let ignored: Vec<&str> = self.stored.difference(&read.names).map(String::as_str).collect();
         let ignored = match ignored.len() {
             0 => String::new(),
@@ -344,9 +378,10 @@ impl Reader {
             more => format!("; not needed: {}, … ({more})", ignored[..3].join(", ")),
         };
         let value = format!("{} tensors ({dtypes}){ignored}", read.names.len());
-        let mut decisions = vec![Provenance::new("checkpoint", value, &self.tensors.file)];
-        decisions.extend(self.decisions);
-        decisions
+        let mut provenance = vec![Provenance::new("checkpoint", value, &self.tensors.file)];
+        provenance.extend(self.provenance);
+        let Reader { uses_stored_decoder, tensors, .. } = self;
+        Report { provenance, uses_stored_decoder, file: tensors.file }
     }
 }
 

@@ -10,6 +10,8 @@ use candle_core::{Device, Tensor};
 
 use crate::error::Error;
 use crate::source::ModelFiles;
+use crate::spec::CheckpointSpec;
+pub(crate) use load::LoadReport;
 pub(crate) use parameter::Parameter;
 use tensors::Tensors;
 
@@ -17,9 +19,13 @@ use tensors::Tensors;
 ///
 /// # Errors
 ///
-/// [`Error::NoModel`] without a checkpoint, [`Error::Tensor`] when it has no such vector.
-pub(crate) fn read_vector(files: &ModelFiles, name: &str) -> Result<Vec<f32>, Error> {
-    Tensors::open(files)?.vector(name)
+/// [`Error::Invalid`] for a damaged file, [`Error::Tensor`] when it has no such vector.
+pub(crate) fn read_vector(
+    files: &ModelFiles,
+    checkpoint: &CheckpointSpec,
+    name: &str,
+) -> Result<Vec<f32>, Error> {
+    Tensors::open(files, checkpoint)?.vector(name)
 }
 
 /// The parameters of a masked language model in f32: as they were read, or as tensors on a device.

@@ -4,19 +4,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use candle_core::pickle::PthTensors;
-use candle_core::safetensors::{Load, MmapedSafetensors, SliceSafetensors};
-use candle_core::{DType, Device, Tensor};
-use serde_json::Value;
-
 use super::parameter::Parameter;
 use crate::error::Error;
 use crate::source::mmap::map_safetensors;
 use crate::source::ModelFiles;
+use crate::spec::{CheckpointFormat, CheckpointSpec};
+use candle_core::pickle::PthTensors;
+use candle_core::safetensors::{Load, MmapedSafetensors, SliceSafetensors};
+use candle_core::{DType, Device, Tensor};
 
 const SAFETENSORS: &str = "model.safetensors";
-const SAFETENSORS_INDEX: &str = "model.safetensors.index.json";
-const PYTORCH: &str = "pytorch_model.bin";
 
 /// The tensors of one checkpoint by name, whatever file format holds them.
 pub(super) struct Tensors {
@@ -32,32 +29,33 @@ enum Format {
 }
 
 impl Tensors {
-    /// Opens `model.safetensors`, else its shards, else `pytorch_model.bin`.
-    pub fn open(files: &ModelFiles) -> Result<Self, Error> {
-        let Some(folder) = files.path() else { return Self::open_built_in(files) };
-        if files.contains(SAFETENSORS) {
-            files.mark_used(SAFETENSORS);
-            return Self::open_safetensors(files.describe(SAFETENSORS), &[folder.join(SAFETENSORS)]);
-        }
-        if let Some(index) = files.read_json(SAFETENSORS_INDEX)? {
-            let file = files.describe(SAFETENSORS_INDEX);
-            let shards = shard_names(&index).map_err(|reason| Error::invalid(&file, reason))?;
-            if let Some(missing) = shards.iter().find(|shard| !files.contains(shard)) {
-                return Err(Error::invalid(file, format!("names the shard `{missing}`, which is not there")));
+    /// Opens the checkpoint that `spec` names.
+    pub fn open(files: &ModelFiles, spec: &CheckpointSpec) -> Result<Self, Error> {
+        let files = files.within(&spec.folder);
+        let first = spec.index.as_ref().unwrap_or(&spec.files[0]);
+        let file = files.describe(first);
+        let Some(folder) = files.path() else { return Self::open_built_in(&files) };
+        for name in &spec.files {
+            if !files.contains(name)? {
+                return Err(Error::invalid(file, format!("names the shard `{name}`, which is not there")));
             }
-            shards.iter().for_each(|shard| files.mark_used(shard));
-            let paths: Vec<PathBuf> = shards.iter().map(|shard| folder.join(shard)).collect();
-            return Self::open_safetensors(file, &paths);
+            files.mark_used(name);
         }
-        if files.contains(PYTORCH) {
-            files.mark_used(PYTORCH);
-            let file = files.describe(PYTORCH);
-            let tensors = PthTensors::new(folder.join(PYTORCH), None).map_err(|error| {
-                Error::invalid(&file, format!("not a PyTorch checkpoint in zip format: {}", plain(&error)))
-            })?;
-            return Ok(Tensors { file, format: Format::PyTorch(tensors) });
+        match spec.format {
+            CheckpointFormat::Safetensors => {
+                let paths: Vec<PathBuf> = spec.files.iter().map(|name| folder.join(name)).collect();
+                Self::open_safetensors(file, &paths)
+            }
+            CheckpointFormat::PyTorch => {
+                let tensors = PthTensors::new(folder.join(&spec.files[0]), None).map_err(|error| {
+                    Error::invalid(
+                        &file,
+                        format!("not a PyTorch checkpoint in zip format: {}", plain(&error)),
+                    )
+                })?;
+                Ok(Tensors { file, format: Format::PyTorch(tensors) })
+            }
         }
-        Err(no_checkpoint(files))
     }
 
     fn open_safetensors(file: String, paths: &[PathBuf]) -> Result<Self, Error> {
@@ -67,7 +65,7 @@ impl Tensors {
 
     fn open_built_in(files: &ModelFiles) -> Result<Self, Error> {
         let file = files.describe(SAFETENSORS);
-        let bytes = files.built_in(SAFETENSORS).ok_or_else(|| no_checkpoint(files))?;
+        let bytes = files.built_in(SAFETENSORS).ok_or_else(|| Error::invalid(&file, "is not compiled in"))?;
         let tensors = SliceSafetensors::new(bytes).map_err(|error| not_safetensors(&file, &error))?;
         Ok(Tensors { file, format: Format::BuiltIn(tensors) })
     }
@@ -153,30 +151,6 @@ impl Tensors {
 
     pub fn fault(&self, tensor: &str, reason: impl Into<String>) -> Error {
         Error::Tensor { file: self.file.clone(), tensor: tensor.to_string(), reason: reason.into() }
-    }
-}
-
-/// The distinct shard files that an index names, each a plain file name beside it.
-fn shard_names(index: &serde_json::Map<String, Value>) -> Result<BTreeSet<String>, String> {
-    let map = index.get("weight_map").and_then(Value::as_object).ok_or("no `weight_map`")?;
-    let mut shards = BTreeSet::new();
-    for (tensor, shard) in map {
-        let shard = shard.as_str().ok_or_else(|| format!("`weight_map` names no file for `{tensor}`"))?;
-        if shard.is_empty() || shard.contains(['/', '\\']) || shard == ".." {
-            return Err(format!("`{shard}` is not the name of a file in this folder"));
-        }
-        shards.insert(shard.to_string());
-    }
-    if shards.is_empty() {
-        return Err("`weight_map` names no tensor".into());
-    }
-    Ok(shards)
-}
-
-fn no_checkpoint(files: &ModelFiles) -> Error {
-    Error::NoModel {
-        place: files.name().to_string(),
-        reason: format!("holds none of `{SAFETENSORS}`, `{SAFETENSORS_INDEX}`, `{PYTORCH}`"),
     }
 }
 

@@ -7,98 +7,12 @@ use serde_json::value::RawValue;
 use crate::error::Error;
 use crate::source::ModelFiles;
 use crate::sparse::SparseVector;
-use crate::spec::Dialect;
 use crate::spec::Provenance;
+use crate::spec::{Dialect, TableKind, TableSource};
 use crate::tokenizer::Tokenizer;
 
-/// The folder of the table in repositories of opensearch-project.
-const TABLE_FOLDER: &str = "query_0_SparseStaticEmbedding";
-const IDF_JSON: &str = "idf.json";
-const TOKEN_WEIGHTS_TXT: &str = "query_token_weights.txt";
-const TENSORS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 /// The tensor of a `SparseStaticEmbedding`.
 const TENSOR: &str = "weight";
-
-/// Where a table of token weights is, before it is opened.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct TableSource {
-    /// The folder of its module below the model's files, `""` for themselves: its tokenizer may be there too.
-    pub folder: String,
-    /// The file below the model's files.
-    pub file: String,
-    kind: TableKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum TableKind {
-    /// An object of terms and weights.
-    Json,
-    /// `token<TAB>weight` a line: the table without its ones.
-    Text,
-    /// A tensor (V) by token id.
-    Tensor,
-    /// There is none: every token weighs 1.
-    Ones,
-    /// The tensor that is compiled in.
-    BuiltIn,
-}
-
-impl TableSource {
-    /// The table beside a model's own files, if there is one. A tensor has a weight for every token, the JSON leaves
-    /// none to be guessed, the text does.
-    pub fn beside(files: &ModelFiles) -> Option<Self> {
-        if files.within(TABLE_FOLDER).contains(TENSORS[0]) {
-            return Some(TableSource::at(TABLE_FOLDER, TENSORS[0], TableKind::Tensor));
-        }
-        let beside = [(IDF_JSON, TableKind::Json), (TOKEN_WEIGHTS_TXT, TableKind::Text)];
-        let found = beside.into_iter().find(|(name, _)| files.contains(name));
-        let found = found.map(|(name, kind)| TableSource::at("", name, kind));
-        // A tokenizer in an archive without a table is what ml-commons runs with a weight of 1 for each token.
-        found.or_else(|| (files.is_archive() && Tokenizer::is_in(files)).then(TableSource::ones))
-    }
-
-    fn at(folder: &str, name: &str, kind: TableKind) -> Self {
-        let file = if folder.is_empty() { name.to_string() } else { format!("{folder}/{name}") };
-        TableSource { folder: folder.to_string(), file, kind }
-    }
-
-    /// No table: the weight 1 for every token.
-    pub fn ones() -> Self {
-        TableSource { folder: String::new(), file: String::new(), kind: TableKind::Ones }
-    }
-
-    /// The table that is compiled in, of the model that these files are a copy of.
-    pub fn built_in() -> Self {
-        TableSource { folder: String::new(), file: String::new(), kind: TableKind::BuiltIn }
-    }
-
-    /// The table of a `SparseStaticEmbedding` in `folder`: the JSON that its config names, else its tensor.
-    ///
-    /// Copies of a model may lack the folder's contents; a table beside the model is then the same one.
-    pub fn module(files: &ModelFiles, folder: &str) -> Result<Self, Error> {
-        let inside = files.within(folder);
-        let config = inside.read_json("config.json")?.unwrap_or_default();
-        if let Some(path) = config.get("path").filter(|path| !path.is_null()) {
-            let name = path.as_str().filter(|path| path.ends_with(".json"));
-            // A path of the machine that saved it: what counts is the file's name, in the folder of the module.
-            let name = name.and_then(|path| path.rsplit(['/', '\\']).next()).unwrap_or_default();
-            if !inside.contains(name) || name.is_empty() {
-                let reason = format!("`path` is {path}, and no such JSON file is beside it");
-                return Err(Error::invalid(inside.describe("config.json"), reason));
-            }
-            return Ok(TableSource::at(folder, name, TableKind::Json));
-        }
-        if let Some(name) = TENSORS.into_iter().find(|name| inside.contains(name)) {
-            return Ok(TableSource::at(folder, name, TableKind::Tensor));
-        }
-        TableSource::beside(files).ok_or_else(|| {
-            let reason =
-                "this module's table is not there, and neither `idf.json` nor `query_token_weights.txt` \
-                          stands beside the model";
-            Error::invalid(files.describe(folder), reason)
-        })
-    }
-}
 
 /// The weight of each token in a query.
 pub(crate) struct QueryTable {
@@ -122,10 +36,10 @@ impl QueryTable {
         let file = match source.kind {
             TableKind::BuiltIn => "built in; the model's files hold none".into(),
             TableKind::Ones => "the rule where there is no table".into(),
-            _ => files.describe(&source.file),
+            _ => files.describe(&source.path().unwrap_or_default()),
         };
         let invalid = |reason: String| Error::invalid(&file, reason);
-        let bytes = || files.read(&source.file).map(Option::unwrap_or_default);
+        let bytes = || files.within(&source.folder).read(&source.name).map(Option::unwrap_or_default);
         let by_term = |absent: f32, entries: Vec<(String, f32)>| {
             let mut weights = vec![absent; size];
             for (term, weight) in &entries {
@@ -139,7 +53,7 @@ impl QueryTable {
             TableKind::Json => by_term(dialect.absent_weight(), json_entries(&bytes()?).map_err(invalid)?),
             TableKind::Text => by_term(1.0, text_entries(&bytes()?).map_err(invalid)?),
             TableKind::Tensor => {
-                let weights = stored_weights(&files.within(&source.folder), &file)?;
+                let weights = stored_weights(files, source, &file)?;
                 if weights.len() < size {
                     let reason = format!("has {} weights, and the tokenizer {size} tokens", weights.len());
                     return Err(Error::Tensor { file, tensor: TENSOR.into(), reason });
@@ -149,8 +63,7 @@ impl QueryTable {
             }
             TableKind::BuiltIn => {
                 let built_in = ModelFiles::built_in_queries(files.name());
-                let built_in = built_in.expect("asked for where there is one, anything else is a bug");
-                let weights = stored_weights(&built_in.within(TABLE_FOLDER), &file)?;
+                let weights = stored_weights(&built_in, source, &file)?;
                 if weights.len() != size {
                     let count = weights.len();
                     return Err(Error::invalid(
@@ -200,8 +113,8 @@ impl QueryTable {
 }
 
 /// The tensor of a table, each element a weight.
-fn stored_weights(files: &ModelFiles, file: &str) -> Result<Vec<f32>, Error> {
-    let weights = crate::parameters::read_vector(files, TENSOR)?;
+fn stored_weights(files: &ModelFiles, source: &TableSource, file: &str) -> Result<Vec<f32>, Error> {
+    let weights = crate::parameters::read_vector(files, &source.checkpoint(), TENSOR)?;
     match weights.iter().position(|weight| !is_weight(*weight)) {
         None => Ok(weights),
         Some(id) => Err(Error::Tensor {

@@ -1,8 +1,11 @@
 //! The files of one model: a folder in Hugging Face layout, an archive, or those compiled in.
 //!
-//! Knows where bytes are and what to call the place in a message; knows
-//! nothing of what they mean.
+//! Knows where bytes are and what to call the place in a message; knows nothing of what they mean. Every byte of a model
+//! passes through here: a name cannot leave the folder, only regular files are opened, and no file is read beyond a
+//! limit that no real model reaches.
 
+#[cfg(feature = "archive")]
+mod archive;
 mod builtin;
 pub(crate) mod mmap;
 
@@ -13,8 +16,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
@@ -35,9 +36,21 @@ pub fn sha256(mut bytes: impl Read) -> io::Result<String> {
     }
 }
 
+/// The most bytes of a tokenizer or a vocabulary. One of 256,000 tokens has 35 MB.
+const MAX_VOCABULARY_BYTES: u64 = 64 << 20;
+
+/// The most bytes of any other file that is read whole: settings, and tables of token weights.
+const MAX_SETTINGS_BYTES: u64 = 16 << 20;
+
+/// The most values of a JSON file. Parsed, each takes tens of bytes; a tokenizer of 256,000 tokens has two million.
+const MAX_JSON_VALUES: usize = 6_000_000;
+
+/// What a file begins with that git put in the place of a large one.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
 /// Where the files of one model are.
 ///
-/// Made by [`crate::hub::resolve`] from a name, or directly from a folder.
+/// Made from a name by the hub module's `resolve`, or directly from a folder.
 #[derive(Clone, Debug)]
 pub struct ModelFiles {
     name: String,
@@ -51,18 +64,26 @@ pub struct ModelFiles {
 #[derive(Clone, Debug)]
 enum Place {
     Folder(PathBuf),
+    /// A folder that is being filled, and the names of all files that will be in it.
+    Partial(PathBuf, Arc<BTreeSet<String>>),
     /// A zip archive, its files in memory.
     Archive(PathBuf, Arc<BTreeMap<String, Vec<u8>>>),
     BuiltIn(&'static [(&'static str, &'static [u8])]),
 }
 
-/// Bytes that an archive may hold, unpacked: a tokenizer and a table of weights are a few million.
-const MAX_ARCHIVE_BYTES: u64 = 256 << 20;
-
 impl ModelFiles {
-    /// The files in `folder`; `name` is what messages call the model.
+    /// The files in `folder`; `name` is what messages call the model, and decides nothing.
     pub fn folder(name: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
         ModelFiles::at(name.into(), Place::Folder(folder.into()))
+    }
+
+    /// The files in a folder that is being filled: a name of `names` that is not there yet is [`Error::NotFetched`].
+    pub(crate) fn partial(
+        name: impl Into<String>,
+        folder: impl Into<PathBuf>,
+        names: Arc<BTreeSet<String>>,
+    ) -> Self {
+        ModelFiles::at(name.into(), Place::Partial(folder.into(), names))
     }
 
     /// The model that is compiled into the program.
@@ -70,10 +91,12 @@ impl ModelFiles {
         ModelFiles::at("tiny".into(), Place::BuiltIn(builtin::TINY))
     }
 
-    /// The query side of a known model, where it is compiled into the program: a tokenizer and a table of token weights.
-    pub fn built_in_queries(name: &str) -> Option<Self> {
-        let known = crate::known::find(name).filter(|known| known.has_built_in_queries())?;
-        Some(ModelFiles::at(known.name.into(), Place::BuiltIn(builtin::OPENSEARCH_QUERY)))
+    /// The query side that is compiled in, that of the English inference-free models of opensearch-project: a tokenizer
+    /// and a table of token weights.
+    ///
+    /// * `name`: what messages call the model.
+    pub fn built_in_queries(name: impl Into<String>) -> Self {
+        ModelFiles::at(name.into(), Place::BuiltIn(builtin::OPENSEARCH_QUERY))
     }
 
     /// The files in a zip archive, as ml-commons registers a tokenizer model: tokenizer.json and idf.json.
@@ -84,50 +107,17 @@ impl ModelFiles {
     /// compiled model, which holds no weights that could be read.
     pub fn archive(name: impl Into<String>, path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
-        let file = path.display().to_string();
-        let invalid = |reason: String| Error::invalid(&file, reason);
-        let opened = File::open(&path).map_err(|source| Error::Read { file: file.clone(), source })?;
-        let mut archive = zip::ZipArchive::new(opened).map_err(|error| {
-            invalid(format!("is a file, not a folder, and no zip archive either: {error}"))
-        })?;
-        let names: Vec<Cow<str>> =
-            archive.file_names().collect::<Result<_, _>>().map_err(|error| invalid(error.to_string()))?;
-        let is_program = |name: &Cow<str>| [".pt", ".ptc", "data.pkl"].iter().any(|end| name.ends_with(end));
-        if names.iter().any(is_program) {
-            return Err(Error::TorchScript { file });
-        }
-        if let Some(model) = names
-            .iter()
-            .find(|name| name.ends_with("config.json") && !name.ends_with("tokenizer_config.json"))
+        #[cfg(feature = "archive")]
         {
-            return Err(invalid(format!(
-                "an archive with a model (`{model}`): unpack it, and name the folder"
-            )));
+            let files = archive::read(&path)?;
+            Ok(ModelFiles::at(name.into(), Place::Archive(path, Arc::new(files))))
         }
-        if !names.iter().any(|name| name == "tokenizer.json") {
-            let first = names.first().map(|name| format!(", but `{name}`")).unwrap_or_default();
-            return Err(invalid(format!(
-                "an archive without `tokenizer.json` at its top{first}: no tokenizer model"
-            )));
+        #[cfg(not(feature = "archive"))]
+        {
+            let _ = name.into();
+            let reason = "is a file, not a folder; this build reads no archives (cargo feature `archive`)";
+            Err(Error::invalid(path.display().to_string(), reason))
         }
-        let mut files = BTreeMap::new();
-        let mut room = MAX_ARCHIVE_BYTES;
-        for index in 0..archive.len() {
-            let mut entry = archive.by_index(index).map_err(|error| invalid(error.to_string()))?;
-            let mut bytes = Vec::new();
-            // What an entry says of its size may be wrong.
-            entry
-                .by_ref()
-                .take(room + 1)
-                .read_to_end(&mut bytes)
-                .map_err(|error| invalid(error.to_string()))?;
-            room = room.checked_sub(bytes.len() as u64).ok_or_else(|| {
-                invalid(format!("unpacks to more than {} MiB: no tokenizer model", MAX_ARCHIVE_BYTES >> 20))
-            })?;
-            let name = entry.name().map_err(|error| invalid(error.to_string()))?.into_owned();
-            files.insert(name, bytes);
-        }
-        Ok(ModelFiles::at(name.into(), Place::Archive(path, Arc::new(files))))
     }
 
     fn at(name: String, place: Place) -> Self {
@@ -137,14 +127,15 @@ impl ModelFiles {
     /// The same model's files in `folder`, `""` for the same ones.
     pub(crate) fn within(&self, folder: &str) -> Self {
         let mut inside = ModelFiles { folder: self.inside(folder), ..self.clone() };
-        if let (Place::Folder(path), false) = (&mut inside.place, folder.is_empty()) {
+        if let (Place::Folder(path) | Place::Partial(path, _), false) = (&mut inside.place, folder.is_empty())
+        {
             path.push(folder);
         }
         inside
     }
 
     /// The name of `file` from the place on.
-    fn inside(&self, file: &str) -> String {
+    pub(crate) fn inside(&self, file: &str) -> String {
         match (self.folder.as_str(), file) {
             ("", file) => file.to_string(),
             (folder, "") => folder.to_string(),
@@ -160,7 +151,7 @@ impl ModelFiles {
     /// The folder, unless the model is compiled in or in an archive.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::Folder(folder) => Some(folder),
+            Place::Folder(folder) | Place::Partial(folder, _) => Some(folder),
             Place::Archive(..) | Place::BuiltIn(_) => None,
         }
     }
@@ -173,18 +164,25 @@ impl ModelFiles {
     pub fn describe(&self, file: &str) -> String {
         match &self.place {
             Place::Folder(folder) => folder.join(file).display().to_string(),
+            Place::Partial(..) => format!("{}/{}", self.name, self.inside(file)),
             Place::Archive(path, _) => format!("{}: {}", path.display(), self.inside(file)),
             Place::BuiltIn(_) => format!("{}/{}", self.name, self.inside(file)),
         }
     }
 
-    /// Whether `file` is there.
-    pub fn contains(&self, file: &str) -> bool {
-        let name = self.inside(file);
+    /// Whether `file` is there: a regular file, or a link to one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a link to nothing, for anything else that is no regular file, and for a name that leads
+    /// out of the folder; [`Error::Read`] when the system does not say.
+    pub fn contains(&self, file: &str) -> Result<bool, Error> {
+        let name = self.checked(file)?;
         match &self.place {
-            Place::Folder(folder) => folder.join(file).is_file(),
-            Place::Archive(_, files) => files.contains_key(&name),
-            Place::BuiltIn(files) => entry(files, &name).is_some(),
+            Place::Folder(folder) => Ok(self.regular_file(folder, file)?.is_some()),
+            Place::Partial(_, names) => Ok(names.contains(&name)),
+            Place::Archive(_, files) => Ok(files.contains_key(&name)),
+            Place::BuiltIn(files) => Ok(entry(files, &name).is_some()),
         }
     }
 
@@ -192,21 +190,98 @@ impl ModelFiles {
     ///
     /// # Errors
     ///
-    /// [`Error::Read`] when it is there and cannot be read.
+    /// As [`ModelFiles::contains`]; [`Error::Invalid`] for a file that is larger than any of its kind, or a pointer of
+    /// Git LFS in the place of one.
     pub fn read(&self, file: &str) -> Result<Option<Cow<'static, [u8]>>, Error> {
-        let read = match &self.place {
-            Place::Folder(folder) => match std::fs::read(folder.join(file)) {
-                Ok(bytes) => Some(Cow::Owned(bytes)),
-                Err(error) if is_absence(&error) => None,
-                Err(source) => return Err(Error::Read { file: self.describe(file), source }),
+        let name = self.checked(file)?;
+        let limit = max_bytes(&name);
+        let bytes: Cow<'static, [u8]> = match &self.place {
+            Place::Folder(_) | Place::Partial(..) => match self.open(file)? {
+                None => return Ok(None),
+                Some(opened) => {
+                    let mut bytes = Vec::new();
+                    let read = opened.take(limit + 1).read_to_end(&mut bytes);
+                    read.map_err(|source| Error::Read { file: self.describe(file), source })?;
+                    Cow::Owned(bytes)
+                }
             },
-            Place::Archive(_, files) => files.get(&self.inside(file)).cloned().map(Cow::Owned),
+            Place::Archive(_, files) => match files.get(&name) {
+                None => return Ok(None),
+                Some(bytes) => Cow::Owned(bytes.clone()),
+            },
+            // What is compiled in needs no check.
             Place::BuiltIn(_) => return Ok(self.built_in(file).map(Cow::Borrowed)),
         };
-        if read.is_some() {
-            self.mark_used(file);
+        let invalid = |reason: String| Error::invalid(self.describe(file), reason);
+        if bytes.len() as u64 > limit {
+            return Err(invalid(format!("is larger than {} MiB: no model has such a file", limit >> 20)));
         }
-        Ok(read)
+        if is_lfs_pointer(&bytes) {
+            return Err(self.lfs_pointer(file));
+        }
+        if name.ends_with(".json")
+            && bytes.iter().filter(|byte| b",[{".contains(byte)).count() > MAX_JSON_VALUES
+        {
+            return Err(invalid(format!(
+                "holds more than {MAX_JSON_VALUES} values: no model has such a file"
+            )));
+        }
+        self.mark_used(file);
+        Ok(Some(bytes))
+    }
+
+    /// Opens `file`, a regular one; `None` where there is no such file, or it is not in a folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelFiles::contains`].
+    pub(crate) fn open(&self, file: &str) -> Result<Option<File>, Error> {
+        let name = self.checked(file)?;
+        let (Place::Folder(folder) | Place::Partial(folder, _)) = &self.place else { return Ok(None) };
+        let Some(path) = self.regular_file(folder, file)? else {
+            return match &self.place {
+                Place::Partial(_, names) if names.contains(&name) => Err(Error::NotFetched { file: name }),
+                _ => Ok(None),
+            };
+        };
+        File::open(path).map(Some).map_err(|source| Error::Read { file: self.describe(file), source })
+    }
+
+    /// That `file` is a pointer of Git LFS and not the file itself.
+    pub(crate) fn lfs_pointer(&self, file: &str) -> Error {
+        let reason =
+            "is a pointer of Git LFS, not the file itself: the repository was cloned without its large files";
+        Error::invalid(self.describe(file), reason)
+    }
+
+    /// The path of a regular file, or a link to one; `None` where nothing has the name.
+    fn regular_file(&self, folder: &Path, file: &str) -> Result<Option<PathBuf>, Error> {
+        let path = folder.join(file);
+        let invalid = |reason: &str| Err(Error::invalid(path.display().to_string(), reason));
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(path)),
+            Ok(metadata) if metadata.is_dir() => invalid("is a folder, where a file belongs"),
+            Ok(_) => invalid("is not a regular file"),
+            Err(error) if is_absence(&error) => match std::fs::symlink_metadata(&path) {
+                Ok(_) if !matches!(self.place, Place::Partial(..)) => {
+                    invalid("is a link to a file that is not there")
+                }
+                _ => Ok(None),
+            },
+            Err(source) => Err(Error::Read { file: path.display().to_string(), source }),
+        }
+    }
+
+    /// The name of `file` from the place on, unless it leads out of it.
+    fn checked(&self, file: &str) -> Result<String, Error> {
+        let name = self.inside(file);
+        let is_step = |step: &str| !matches!(step, "" | "." | "..") && !step.contains(['\\', '\0', ':']);
+        match name.split('/').all(is_step) {
+            true => Ok(name),
+            false => {
+                Err(Error::invalid(&self.name, format!("`{name}` is not the name of a file in the folder")))
+            }
+        }
     }
 
     /// Remembers that the content of `file` was used, where it is not read through [`ModelFiles::read`].
@@ -229,7 +304,9 @@ impl ModelFiles {
             let hash = match &self.place {
                 Place::BuiltIn(files) => sha256(entry(files, &file).unwrap_or_default()),
                 Place::Archive(_, files) => sha256(files.get(&file).map(Vec::as_slice).unwrap_or_default()),
-                Place::Folder(folder) => File::open(folder.join(&file)).and_then(sha256),
+                Place::Folder(folder) | Place::Partial(folder, _) => {
+                    File::open(folder.join(&file)).and_then(sha256)
+                }
             };
             let hash = hash.map_err(|source| Error::Read { file: self.describe(&file), source })?;
             list += &format!("{hash}  {file}\n");
@@ -239,39 +316,23 @@ impl ModelFiles {
 
     /// The bytes of `file` where the model is compiled in.
     pub(crate) fn built_in(&self, file: &str) -> Option<&'static [u8]> {
-        match &self.place {
-            Place::Folder(_) | Place::Archive(..) => None,
-            Place::BuiltIn(files) => {
-                let bytes = entry(files, &self.inside(file))?;
-                self.mark_used(file);
-                Some(bytes)
-            }
-        }
+        let Place::BuiltIn(files) = &self.place else { return None };
+        let bytes = entry(files, &self.inside(file))?;
+        self.mark_used(file);
+        Some(bytes)
     }
+}
 
-    /// `file` read as a JSON object, or `None` where there is no such file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`], or [`Error::Invalid`] when it is not a JSON object.
-    pub(crate) fn read_json(&self, file: &str) -> Result<Option<Map<String, Value>>, Error> {
-        self.read_json_as(file, "object")
-    }
+/// Whether a file holds a pointer of Git LFS in the place of its content.
+pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
+    bytes.starts_with(LFS_POINTER)
+}
 
-    /// `file` read as a JSON array, or `None` where there is no such file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`], or [`Error::Invalid`] when it is not a JSON array.
-    pub(crate) fn read_json_array(&self, file: &str) -> Result<Option<Vec<Value>>, Error> {
-        self.read_json_as(file, "array")
-    }
-
-    fn read_json_as<T: DeserializeOwned>(&self, file: &str, kind: &str) -> Result<Option<T>, Error> {
-        let Some(bytes) = self.read(file)? else { return Ok(None) };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|error| Error::invalid(self.describe(file), format!("not a JSON {kind}: {error}")))
+/// The most bytes of a file of this name that is read whole.
+fn max_bytes(name: &str) -> u64 {
+    match name.rsplit('/').next() {
+        Some("tokenizer.json" | "vocab.txt" | "vocab.json" | "merges.txt") => MAX_VOCABULARY_BYTES,
+        _ => MAX_SETTINGS_BYTES,
     }
 }
 

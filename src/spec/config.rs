@@ -3,13 +3,14 @@
 //! Reads and checks; everything that a later step could divide by or index
 //! with is sound once this has returned.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::families::Family;
+use super::provenance::Provenance;
+use super::settings::{Settings, SettingsReader};
 use crate::error::Error;
 pub use crate::kernel::Activation as HiddenActivation;
 use crate::source::ModelFiles;
-use crate::spec::Provenance;
 
 /// Far above any base of rotary frequencies, and its square is still an f32.
 pub(super) const MAX_BASE: f64 = 1e15;
@@ -103,27 +104,28 @@ impl Biases {
 }
 
 impl ModelConfig {
-    /// Reads config.json.
+    /// Reads config.json in `folder`.
     ///
     /// # Errors
     ///
     /// [`Error::NoModel`] without the file, [`Error::UnsupportedModel`] for another `model_type`,
     /// [`Error::Invalid`] naming the key that is missing or out of range.
-    pub fn load(files: &ModelFiles) -> Result<Self, Error> {
-        let keys = files.read_json("config.json")?.ok_or_else(|| missing_config(files))?;
-        let config = ConfigFile { file: files.describe("config.json"), keys };
-        let model_type = config.model_type()?;
-        match Family::of_model_type(model_type) {
+    pub fn read(reader: &mut SettingsReader, folder: &str) -> Result<Self, Error> {
+        refuse_model_type(reader, folder)?;
+        let config = reader.config(folder)?;
+        if !config.exists {
+            return Err(missing_config(&reader.files().within(folder)));
+        }
+        let model_type = config.get("model_type").and_then(Value::as_str);
+        let missing = || config.invalid("no `model_type`: this is not a transformers config");
+        match Family::of_model_type(model_type.ok_or_else(missing)?) {
             Some(family) => (family.config)(&config),
-            None => {
-                let model_type = model_type.to_string();
-                Err(Error::UnsupportedModel { model_type, file: config.file.clone() })
-            }
+            None => unreachable!("refused above"),
         }
     }
 
     /// What config.json decided.
-    pub(crate) fn decisions(&self, files: &ModelFiles) -> Vec<Provenance> {
+    pub(super) fn provenance(&self, files: &ModelFiles) -> Vec<Provenance> {
         let Family { name, activation_key, epsilon_key, is_confirmed, .. } = self.family;
         let activation = match self.activation {
             HiddenActivation::GeluErf => "GELU (error function)",
@@ -215,16 +217,15 @@ impl Blocks {
     }
 }
 
-/// Refuses a model whose config.json names an architecture that is not supported.
+/// Refuses a folder whose config.json names an architecture that is not supported, before anything is missed in it.
 ///
 /// # Errors
 ///
 /// [`Error::UnsupportedModel`]; [`Error::Invalid`] when the file is not JSON.
-pub(crate) fn refuse_model_type(files: &ModelFiles) -> Result<(), Error> {
-    let config = files.read_json("config.json")?.unwrap_or_default();
-    match config.get("model_type").and_then(Value::as_str) {
-        Some(model_type) if Family::of_model_type(model_type).is_none() => {
-            let (file, model_type) = (files.describe("config.json"), model_type.to_string());
+pub(super) fn refuse_model_type(reader: &SettingsReader, folder: &str) -> Result<(), Error> {
+    match reader.model_type(folder)? {
+        Some(model_type) if Family::of_model_type(&model_type).is_none() => {
+            let file = reader.files().within(folder).describe("config.json");
             Err(Error::UnsupportedModel { file, model_type })
         }
         _ => Ok(()),
@@ -236,21 +237,12 @@ fn missing_config(files: &ModelFiles) -> Error {
         Some(path) if !path.is_dir() => "no such folder",
         _ => "holds no config.json",
     };
-    Error::NoModel { place: files.name().to_string(), reason: reason.into() }
+    let place = files.name().to_string();
+    Error::NoModel { place, reason: reason.into(), file: files.inside("config.json") }
 }
 
-/// The keys of one config.json and its path, for messages.
-pub(crate) struct ConfigFile {
-    pub file: String,
-    pub keys: Map<String, Value>,
-}
-
-impl ConfigFile {
-    pub fn model_type(&self) -> Result<&str, Error> {
-        let model_type = self.keys.get("model_type").and_then(Value::as_str);
-        model_type.ok_or_else(|| self.invalid("no `model_type`: this is not a transformers config"))
-    }
-
+/// Values of config.json, checked.
+impl Settings {
     pub fn checked(&self, config: ModelConfig) -> Result<ModelConfig, Error> {
         if !config.hidden_size.is_multiple_of(config.num_heads) {
             return Err(self.invalid(format!(
@@ -285,8 +277,8 @@ impl ConfigFile {
 
     pub fn size(&self, key: &str) -> Result<usize, Error> {
         let value = self.keys.get(key).ok_or_else(|| self.invalid(format!("no `{key}`")))?;
-        // Far above any model, and low enough that a product of two sizes cannot overflow.
-        const LARGEST: u64 = 1 << 28;
+        // Far above any model, and low enough that tables of one size cost little before the checkpoint is looked at.
+        const LARGEST: u64 = 1 << 24;
         match value.as_u64() {
             Some(size) if (1..=LARGEST).contains(&size) => Ok(size as usize),
             _ => Err(self.invalid(format!("`{key}` is {value}, not a size"))),
@@ -339,10 +331,6 @@ impl ConfigFile {
             Some(Value::Bool(tie)) => Ok(Some(*tie)),
             Some(other) => Err(self.invalid(format!("`tie_word_embeddings` is {other}, not true or false"))),
         }
-    }
-
-    pub fn invalid(&self, reason: impl Into<String>) -> Error {
-        Error::invalid(&self.file, reason)
     }
 
     /// The base of rotary frequencies.

@@ -1,140 +1,86 @@
-//! What a model's files are made of: which modules the texts of either side go through.
+//! Which modules the texts of either side go through.
 //!
-//! Reads the settings that sentence-transformers 5 and 6 write (modules.json, a Router's own file, a config for each
-//! module), and knows what a plain folder means that has none of them. Opens no weights and no tokenizer.
+//! Reads what sentence-transformers 5 and 6 write (modules.json and a Router's config), and knows what a plain folder
+//! means that has neither.
 
 use serde_json::{Map, Value};
 
-use super::PoolingConfig;
+use super::pooling::PoolingConfig;
+use super::settings::{Settings, SettingsReader};
+use super::table::TableSource;
+use super::Note;
 use crate::error::Error;
-use crate::known::{self, KnownModel, QuerySide};
-use crate::query::TableSource;
-use crate::source::ModelFiles;
-use crate::spec::Provenance;
-use crate::tokenizer::transformer_settings;
+use crate::known::{KnownModel, QuerySide};
 
 const MODULES: &str = "modules.json";
 const ROUTER: &str = "router_config.json";
-const SENTENCE_TRANSFORMERS: &str = "config_sentence_transformers.json";
 const CONFIG: &str = "config.json";
 
-/// The modules of a model, by side.
-#[derive(Debug)]
-pub(crate) struct Layout {
-    /// `None` where the files lack what the model is known to have for them.
-    pub query: Option<Route>,
-    /// `None` where the files hold a table for queries and nothing else.
-    pub document: Option<Route>,
-    /// Terms of a vector that are kept, the heaviest; all of them when `None`.
-    pub max_active_dims: Option<usize>,
-    /// What decided all this, but for the modules themselves.
-    pub decisions: Vec<Provenance>,
-}
-
-/// What the texts of one side go through.
+/// The modules of one side, before the folders are looked into.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Route {
-    pub modules: Modules,
-    /// Put before each text.
-    pub prompt: String,
-    /// The most tokens of a text, where the model has another limit for this side.
-    pub max_length: Option<usize>,
+pub(super) struct Route {
+    pub modules: RouteModules,
     /// The file that names the modules.
     pub source: String,
 }
 
-/// The modules of a route.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Modules {
+pub(super) enum RouteModules {
     /// Weights of the text's own tokens.
     Table(TableSource),
     /// A masked language model and its pooling.
-    Model(TransformerSource),
+    Model(TransformerPlace),
     /// What a model gives for the text's own tokens, times their weights.
-    OwnTokens(TransformerSource, TableSource),
+    OwnTokens(TransformerPlace, TableSource),
 }
 
 /// Where a masked language model is, and how it is pooled.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct TransformerSource {
+pub(super) struct TransformerPlace {
     /// Its folder below the model's files, `""` for themselves.
     pub folder: String,
     pub pooling: PoolingConfig,
 }
 
 impl Route {
-    fn new(modules: Modules, source: String) -> Self {
-        Route { modules, prompt: String::new(), max_length: None, source }
+    fn new(modules: RouteModules, source: String) -> Self {
+        Route { modules, source }
     }
 
-    pub fn transformer(&self) -> Option<&TransformerSource> {
+    pub fn transformer(&self) -> Option<&TransformerPlace> {
         match &self.modules {
-            Modules::Table(_) => None,
-            Modules::Model(transformer) | Modules::OwnTokens(transformer, _) => Some(transformer),
+            RouteModules::Table(_) => None,
+            RouteModules::Model(transformer) | RouteModules::OwnTokens(transformer, _) => Some(transformer),
         }
     }
 }
 
-impl Layout {
-    /// Whether a text has another vector as a query than as a document.
-    pub fn sides_differ(&self) -> bool {
-        let modules = |route: &Option<Route>| {
-            route.as_ref().map(|route| Route { source: String::new(), ..route.clone() })
-        };
-        modules(&self.query) != modules(&self.document)
-    }
+/// The routes of both sides. A side is absent where the files hold nothing for it.
+#[derive(Debug)]
+pub(super) struct Routes {
+    pub query: Option<Route>,
+    pub document: Option<Route>,
+    pub notes: Vec<Note>,
+}
 
-    /// Reads the layout of a model.
+impl Routes {
+    /// Reads the routes of a model.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] naming the file and what in it cannot be followed.
-    pub fn read(files: &ModelFiles) -> Result<Layout, Error> {
-        let (query, document) = match files.read_json_array(MODULES)? {
-            Some(modules) => routes_of_modules(files, &modules)?,
-            None if files.contains(ROUTER) => {
-                let router = Module { class: "Router".into(), folder: String::new() };
-                routed(files, &[router])?
+    pub fn read(reader: &mut SettingsReader, known: Option<&KnownModel>) -> Result<Self, Error> {
+        let mut finder = RouteFinder { reader, known, notes: Vec::new() };
+        let (query, document) = match finder.reader.modules()? {
+            Some(modules) => finder.of_modules(&modules)?,
+            None if finder.reader.files().contains(ROUTER)? => {
+                finder.routed(&[Module { class: "Router".into(), folder: String::new() }])?
             }
-            None => plain(files)?,
+            None => finder.plain()?,
         };
-        let settings = files.read_json(SENTENCE_TRANSFORMERS)?.unwrap_or_default();
-        let file = files.describe(SENTENCE_TRANSFORMERS);
-        let prompt = |name: &str| prompt(&settings, name).map_err(|reason| Error::invalid(&file, reason));
-        let (query_prompt, document_prompt) = (prompt("query")?, prompt("document")?);
-        let mut decisions = Vec::new();
-        for (what, prompt) in [("query prompt", &query_prompt), ("document prompt", &document_prompt)] {
-            if !prompt.is_empty() {
-                decisions.push(Provenance::new(what, format!("{prompt:?}"), format!("{file}: prompts")));
-            }
-        }
-        let max_active_dims = match settings.get("max_active_dims") {
-            None | Some(Value::Null) => None,
-            Some(value) => match value.as_u64().filter(|count| *count > 0) {
-                Some(count) => {
-                    let kept = format!("the {count} heaviest");
-                    decisions.push(Provenance::new("terms kept", kept, format!("{file}: max_active_dims")));
-                    Some(count as usize)
-                }
-                None => {
-                    let reason = format!("`max_active_dims` is {value}, not a number of terms");
-                    return Err(Error::invalid(file, reason));
-                }
-            },
-        };
-        let mut completed = |route: Option<Route>, prompt: String, key: &str| -> Result<_, Error> {
-            let Some(route) = route else { return Ok(None) };
-            let max_length = own_length(files, &route, key, &mut decisions)?;
-            Ok(Some(Route { prompt, max_length, ..route }))
-        };
-        let query = completed(query, query_prompt, "query_length")?;
-        let document = completed(document, document_prompt, "document_length")?;
-        Ok(Layout { query, document, max_active_dims, decisions })
+        Ok(Routes { query, document, notes: finder.notes })
     }
 }
-
-/// That of queries, and that of documents.
-type Routes = (Option<Route>, Option<Route>);
 
 /// A module by the last part of its class's name, and the folder below the model's files that holds it.
 #[derive(Clone, Debug)]
@@ -143,102 +89,175 @@ struct Module {
     folder: String,
 }
 
-impl Module {
-    fn new(files: &ModelFiles, file: &str, class: &str, folder: &str) -> Result<Self, Error> {
-        // A name with more steps could read any file of the user's.
-        if folder.contains(['/', '\\']) || folder == ".." {
-            let reason = format!("`{folder}` is not a folder beside it");
-            return Err(Error::invalid(files.describe(file), reason));
-        }
-        let class = class.rsplit('.').next().unwrap_or_default();
-        Ok(Module { class: class.to_string(), folder: folder.to_string() })
-    }
+struct RouteFinder<'r, 'a> {
+    reader: &'r mut SettingsReader<'a>,
+    known: Option<&'r KnownModel>,
+    notes: Vec<Note>,
 }
 
-/// The routes of both sides from modules.json.
-fn routes_of_modules(files: &ModelFiles, modules: &[Value]) -> Result<Routes, Error> {
-    let mut listed = Vec::new();
-    for module in modules {
-        let key = |key: &str| module.get(key).and_then(Value::as_str);
-        let (Some(class), Some(folder)) = (key("type"), key("path")) else {
-            let reason = "a module without `type` or `path`";
-            return Err(Error::invalid(files.describe(MODULES), reason));
-        };
-        listed.push(Module::new(files, MODULES, class, folder)?);
-    }
-    if listed.iter().any(|module| is_router(&module.class)) {
-        return routed(files, &listed);
-    }
-    let document = route(files, MODULES, &listed)?;
-    Ok((unrouted_query(files, &document), Some(document)))
-}
+/// That of queries, and that of documents.
+type Pair = (Option<Route>, Option<Route>);
 
-/// The query route where no Router tells one: that of the documents, unless a table stands beside the model, with which
-/// its cards then encode queries, or the model is known to have another and its files were copied without it.
-fn unrouted_query(files: &ModelFiles, document: &Route) -> Option<Route> {
-    if let Some(table) = TableSource::beside(files) {
-        return Some(table_alone(files, table));
-    }
-    let known = known::find(files.name());
-    match known.map_or(QuerySide::Model, |known| known.query_side) {
-        QuerySide::Model => Some(document.clone()),
-        QuerySide::BagOfWords => Some(table_alone(files, TableSource::ones())),
-        QuerySide::OwnWords => {
-            let modules = match document.transformer() {
-                Some(transformer) => Modules::OwnTokens(transformer.clone(), TableSource::ones()),
-                None => Modules::Table(TableSource::ones()),
+impl RouteFinder<'_, '_> {
+    /// The routes of both sides from modules.json.
+    fn of_modules(&mut self, modules: &[Map<String, Value>]) -> Result<Pair, Error> {
+        let file = self.reader.files().describe(MODULES);
+        let mut listed = Vec::new();
+        for module in modules {
+            let key = |key: &str| module.get(key).and_then(Value::as_str);
+            let (Some(class), Some(folder)) = (key("type"), key("path")) else {
+                return Err(Error::invalid(file, "a module without `type` or `path`"));
             };
-            Some(Route { modules, ..document.clone() })
+            listed.push(module_in(&file, "", class, folder)?);
         }
-        QuerySide::Table if known.is_some_and(KnownModel::has_built_in_queries) => {
-            Some(table_alone(files, TableSource::built_in()))
+        if listed.iter().any(|module| is_router(&module.class)) {
+            return self.routed(&listed);
         }
-        QuerySide::Table | QuerySide::AnotherModel => None,
+        let document = self.route(&file, &listed)?;
+        Ok((self.unrouted_query(&document)?, Some(document)))
     }
+
+    /// The query route where no Router tells one: that of the documents, unless a table stands beside the model, with
+    /// which its cards then encode queries, or the model is known to have another and its files were copied without it.
+    fn unrouted_query(&self, document: &Route) -> Result<Option<Route>, Error> {
+        if let Some(table) = TableSource::beside(self.reader.files())? {
+            return Ok(Some(self.table_alone(table)));
+        }
+        Ok(match self.known.map_or(QuerySide::Model, |known| known.query_side) {
+            QuerySide::Model => Some(document.clone()),
+            QuerySide::BagOfWords => Some(self.table_alone(TableSource::ones())),
+            QuerySide::OwnWords => {
+                let modules = match document.transformer() {
+                    Some(transformer) => RouteModules::OwnTokens(transformer.clone(), TableSource::ones()),
+                    None => RouteModules::Table(TableSource::ones()),
+                };
+                Some(Route { modules, ..document.clone() })
+            }
+            QuerySide::Table if self.known.is_some_and(KnownModel::has_built_in_queries) => {
+                Some(self.table_alone(TableSource::built_in()))
+            }
+            QuerySide::Table | QuerySide::AnotherModel => None,
+        })
+    }
+
+    /// The routes of a model with a Router: what stands before and after it is on both.
+    fn routed(&mut self, modules: &[Module]) -> Result<Pair, Error> {
+        let place = modules.iter().position(|module| is_router(&module.class)).unwrap_or_default();
+        let folder = modules[place].folder.clone();
+        let (before, after) = (&modules[..place], &modules[place + 1..]);
+        let config = self.reader.router(&folder)?;
+        let object = |key: &str| config.get(key).and_then(Value::as_object);
+        let (Some(types), Some(structure)) = (object("types"), object("structure")) else {
+            return Err(config.invalid("not the config of a Router: no `types` or no `structure`"));
+        };
+        let mappings = config.get("parameters").and_then(|parameters| parameters.get("route_mappings"));
+        if mappings.is_some_and(|mappings| !is_empty(mappings)) {
+            return Err(config.invalid("`route_mappings` are not supported"));
+        }
+        if modules.iter().filter(|module| is_router(&module.class)).count() > 1 {
+            return Err(config.invalid("one of several Routers, which is not supported"));
+        }
+        let mut side = |side: &str| -> Result<Route, Error> {
+            let Some(Value::Array(ids)) = structure.get(side) else {
+                let names: Vec<&str> = structure.keys().map(String::as_str).collect();
+                return Err(config.invalid(format!("has no route `{side}`, only {}", names.join(", "))));
+            };
+            let mut modules = before.to_vec();
+            for id in ids {
+                let id = id.as_str().unwrap_or_default();
+                let class = types.get(id).and_then(Value::as_str);
+                let class = class.ok_or_else(|| config.invalid(format!("`types` has no `{id}`")))?;
+                modules.push(module_in(&config.file, &folder, class, id)?);
+            }
+            modules.extend_from_slice(after);
+            self.route(&config.file, &modules)
+        };
+        Ok((Some(side("query")?), Some(side("document")?)))
+    }
+
+    /// One side's modules, in order, as a route; `source` is the file that lists them.
+    fn route(&mut self, source: &str, modules: &[Module]) -> Result<Route, Error> {
+        let classes: Vec<&str> = modules.iter().map(|module| kind(&module.class)).collect();
+        // In this order only: a module after another works on what that one gave.
+        let modules = match (&classes[..], modules) {
+            (["table"], [weights]) => RouteModules::Table(self.table(weights)?),
+            (["model", "pooling"], [model, pooling]) => {
+                RouteModules::Model(self.transformer(model, pooling)?)
+            }
+            (["model", "pooling", "table"], [model, pooling, weights]) => {
+                RouteModules::OwnTokens(self.transformer(model, pooling)?, self.table(weights)?)
+            }
+            _ => {
+                let names: Vec<&str> = modules.iter().map(|module| module.class.as_str()).collect();
+                return Err(Error::invalid(
+                    source,
+                    format!(
+                        "the modules `{}` in a row are not supported; a side is MLMTransformer (or Transformer for \
+                         fill-mask) and SpladePooling, SparseStaticEmbedding, or all three in this order",
+                        names.join("`, `")
+                    ),
+                ));
+            }
+        };
+        Ok(Route::new(modules, source.to_string()))
+    }
+
+    fn table(&mut self, module: &Module) -> Result<TableSource, Error> {
+        TableSource::module(self.reader, &module.folder)
+    }
+
+    fn transformer(&mut self, model: &Module, pooling: &Module) -> Result<TransformerPlace, Error> {
+        let settings = self.reader.transformer_settings(&model.folder)?;
+        if model.class == "Transformer" {
+            insist_on_fill_mask(&settings)?;
+        }
+        refuse_unfollowed(&settings)?;
+        let (config, is_there) = PoolingConfig::read(self.reader, &pooling.folder, self.known)?;
+        if !is_there {
+            let file = self.reader.files().within(&pooling.folder).describe(CONFIG);
+            self.notes.push(Note::NoModuleConfig { file, module: pooling.class.clone() });
+        }
+        Ok(TransformerPlace { folder: model.folder.clone(), pooling: config })
+    }
+
+    /// A folder that sentence-transformers has not written: a masked language model, a table for queries, or both.
+    fn plain(&mut self) -> Result<Pair, Error> {
+        let files = self.reader.files();
+        if !files.contains(CONFIG)? {
+            if let Some(table) = TableSource::beside(files)? {
+                return Ok((Some(self.table_alone(table)), None));
+            }
+        }
+        let pooling = PoolingConfig::without_modules(self.reader, self.known)?;
+        let modules = RouteModules::Model(TransformerPlace { folder: String::new(), pooling });
+        let document = Route::new(modules, files.describe(CONFIG));
+        Ok((self.unrouted_query(&document)?, Some(document)))
+    }
+
+    fn table_alone(&self, table: TableSource) -> Route {
+        let source = self.reader.files().describe(&table.path().unwrap_or_default());
+        Route::new(RouteModules::Table(table), source)
+    }
+}
+
+/// A module that `file` lists, in a folder below `within`.
+fn module_in(file: &str, within: &str, class: &str, folder: &str) -> Result<Module, Error> {
+    // A name with other steps could read any file of the user's.
+    let is_step = |step: &str| !matches!(step, "" | "." | "..") && !step.contains(['\\', '\0', ':']);
+    if !folder.is_empty() && !folder.split('/').all(is_step) {
+        return Err(Error::invalid(file, format!("`{folder}` is not a folder beside it")));
+    }
+    let class = class.rsplit('.').next().unwrap_or_default().to_string();
+    let folder = match (within, folder) {
+        ("", folder) => folder.to_string(),
+        (within, "") => within.to_string(),
+        (within, folder) => format!("{within}/{folder}"),
+    };
+    Ok(Module { class, folder })
 }
 
 fn is_router(class: &str) -> bool {
     matches!(class, "Router" | "Asym")
-}
-
-/// The routes of a model with a Router: what stands before and after it is on both.
-fn routed(files: &ModelFiles, modules: &[Module]) -> Result<Routes, Error> {
-    let place = modules.iter().position(|module| is_router(&module.class)).unwrap_or_default();
-    let folder = &modules[place].folder;
-    let (before, after) = (&modules[..place], &modules[place + 1..]);
-    let router = files.within(folder);
-    let name = if router.contains(ROUTER) { ROUTER } else { CONFIG };
-    let config = router.read_json(name)?.unwrap_or_default();
-    let invalid = |reason: String| Error::invalid(router.describe(name), reason);
-    let types = config.get("types").and_then(Value::as_object);
-    let structure = config.get("structure").and_then(Value::as_object);
-    let (Some(types), Some(structure)) = (types, structure) else {
-        return Err(invalid("not the config of a Router: no `types` or no `structure`".into()));
-    };
-    let mappings = config.get("parameters").and_then(|parameters| parameters.get("route_mappings"));
-    if mappings.is_some_and(|mappings| !is_empty(mappings)) {
-        return Err(invalid("`route_mappings` are not supported".into()));
-    }
-    if modules.iter().filter(|module| is_router(&module.class)).count() > 1 {
-        return Err(invalid("one of several Routers, which is not supported".into()));
-    }
-    let side = |side: &str| -> Result<Route, Error> {
-        let Some(Value::Array(ids)) = structure.get(side) else {
-            let names: Vec<&str> = structure.keys().map(String::as_str).collect();
-            return Err(invalid(format!("has no route `{side}`, only {}", names.join(", "))));
-        };
-        let mut modules = before.to_vec();
-        for id in ids {
-            let id = id.as_str().unwrap_or_default();
-            let class = types.get(id).and_then(Value::as_str);
-            let class = class.ok_or_else(|| invalid(format!("`types` has no `{id}`")))?;
-            let module = Module::new(&router, name, class, id)?;
-            modules.push(Module { folder: joined(folder, &module.folder), ..module });
-        }
-        modules.extend_from_slice(after);
-        route(files, &joined(folder, name), &modules)
-    };
-    Ok((Some(side("query")?), Some(side("document")?)))
 }
 
 /// Whether a setting is absent in all but name.
@@ -248,46 +267,6 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(object) => object.is_empty(),
         _ => false,
     }
-}
-
-fn joined(folder: &str, name: &str) -> String {
-    match (folder, name) {
-        ("", name) => name.to_string(),
-        (folder, "") => folder.to_string(),
-        (folder, name) => format!("{folder}/{name}"),
-    }
-}
-
-/// One side's modules, in order, as a route; `source` names the file that lists them.
-fn route(files: &ModelFiles, source: &str, modules: &[Module]) -> Result<Route, Error> {
-    let invalid = |reason: String| Error::invalid(files.describe(source), reason);
-    let classes: Vec<&str> = modules.iter().map(|module| kind(&module.class)).collect();
-    let transformer = |model: &Module, pooling: &Module| -> Result<_, Error> {
-        if model.class == "Transformer" {
-            insist_on_fill_mask(&files.within(&model.folder))?;
-        }
-        refuse_unfollowed_settings(&files.within(&model.folder))?;
-        let pooling = PoolingConfig::read(files, &pooling.folder)?;
-        Ok(TransformerSource { folder: model.folder.clone(), pooling })
-    };
-    let table = |module: &Module| TableSource::module(files, &module.folder);
-    // In this order only: a module after another works on what that one gave.
-    let modules = match (&classes[..], modules) {
-        (["table"], [weights]) => Modules::Table(table(weights)?),
-        (["model", "pooling"], [model, pooling]) => Modules::Model(transformer(model, pooling)?),
-        (["model", "pooling", "table"], [model, pooling, weights]) => {
-            Modules::OwnTokens(transformer(model, pooling)?, table(weights)?)
-        }
-        _ => {
-            let names: Vec<&str> = modules.iter().map(|module| module.class.as_str()).collect();
-            return Err(invalid(format!(
-                "the modules `{}` in a row are not supported; a side is MLMTransformer (or Transformer for fill-mask) and \
-                 SpladePooling, SparseStaticEmbedding, or all three in this order",
-                names.join("`, `")
-            )));
-        }
-    };
-    Ok(Route::new(modules, files.describe(source)))
 }
 
 /// What a module is to us, by its class.
@@ -301,91 +280,24 @@ fn kind(class: &str) -> &'static str {
 }
 
 /// Settings of a transformer that change its vectors, and that nothing here follows.
-fn refuse_unfollowed_settings(files: &ModelFiles) -> Result<(), Error> {
-    let (settings, file) = transformer_settings(files)?;
-    let keys = ["processing_kwargs", "query_expansion"];
-    match keys.into_iter().find(|key| settings.get(*key).is_some_and(|value| !is_empty(value))) {
-        None => Ok(()),
-        Some(key) => {
-            let reason = format!("`{key}` {} is not supported", settings[key]);
-            Err(Error::invalid(files.describe(file), reason))
+fn refuse_unfollowed(settings: &Settings) -> Result<(), Error> {
+    for key in ["processing_kwargs", "query_expansion"] {
+        if let Some(value) = settings.get(key).filter(|value| !is_empty(value)) {
+            return Err(settings.invalid(format!("`{key}` {value} is not supported")));
         }
     }
+    Ok(())
 }
 
 /// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.
-fn insist_on_fill_mask(files: &ModelFiles) -> Result<(), Error> {
-    let (config, file) = transformer_settings(files)?;
-    match config.get("transformer_task").and_then(Value::as_str) {
+fn insist_on_fill_mask(settings: &Settings) -> Result<(), Error> {
+    match settings.get("transformer_task").and_then(Value::as_str) {
         Some("fill-mask") => Ok(()),
         task => {
             let task = task.map_or("absent".to_string(), |task| format!("\"{task}\""));
-            let reason = format!(
+            Err(settings.invalid(format!(
                 "`transformer_task` is {task}, not \"fill-mask\": this is a model of dense vectors, not of term weights"
-            );
-            Err(Error::invalid(files.describe(file), reason))
+            )))
         }
-    }
-}
-
-/// A folder that sentence-transformers has not written: a masked language model, a table for queries, or both.
-fn plain(files: &ModelFiles) -> Result<Routes, Error> {
-    if !files.contains(CONFIG) {
-        if let Some(table) = TableSource::beside(files) {
-            return Ok((Some(table_alone(files, table)), None));
-        }
-    }
-    let pooling = PoolingConfig::without_modules(files)?;
-    let modules = Modules::Model(TransformerSource { folder: String::new(), pooling });
-    let document = Route::new(modules, files.describe(CONFIG));
-    Ok((unrouted_query(files, &document), Some(document)))
-}
-
-fn table_alone(files: &ModelFiles, table: TableSource) -> Route {
-    let source = files.describe(&table.file);
-    Route::new(Modules::Table(table), source)
-}
-
-/// The limit that a transformer's settings have for one side only.
-fn own_length(
-    files: &ModelFiles,
-    route: &Route,
-    key: &str,
-    decisions: &mut Vec<Provenance>,
-) -> Result<Option<usize>, Error> {
-    let Some(transformer) = route.transformer() else { return Ok(None) };
-    let files = files.within(&transformer.folder);
-    let (settings, file) = transformer_settings(&files)?;
-    let value = match settings.get(key) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(value) => value,
-    };
-    let file = files.describe(file);
-    match value.as_u64().filter(|length| *length >= 1) {
-        Some(length) => {
-            let what = key.replace('_', " ");
-            decisions.push(Provenance::new(
-                what,
-                format!("at most {length} tokens"),
-                format!("{file}: {key}"),
-            ));
-            Ok(Some(length as usize))
-        }
-        None => Err(Error::invalid(file, format!("`{key}` is {value}, not a number of tokens"))),
-    }
-}
-
-/// The prompt of one side, as `encode_query` and `encode_document` of sentence-transformers choose it for sparse models:
-/// these two names always have one, if an empty one, so others are never looked for.
-fn prompt(settings: &Map<String, Value>, name: &str) -> Result<String, String> {
-    let prompts = match settings.get("prompts") {
-        None | Some(Value::Null) => return Ok(String::new()),
-        Some(Value::Object(prompts)) => prompts,
-        Some(_) => return Err("`prompts` is not an object".into()),
-    };
-    match prompts.get(name) {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(prompt)) => Ok(prompt.clone()),
-        Some(other) => Err(format!("the prompt `{name}` is {other}, not a string")),
     }
 }

@@ -1,12 +1,11 @@
 //! What a SpladePooling's config says.
 
-use serde_json::{Map, Value};
-
+use super::keys::SettingsFile;
+use super::provenance::Provenance;
+use super::settings::{Settings, SettingsReader};
 use crate::conventions::{PoolingActivation, Strategy};
 use crate::error::Error;
-use crate::known;
-use crate::source::ModelFiles;
-use crate::spec::Provenance;
+use crate::known::KnownModel;
 
 /// How the positions of a text become one, and what becomes of a logit: a SpladePooling's config.
 #[derive(Clone, Debug, Default)]
@@ -17,45 +16,52 @@ pub(crate) struct PoolingConfig {
     pub(crate) source: String,
 }
 
-const POOLING_CONFIG: &str = "config.json";
-
-/// Wherever it is written.
+/// Two that pool alike are equal, wherever that is written.
 impl PartialEq for PoolingConfig {
     fn eq(&self, other: &Self) -> bool {
         (self.strategy, self.activation) == (other.strategy, other.activation)
     }
 }
 
+/// The folders in which the pooling config of a model without modules.json may be there all the same.
+const USUAL_FOLDERS: [&str; 2] = ["1_SpladePooling", "document_1_SpladePooling"];
+
 impl PoolingConfig {
-    /// Reads the config of a SpladePooling in `folder` below the model's files.
+    /// Reads the config of a SpladePooling in `folder` below the model's files; the second value says whether the file
+    /// is there.
     ///
-    /// It is the only place where a model of two logarithms says so.
-    pub fn read(files: &ModelFiles, folder: &str) -> Result<Self, Error> {
-        let files = files.within(folder);
-        match files.read_json(POOLING_CONFIG)? {
-            Some(config) => PoolingConfig::parse(&config, files.describe(POOLING_CONFIG)),
-            None => Ok(PoolingConfig::unsaid(&files)),
+    /// It is the only place where a model of two logarithms says so. Without the file, sentence-transformers takes the
+    /// defaults; a known model is then taken by its name, as other programs cache copies without it.
+    pub fn read(
+        reader: &mut SettingsReader,
+        folder: &str,
+        known: Option<&KnownModel>,
+    ) -> Result<(Self, bool), Error> {
+        let config = reader.module(folder, SettingsFile::SpladePooling)?;
+        match config.exists {
+            true => Ok((PoolingConfig::parse(&config)?, true)),
+            false => Ok((PoolingConfig::default_for(known), false)),
         }
     }
 
-    /// That of a model without modules.json, whose pooling config may be there all the same.
-    pub fn without_modules(files: &ModelFiles) -> Result<Self, Error> {
-        let folders = ["1_SpladePooling", "document_1_SpladePooling"];
-        let found = folders.into_iter().find(|folder| files.within(folder).contains(POOLING_CONFIG));
-        match found {
-            Some(folder) => PoolingConfig::read(files, folder),
-            None => Ok(PoolingConfig::unsaid(files)),
+    /// That of a model without modules.json.
+    pub fn without_modules(reader: &mut SettingsReader, known: Option<&KnownModel>) -> Result<Self, Error> {
+        for folder in USUAL_FOLDERS {
+            let (config, is_there) = PoolingConfig::read(reader, folder, known)?;
+            if is_there {
+                return Ok(config);
+            }
         }
+        Ok(PoolingConfig::default_for(known))
     }
 
-    /// A copy of a model that another program cached may lack its pooling config: a known model is then taken by its
-    /// name, any other has a single logarithm.
-    fn unsaid(files: &ModelFiles) -> Self {
-        match known::find(files.name()) {
+    /// That of a model whose files say nothing.
+    fn default_for(known: Option<&KnownModel>) -> Self {
+        match known {
             Some(known) => PoolingConfig {
                 strategy: Strategy::Max,
                 activation: known.activation,
-                source: "known by the model's name; no pooling config".into(),
+                source: "known by the model's hub id; no pooling config".into(),
             },
             None => PoolingConfig {
                 source: "the rule where no pooling config says otherwise".into(),
@@ -64,11 +70,11 @@ impl PoolingConfig {
         }
     }
 
-    fn parse(config: &Map<String, Value>, source: String) -> Result<Self, Error> {
-        let key = |key: &str| config.get(key).filter(|value| !value.is_null());
+    fn parse(config: &Settings) -> Result<Self, Error> {
+        let key = |key: &str| config.get(key);
         let unsupported = |key: &str, supported: &str| {
-            let reason = format!("{key} {} is not supported, only {supported}", config[key]);
-            Error::invalid(&source, reason)
+            let value = &config.keys[key];
+            config.invalid(format!("{key} {value} is not supported, only {supported}"))
         };
         let strategy = match key("pooling_strategy").map(|value| value.as_str().unwrap_or_default()) {
             None | Some("max") => Strategy::Max,
@@ -80,11 +86,11 @@ impl PoolingConfig {
             Some("log1p_relu") => PoolingActivation::Log1pRelu,
             Some(_) => return Err(unsupported("activation_function", "\"relu\" and \"log1p_relu\"")),
         };
-        Ok(PoolingConfig { strategy, activation, source })
+        Ok(PoolingConfig { strategy, activation, source: config.file.clone() })
     }
 
     /// What it says.
-    pub fn decisions(&self) -> [Provenance; 2] {
+    pub fn provenance(&self) -> [Provenance; 2] {
         let formula = match self.activation {
             PoolingActivation::Relu => "ln(1 + max(0, x))",
             PoolingActivation::Log1pRelu => "ln(1 + ln(1 + max(0, x)))",
@@ -93,7 +99,7 @@ impl PoolingConfig {
             Strategy::Max => "the largest of any token",
             Strategy::Sum => "the sum over all tokens",
         };
-        let decision = |what, value| Provenance::new(what, value, self.source.clone());
-        [decision("activation", formula), decision("pooling", strategy)]
+        let row = |what, value| Provenance::new(what, value, self.source.clone());
+        [row("activation", formula), row("pooling", strategy)]
     }
 }

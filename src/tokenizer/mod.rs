@@ -7,18 +7,12 @@ mod read;
 
 use std::ops::Range;
 
-use serde_json::{Map, Value};
 use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper};
 
+use crate::conventions::TruncationSide;
 use crate::error::Error;
 use crate::source::ModelFiles;
-use crate::spec::Provenance;
-pub(crate) use read::transformer_settings;
-use read::{lowercase, read_tokenizer, special_tokens};
-
-const TOKENIZER_JSON: &str = "tokenizer.json";
-const VOCAB_TXT: &str = "vocab.txt";
-const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+use crate::spec::{ModelSpec, Provenance, TokenizerSpec};
 
 /// Splits texts into the tokens of one model.
 #[derive(Clone)]
@@ -31,6 +25,7 @@ pub struct Tokenizer {
     special_ids: Vec<u32>,
     terms: Terms,
     max_length: usize,
+    truncation: TruncationSide,
     /// Bytes after which a text is split before the next space, where that changes no token; see [`splits_at_spaces`].
     piece_bytes: usize,
 }
@@ -85,59 +80,50 @@ pub struct TokenIds {
 }
 
 impl Tokenizer {
-    /// Whether a tokenizer can be read from these files.
-    pub(crate) fn is_in(files: &ModelFiles) -> bool {
-        files.contains(TOKENIZER_JSON) || files.contains(VOCAB_TXT)
-    }
-
-    /// Reads tokenizer.json, else vocab.txt with the options of tokenizer_config.json.
-    ///
-    /// Padding and truncation that tokenizer.json switches on are switched off: texts are never
-    /// padded, and cut to `max_length` here. Without one, the length is the smallest of
-    /// `max_positions`, tokenizer_config.json's `model_max_length` (when below 10⁶) and
-    /// sentence_bert_config.json's `max_seq_length`.
-    ///
-    /// * `max_positions`: those of the model that the tokens are for; `None` where no model limits them.
-    /// * `max_length`: what the caller wants instead.
+    /// Opens the vocabulary of a model, as its files describe it.
     ///
     /// # Errors
     ///
-    /// [`Error::NoModel`] without either file, [`Error::Invalid`] naming the file and key at fault,
-    /// [`Error::Option`] for a `max_length` beyond `max_positions` or too small for the special tokens.
-    pub fn load(
+    /// Those of [`ModelSpec::read`], and [`Error::Invalid`] for a file that cannot be used.
+    pub fn load(files: &ModelFiles, spec: &ModelSpec) -> Result<Self, Error> {
+        let missing = || Error::invalid(files.describe(""), "holds no tokenizer");
+        Ok(Tokenizer::open(files, spec.any_tokenizer().ok_or_else(missing)?, None)?.0)
+    }
+
+    /// Opens the tokenizer that `spec` describes.
+    ///
+    /// Texts are never padded, and cut to `max_length` here, whatever tokenizer.json switches on.
+    ///
+    /// * `max_length`: the most tokens of a text instead of the spec's limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] naming the file at fault, [`Error::Option`] for a `max_length` too small for the special
+    /// tokens.
+    pub(crate) fn open(
         files: &ModelFiles,
-        max_positions: Option<usize>,
+        spec: &TokenizerSpec,
         max_length: Option<usize>,
     ) -> Result<(Self, Vec<Provenance>), Error> {
-        let config = files.read_json(TOKENIZER_CONFIG)?.unwrap_or_default();
-        let (mut inner, source) = read_tokenizer(files, &config)?;
-        let fault = |error: tokenizers::Error| Error::invalid(files.describe(source), error.to_string());
-        inner.with_padding(None);
-        inner.with_truncation(None).map_err(fault)?;
-        let (sentence_bert, sentence_bert_file) = transformer_settings(files)?;
-        if sentence_bert.get("do_lower_case") == Some(&Value::Bool(true)) {
-            lowercase(&mut inner).map_err(fault)?;
-        }
+        let file = files.within(&spec.folder).describe(spec.vocabulary.names()[0]);
+        let fault = |error: tokenizers::Error| Error::invalid(&file, error.to_string());
+        let inner = read::build(files, spec)?;
         let (prefix, suffix) = surrounding_tokens(&inner).map_err(fault)?;
         let terms = Terms::of(&inner);
         if let Some(id) = prefix.iter().chain(&suffix).find(|id| terms.get(**id as usize).is_none()) {
             let reason =
                 format!("its post-processor puts token {id} around a text, which the vocabulary lacks");
-            return Err(Error::invalid(files.describe(source), reason));
+            return Err(Error::invalid(file, reason));
         }
-        let (special_tokens, special_source) = special_tokens(files, &config, &inner)?;
         let mut special_ids: Vec<u32> =
-            special_tokens.iter().filter_map(|token| inner.token_to_id(token)).collect();
+            spec.special_tokens.iter().filter_map(|token| inner.token_to_id(token)).collect();
         special_ids.sort_unstable();
         special_ids.dedup();
-
-        let (max_length, length_source) = match max_length {
-            Some(length) => {
-                (checked_length(length, max_positions, prefix.len() + suffix.len())?, "--max-length".into())
-            }
-            None => default_length(files, &config, (&sentence_bert, sentence_bert_file), max_positions)?,
-        };
         let num_surrounding = prefix.len() + suffix.len();
+        let (max_length, length_source) = match max_length {
+            Some(length) => (checked_length(length, num_surrounding)?, "the caller's limit".to_string()),
+            None => (spec.max_length, spec.max_length_source.clone()),
+        };
         if max_length < num_surrounding.max(1) {
             let reason = format!("the special tokens around every text are {num_surrounding}");
             return Err(Error::invalid(
@@ -147,13 +133,16 @@ impl Tokenizer {
         }
         let named: Vec<String> =
             special_ids.iter().map(|&id| format!("{} {id}", terms.get(id as usize).unwrap_or("?"))).collect();
-        let decisions = vec![
-            Provenance::new("tokenizer", format!("{} tokens", terms.ends.len()), files.describe(source)),
-            Provenance::new("special tokens", named.join(", "), special_source),
+        let provenance = vec![
+            Provenance::new("tokenizer", format!("{} tokens", terms.ends.len()), file),
+            Provenance::new("special tokens", named.join(", "), &spec.special_tokens_source),
             Provenance::new("maximum length", described_length(max_length), length_source),
         ];
         let piece_bytes = if splits_at_spaces(&inner) { PIECE_BYTES } else { usize::MAX };
-        Ok((Tokenizer { inner, prefix, suffix, special_ids, terms, max_length, piece_bytes }, decisions))
+        let truncation = spec.truncation_side;
+        let tokenizer =
+            Tokenizer { inner, prefix, suffix, special_ids, terms, max_length, truncation, piece_bytes };
+        Ok((tokenizer, provenance))
     }
 
     /// The same with this limit, if it is lower.
@@ -237,14 +226,23 @@ impl Tokenizer {
     pub fn spans(&self, text: &str) -> Result<Vec<Option<Range<usize>>>, Error> {
         let encoding = self.inner.encode(text, false).map_err(|error| Error::Tokenize(error.to_string()))?;
         let (kept, _) = self.cut(encoding.get_ids());
-        let spans = encoding.get_offsets()[..kept.len()].iter().map(|&(start, end)| Some(start..end));
+        let first = match self.truncation {
+            TruncationSide::Right => 0,
+            TruncationSide::Left => encoding.len() - kept.len(),
+        };
+        let spans =
+            encoding.get_offsets()[first..][..kept.len()].iter().map(|&(start, end)| Some(start..end));
         let added = |tokens: &[u32]| vec![None; tokens.len()];
         Ok(added(&self.prefix).into_iter().chain(spans).chain(added(&self.suffix)).collect())
     }
 
     fn cut<'a>(&self, ids: &'a [u32]) -> (&'a [u32], usize) {
-        let kept = &ids[..ids.len().min(self.room())];
-        (kept, ids.len() - kept.len())
+        let count = ids.len().min(self.room());
+        let kept = match self.truncation {
+            TruncationSide::Right => &ids[..count],
+            TruncationSide::Left => &ids[ids.len() - count..],
+        };
+        (kept, ids.len() - count)
     }
 
     /// The vocabulary's own string for `id`: `weather`, `##s`.
@@ -316,52 +314,13 @@ fn surrounding_tokens(tokenizer: &tokenizers::Tokenizer) -> tokenizers::Result<(
     Ok((full.get_ids()[..before].to_vec(), full.get_ids()[before + bare.len()..].to_vec()))
 }
 
-fn checked_length(length: usize, max_positions: Option<usize>, num_special: usize) -> Result<usize, Error> {
-    if let Some(max_positions) = max_positions.filter(|max_positions| length > *max_positions) {
-        return Err(Error::Option(format!(
-            "--max-length {length} is more than the {max_positions} positions that this model has"
-        )));
-    }
+fn checked_length(length: usize, num_special: usize) -> Result<usize, Error> {
     if length < num_special.max(1) {
         return Err(Error::Option(format!(
-            "--max-length {length} leaves no room: the special tokens around every text are {num_special}"
+            "a maximum length of {length} leaves no room: the special tokens around every text are {num_special}"
         )));
     }
     Ok(length)
-}
-
-/// The smallest length that the model's files name, and the file and key that named it.
-fn default_length(
-    files: &ModelFiles,
-    config: &Map<String, Value>,
-    (sentence_bert, sentence_bert_file): (&Map<String, Value>, &'static str),
-    max_positions: Option<usize>,
-) -> Result<(usize, String), Error> {
-    let mut smallest = match max_positions {
-        Some(max_positions) => (max_positions, "config.json: max_position_embeddings".to_string()),
-        None => (usize::MAX, "no file names one".to_string()),
-    };
-    let named = [
-        (TOKENIZER_CONFIG, "model_max_length", config.get("model_max_length")),
-        (sentence_bert_file, "max_seq_length", sentence_bert.get("max_seq_length")),
-    ];
-    for (file, key, value) in named {
-        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-        let Some(length) = value.as_f64().filter(|length| *length >= 1.0) else {
-            return Err(Error::invalid(
-                files.describe(file),
-                format!("`{key}` is {value}, not a number of tokens"),
-            ));
-        };
-        // "No limit" is written as a very large number, in floating point too.
-        if length >= 1e6 {
-            continue;
-        }
-        if (length as usize) < smallest.0 {
-            smallest = (length as usize, format!("{file}: {key}"));
-        }
-    }
-    Ok(smallest)
 }
 
 fn described_length(length: usize) -> String {
@@ -375,9 +334,15 @@ fn described_length(length: usize) -> String {
 mod tests {
     use super::*;
 
+    fn tiny_spec() -> ModelSpec {
+        ModelSpec::read(&ModelFiles::tiny(), None).expect("built in")
+    }
+
     #[test]
     fn a_text_has_the_tokens_of_its_pieces() {
-        let (mut tokenizer, _) = Tokenizer::load(&ModelFiles::tiny(), Some(512), None).expect("built in");
+        let (mut tokenizer, _) =
+            Tokenizer::open(&ModelFiles::tiny(), tiny_spec().any_tokenizer().expect("one"), None)
+                .expect("built in");
         assert_eq!(tokenizer.piece_bytes, PIECE_BYTES);
         let awkward = [
             "a [MASK] b[MASK] c [SEP]d  [CLS] ",

@@ -1,56 +1,89 @@
-//! A tokenizer and its special tokens from a model's files.
+//! A tokenizer of the tokenizers library from a model's files, built as the spec says.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 // The map type of every model's vocabulary; only this module names it in public.
-use tokenizers::models::bpe::Vocab;
+use tokenizers::models::bpe::{Merges, Vocab, BPE};
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::{BertNormalizer, Lowercase, Sequence};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper};
+use tokenizers::processors::roberta::RobertaProcessing;
+use tokenizers::{AddedToken, NormalizerWrapper};
 
-use super::{TOKENIZER_CONFIG, TOKENIZER_JSON, VOCAB_TXT};
 use crate::error::Error;
 use crate::source::ModelFiles;
+use crate::spec::tokenizer::{
+    AddedTokenSpec, BertOptions, RobertaOptions, TokenizerClass, TokenizerSpec, VocabularyFile,
+};
 
-/// In the order in which sentence-transformers looks for them.
-const SENTENCE_CONFIGS: [&str; 3] =
-    ["sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"];
-const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
-
-/// The entries of tokenizer_config.json that name special tokens.
-const SPECIAL_TOKEN_KEYS: [&str; 7] =
-    ["unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "bos_token", "eos_token"];
-
-/// The tokenizer as its file describes it, and which file that was.
-pub(super) fn read_tokenizer(
-    files: &ModelFiles,
-    config: &Map<String, Value>,
-) -> Result<(tokenizers::Tokenizer, &'static str), Error> {
-    if let Some(bytes) = files.read(TOKENIZER_JSON)? {
-        let tokenizer = from_json(&bytes)
-            .and_then(|tokenizer| follow_class(tokenizer, config))
-            .map_err(|error| Error::invalid(files.describe(TOKENIZER_JSON), error.to_string()))?;
-        return Ok((tokenizer, TOKENIZER_JSON));
+/// The tokenizer that `spec` describes.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] naming the file that the library cannot use.
+pub(super) fn build(files: &ModelFiles, spec: &TokenizerSpec) -> Result<tokenizers::Tokenizer, Error> {
+    let files = files.within(&spec.folder);
+    let file = spec.vocabulary.names()[0];
+    let fault = |error: tokenizers::Error| Error::invalid(files.describe(file), error.to_string());
+    let bytes = |name: &str| files.read(name).map(Option::unwrap_or_default);
+    let vocabulary = bytes(file)?;
+    let mut tokenizer = match (&spec.class, spec.vocabulary) {
+        (TokenizerClass::Generic, _) => from_json(&vocabulary),
+        (TokenizerClass::Bert(options), VocabularyFile::VocabTxt) => {
+            lines(&vocabulary).and_then(|vocabulary| bert(vocabulary, options))
+        }
+        (TokenizerClass::Bert(options), _) => {
+            model_of::<WordPieceParts>(&vocabulary).and_then(|model| bert(model.vocab, options))
+        }
+        (TokenizerClass::Roberta(options), VocabularyFile::VocabAndMerges) => {
+            let merges = bytes(spec.vocabulary.names()[1])?;
+            vocab_and_merges(&vocabulary, &merges).and_then(|(vocab, merges)| roberta(vocab, merges, options))
+        }
+        (TokenizerClass::Roberta(options), _) => model_of::<BpeParts>(&vocabulary)
+            .and_then(|model| roberta(model.vocab, written_merges(model.merges)?, options)),
     }
-    let Some(bytes) = files.read(VOCAB_TXT)? else {
-        return Err(Error::NoModel {
-            place: files.name().to_string(),
-            reason: format!("holds neither `{TOKENIZER_JSON}` nor `{VOCAB_TXT}`"),
-        });
-    };
-    let file = files.describe(VOCAB_TXT);
-    let text =
-        std::str::from_utf8(&bytes).map_err(|error| Error::invalid(&file, format!("not UTF-8: {error}")))?;
-    let tokenizer = wordpiece(text, config).map_err(|error| Error::invalid(file, error.to_string()))?;
-    Ok((tokenizer, VOCAB_TXT))
+    .map_err(fault)?;
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(fault)?;
+    tokenizer.set_encode_special_tokens(spec.splits_special_tokens);
+    tokenizer.add_tokens(spec.added_tokens.iter().map(added_token)).map_err(fault)?;
+    if let TokenizerClass::Bert(BertOptions { cls_token, sep_token, .. }) = &spec.class {
+        let (cls, sep) = surrounding(&tokenizer, cls_token, sep_token).map_err(fault)?;
+        tokenizer.with_post_processor(Some(BertProcessing::new(sep, cls)));
+    }
+    if let TokenizerClass::Roberta(options) = &spec.class {
+        let (cls, sep) = surrounding(&tokenizer, &options.cls_token, &options.sep_token).map_err(fault)?;
+        let processing = RobertaProcessing::new(sep, cls);
+        let processing = processing.trim_offsets(options.trim_offsets);
+        tokenizer.with_post_processor(Some(processing.add_prefix_space(options.add_prefix_space)));
+    }
+    if spec.lowercases {
+        lowercase(&mut tokenizer).map_err(fault)?;
+    }
+    Ok(tokenizer)
 }
 
-/// The tokenizer of a tokenizer.json.
+/// A token and its id.
+type Token = (String, u32);
+
+/// The tokens that a class puts around a text.
+fn surrounding(
+    tokenizer: &tokenizers::Tokenizer,
+    cls: &str,
+    sep: &str,
+) -> tokenizers::Result<(Token, Token)> {
+    let token = |token: &str| match tokenizer.token_to_id(token) {
+        Some(id) => Ok((token.to_string(), id)),
+        None => Err(tokenizers::Error::from(format!("has no token `{token}` to put around a text"))),
+    };
+    Ok((token(cls)?, token(sep)?))
+}
+
+/// The tokenizer of a tokenizer.json, as it is.
 ///
 /// The library reads a model into a tree of JSON values first, which for a vocabulary of 30,000 is most of the start of
 /// a query: a WordPiece model is read by itself, and the rest with an empty one in its place.
@@ -76,72 +109,110 @@ fn from_json(bytes: &[u8]) -> tokenizers::Result<tokenizers::Tokenizer> {
     Ok(tokenizer)
 }
 
-/// What the classes of transformers change in a tokenizer.json: tokenizer_config.json, and a class's own defaults, have the
-/// last word on case, accents and Chinese characters for BERT's, and on the space before a text for RoBERTa's.
-fn follow_class(
-    mut tokenizer: tokenizers::Tokenizer,
-    config: &Map<String, Value>,
-) -> tokenizers::Result<tokenizers::Tokenizer> {
-    let class = config.get("tokenizer_class").and_then(Value::as_str).unwrap_or_default();
-    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
-    match class.trim_end_matches("Fast") {
-        "BertTokenizer" | "DistilBertTokenizer" => {
-            if let Some(NormalizerWrapper::BertNormalizer(bert)) = tokenizer.get_normalizer() {
-                let normalizer = bert_normalizer(bert.clean_text, config);
-                tokenizer.with_normalizer(Some(normalizer))?;
-            }
-        }
-        "RobertaTokenizer" => {
-            if let Some(PreTokenizerWrapper::ByteLevel(mut byte_level)) =
-                tokenizer.get_pre_tokenizer().cloned()
-            {
-                byte_level.add_prefix_space = flag("add_prefix_space", false);
-                tokenizer.with_pre_tokenizer(Some(byte_level));
-            }
-        }
-        _ => {}
+/// The parts of a WordPiece model that `BertTokenizer` takes from tokenizer.json.
+#[derive(Deserialize)]
+struct WordPieceParts {
+    vocab: Vocab,
+}
+
+/// The parts of a BPE model that `RobertaTokenizer` takes from tokenizer.json.
+#[derive(Deserialize)]
+struct BpeParts {
+    vocab: Vocab,
+    merges: Vec<WrittenMerge>,
+}
+
+/// A merge as tokenizers writes it now, or as it did.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum WrittenMerge {
+    Pair(String, String),
+    Line(String),
+}
+
+fn model_of<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> tokenizers::Result<T> {
+    #[derive(Deserialize)]
+    struct Json<'a> {
+        #[serde(borrow)]
+        model: &'a RawValue,
     }
-    Ok(tokenizer)
+    let json: Json = serde_json::from_slice(bytes)?;
+    Ok(serde_json::from_str(json.model.get()).map_err(|error| format!("`model`: {error}"))?)
 }
 
-/// BERT's normalizer with the options of tokenizer_config.json.
-fn bert_normalizer(clean_text: bool, config: &Map<String, Value>) -> BertNormalizer {
-    let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
-    BertNormalizer::new(
-        clean_text,
-        flag("tokenize_chinese_chars", true),
-        config.get("strip_accents").and_then(Value::as_bool),
-        flag("do_lower_case", true),
-    )
+fn written_merges(merges: Vec<WrittenMerge>) -> tokenizers::Result<Merges> {
+    let pair = |merge| match merge {
+        WrittenMerge::Pair(left, right) => Ok((left, right)),
+        WrittenMerge::Line(line) => merge_in(&line),
+    };
+    merges.into_iter().map(pair).collect()
 }
 
-/// BERT's WordPiece tokenizer from its vocabulary, a token a line, as `BertTokenizerFast` builds it.
-fn wordpiece(vocabulary: &str, config: &Map<String, Value>) -> tokenizers::Result<tokenizers::Tokenizer> {
-    let token =
-        |key: &str, default: &str| config.get(key).and_then(token_text).unwrap_or(default).to_string();
-    let vocabulary: Vocab =
-        vocabulary.lines().enumerate().map(|(id, term)| (term.to_string(), id as u32)).collect();
-    let id = |term: &str| vocabulary.get(term).copied().ok_or_else(|| format!("holds no line `{term}`"));
-    let (unk, cls, sep) =
-        (token("unk_token", "[UNK]"), token("cls_token", "[CLS]"), token("sep_token", "[SEP]"));
-    let (cls_id, sep_id, _) = (id(&cls)?, id(&sep)?, id(&unk)?);
-    let special: Vec<AddedToken> =
-        [&unk, &sep, &token("pad_token", "[PAD]"), &cls, &token("mask_token", "[MASK]")]
-            .into_iter()
-            .filter(|term| vocabulary.contains_key(*term))
-            .map(|term| AddedToken::from(term.as_str(), true))
-            .collect();
-    let model = WordPiece::builder().vocab(vocabulary).unk_token(unk).build()?;
+fn merge_in(line: &str) -> tokenizers::Result<(String, String)> {
+    match line.split_once(' ') {
+        Some((left, right)) if !right.contains(' ') => Ok((left.to_string(), right.to_string())),
+        _ => Err(format!("`{line}` is no merge of two tokens").into()),
+    }
+}
+
+/// A word piece a line, its number the id; of equal lines the last counts.
+fn lines(bytes: &[u8]) -> tokenizers::Result<Vocab> {
+    let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8: {error}"))?;
+    Ok(text.lines().enumerate().map(|(id, line)| (line.trim_end().to_string(), id as u32)).collect())
+}
+
+/// vocab.json and merges.txt.
+fn vocab_and_merges(vocabulary: &[u8], merges: &[u8]) -> tokenizers::Result<(Vocab, Merges)> {
+    let vocab = serde_json::from_slice(vocabulary)?;
+    let text = std::str::from_utf8(merges).map_err(|error| format!("merges.txt: not UTF-8: {error}"))?;
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with("#version"));
+    Ok((vocab, lines.map(merge_in).collect::<tokenizers::Result<_>>()?))
+}
+
+/// What `BertTokenizer` makes of a vocabulary, before tokens are added to it.
+fn bert(vocabulary: Vocab, options: &BertOptions) -> tokenizers::Result<tokenizers::Tokenizer> {
+    if !vocabulary.contains_key(&options.unk_token) {
+        return Err(format!("holds no token `{}` for what it does not know", options.unk_token).into());
+    }
+    let model = WordPiece::builder().vocab(vocabulary).unk_token(options.unk_token.clone()).build()?;
     let mut tokenizer = tokenizers::Tokenizer::new(model);
-    tokenizer.with_normalizer(Some(bert_normalizer(true, config)))?;
+    let normalizer = BertNormalizer::new(
+        true,
+        options.splits_chinese_characters,
+        options.strip_accents,
+        options.lowercase,
+    );
+    tokenizer.with_normalizer(Some(normalizer))?;
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
-    tokenizer.with_post_processor(Some(BertProcessing::new((sep, sep_id), (cls, cls_id))));
-    tokenizer.add_special_tokens(special)?;
     Ok(tokenizer)
 }
 
-/// Lets a tokenizer see lower case only, as sentence-transformers 6 does where `do_lower_case` says so.
-pub(super) fn lowercase(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
+/// What `RobertaTokenizer` makes of a vocabulary and its merges, before tokens are added to it.
+fn roberta(
+    vocabulary: Vocab,
+    merges: Merges,
+    options: &RobertaOptions,
+) -> tokenizers::Result<tokenizers::Tokenizer> {
+    let model = BPE::builder()
+        .vocab_and_merges(vocabulary, merges)
+        .continuing_subword_prefix(String::new())
+        .end_of_word_suffix(String::new())
+        .build()?;
+    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    tokenizer.with_pre_tokenizer(Some(ByteLevel::new(options.add_prefix_space, true, true)));
+    Ok(tokenizer)
+}
+
+fn added_token(spec: &AddedTokenSpec) -> AddedToken {
+    AddedToken::from(spec.content.as_str(), spec.special)
+        .single_word(spec.single_word)
+        .lstrip(spec.lstrip)
+        .rstrip(spec.rstrip)
+        .normalized(spec.normalized)
+}
+
+/// Lets a tokenizer see lower case only.
+fn lowercase(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
     let first = NormalizerWrapper::Lowercase(Lowercase);
     let normalizer = match tokenizer.get_normalizer().cloned() {
         None => first,
@@ -150,56 +221,6 @@ pub(super) fn lowercase(tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Re
     };
     tokenizer.with_normalizer(Some(normalizer))?;
     Ok(())
-}
-
-/// The special tokens that the model's files name, from the first file that names any.
-///
-/// special_tokens_map.json is what the cards' scripts zero; transformers 5 no longer writes it.
-pub(super) fn special_tokens(
-    files: &ModelFiles,
-    config: &Map<String, Value>,
-    tokenizer: &tokenizers::Tokenizer,
-) -> Result<(Vec<String>, String), Error> {
-    if let Some(map) = files.read_json(SPECIAL_TOKENS_MAP)? {
-        let mut tokens = Vec::new();
-        for value in map.values() {
-            match value {
-                Value::Array(several) => {
-                    tokens.extend(several.iter().filter_map(token_text).map(String::from))
-                }
-                one => tokens.extend(token_text(one).map(String::from)),
-            }
-        }
-        if !tokens.is_empty() {
-            return Ok((tokens, files.describe(SPECIAL_TOKENS_MAP)));
-        }
-    }
-    let tokens: Vec<String> = SPECIAL_TOKEN_KEYS
-        .iter()
-        .filter_map(|key| config.get(*key).and_then(token_text).map(String::from))
-        .collect();
-    if !tokens.is_empty() {
-        return Ok((tokens, files.describe(TOKENIZER_CONFIG)));
-    }
-    let added = tokenizer.get_added_tokens_decoder();
-    let tokens = added.values().filter(|token| token.special).map(|token| token.content.clone()).collect();
-    let source = if files.contains(TOKENIZER_JSON) { TOKENIZER_JSON } else { VOCAB_TXT };
-    Ok((tokens, files.describe(source)))
-}
-
-/// The settings that sentence-transformers keeps beside a transformer, by whichever name, and that name.
-pub(crate) fn transformer_settings(files: &ModelFiles) -> Result<(Map<String, Value>, &'static str), Error> {
-    for name in SENTENCE_CONFIGS {
-        if let Some(settings) = files.read_json(name)? {
-            return Ok((settings, name));
-        }
-    }
-    Ok((Map::new(), SENTENCE_CONFIGS[0]))
-}
-
-/// A token written as a string or as `{"content": …}`.
-fn token_text(value: &Value) -> Option<&str> {
-    value.as_str().or_else(|| value.get("content")?.as_str())
 }
 
 #[cfg(test)]
@@ -219,7 +240,7 @@ mod tests {
         ];
         let files = names.map(|name| ModelFiles::folder(name, fixtures.join(name)));
         for files in files.into_iter().chain([ModelFiles::tiny()]) {
-            let bytes = files.read(TOKENIZER_JSON).expect("readable").expect("there");
+            let bytes = files.read("tokenizer.json").expect("readable").expect("there");
             let ours = from_json(&bytes).expect("a tokenizer");
             let library = tokenizers::Tokenizer::from_bytes(&bytes).expect("a tokenizer");
             let text = |tokenizer: &tokenizers::Tokenizer| tokenizer.to_string(false).expect("JSON");

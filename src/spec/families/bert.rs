@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{BlockNames, Family, Names};
 use crate::error::Error;
-use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig};
+use crate::spec::config::{Biases, Blocks, ModelConfig};
+use crate::spec::settings::Settings;
 
 /// BERT.
 pub(super) static FAMILY: Family = Family {
@@ -43,12 +44,12 @@ pub(super) const NAMES: Names = Names {
     decoder_biases: &["cls.predictions.decoder.bias", "cls.predictions.bias"],
 };
 
-fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+fn config(file: &Settings) -> Result<ModelConfig, Error> {
     config_of(&FAMILY, file)
 }
 
 /// BERT's config.json, and RoBERTa's as far as it is the same.
-pub(super) fn config_of(family: &'static Family, file: &ConfigFile) -> Result<ModelConfig, Error> {
+pub(super) fn config_of(family: &'static Family, file: &Settings) -> Result<ModelConfig, Error> {
     file.insist("position_embedding_type", "absolute")?;
     if file.keys.get("is_decoder") == Some(&Value::Bool(true)) {
         return Err(file.invalid("is_decoder is true: a masked language model sees both sides of a token"));

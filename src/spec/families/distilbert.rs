@@ -2,7 +2,8 @@
 
 use super::{bert, BlockNames, Family, Names};
 use crate::error::Error;
-use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig};
+use crate::spec::config::{Biases, Blocks, ModelConfig};
+use crate::spec::settings::Settings;
 
 /// DistilBERT.
 pub(super) static FAMILY: Family = Family {
@@ -35,7 +36,7 @@ const NAMES: Names = Names {
     ..bert::NAMES
 };
 
-fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let activation = file.activation("activation")?;
     file.checked(ModelConfig {
         family: &FAMILY,

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{bert, frequencies, BlockNames, Family, Names};
 use crate::error::Error;
-use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig, RotaryAttention, RotaryBlocks, MAX_BASE};
+use crate::spec::config::{Biases, Blocks, ModelConfig, RotaryAttention, RotaryBlocks, MAX_BASE};
+use crate::spec::settings::Settings;
 
 /// GTE (`new`).
 pub(super) static FAMILY: Family = Family {
@@ -36,7 +37,7 @@ const NAMES: Names = Names {
     ..bert::NAMES
 };
 
-fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+fn config(file: &Settings) -> Result<ModelConfig, Error> {
     file.insist("position_embedding_type", "rope")?;
     file.insist("layer_norm_type", "layer_norm")?;
     if !file.flag("pack_qkv", true)? {
@@ -79,7 +80,7 @@ fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
 
 /// Frequencies with NTK scaling by a fixed factor s, where config.json asks for it: the base is s times as large,
 /// and all of them are divided by s^(2/D).
-fn ntk_frequencies(file: &ConfigFile, head_size: usize, base: f32) -> Result<Vec<f32>, Error> {
+fn ntk_frequencies(file: &Settings, head_size: usize, base: f32) -> Result<Vec<f32>, Error> {
     let scaling = match file.keys.get("rope_scaling") {
         None | Some(Value::Null) => return Ok(frequencies(head_size, base)),
         Some(scaling) => scaling,

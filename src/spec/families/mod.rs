@@ -9,8 +9,9 @@ mod gte;
 mod modernbert;
 mod roberta;
 
-use super::config::{ConfigFile, ModelConfig};
+use super::config::ModelConfig;
 use crate::error::Error;
+use crate::spec::settings::Settings;
 
 /// One family of masked language models.
 pub(crate) struct Family {
@@ -19,7 +20,7 @@ pub(crate) struct Family {
     /// The values of config.json's `model_type` that mean it.
     pub model_types: &'static [&'static str],
     /// Reads its config.json.
-    pub config: fn(&ConfigFile) -> Result<ModelConfig, Error>,
+    pub config: fn(&Settings) -> Result<ModelConfig, Error>,
     /// The key of config.json that names the activation of its feed-forward blocks.
     pub activation_key: &'static str,
     /// The key of config.json that holds the epsilon of its norms; `None` where that is a constant.

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{frequencies, BlockNames, Family, Names};
 use crate::error::Error;
-use crate::spec::config::{Biases, Blocks, ConfigFile, ModelConfig, RotaryAttention, RotaryBlocks};
+use crate::spec::config::{Biases, Blocks, ModelConfig, RotaryAttention, RotaryBlocks};
+use crate::spec::settings::Settings;
 
 /// ModernBERT.
 pub(super) static FAMILY: Family = Family {
@@ -40,7 +41,7 @@ const NAMES: Names = Names {
     decoder_biases: &["decoder.bias"],
 };
 
-fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let num_layers = file.count("num_hidden_layers")?;
     let (hidden_size, num_heads) = (file.size("hidden_size")?, file.count("num_attention_heads")?);
     let window = file.size_or("local_attention", 128)? / 2;
@@ -100,7 +101,7 @@ fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
 }
 
 /// The base of the rotary frequencies of one kind of layer.
-fn rope_base(file: &ConfigFile, kind: &str, old_key: &str, default: f64) -> Result<f32, Error> {
+fn rope_base(file: &Settings, kind: &str, old_key: &str, default: f64) -> Result<f32, Error> {
     if !matches!(file.keys.get("rope_scaling"), None | Some(Value::Null)) {
         return Err(file.invalid(format!("rope_scaling {} is not supported here", file.keys["rope_scaling"])));
     }

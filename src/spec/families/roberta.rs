@@ -2,7 +2,8 @@
 
 use super::{bert, Family, Names};
 use crate::error::Error;
-use crate::spec::config::{Blocks, ConfigFile, HiddenActivation, ModelConfig};
+use crate::spec::config::{Blocks, HiddenActivation, ModelConfig};
+use crate::spec::settings::Settings;
 
 /// RoBERTa.
 pub(super) static FAMILY: Family = Family {
@@ -24,7 +25,7 @@ const NAMES: Names = Names {
     ..bert::NAMES
 };
 
-fn config(file: &ConfigFile) -> Result<ModelConfig, Error> {
+fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let config = bert::config_of(&FAMILY, file)?;
     let padding = match file.keys.get("pad_token_id") {
         None => 1,

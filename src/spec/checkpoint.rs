@@ -1,0 +1,89 @@
+//! Which files hold a transformer's parameters.
+
+use serde_json::{Map, Value};
+
+use super::settings::SettingsReader;
+use crate::error::Error;
+
+/// The files of one checkpoint, by the form that they have.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CheckpointSpec {
+    /// The folder below the model's files.
+    pub folder: String,
+    pub format: CheckpointFormat,
+    /// The index that names the shards, where there are several files.
+    pub index: Option<String>,
+    /// Names in the folder, at least one.
+    pub files: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckpointFormat {
+    Safetensors,
+    /// What `torch.save` writes.
+    PyTorch,
+}
+
+/// The forms in the order in which transformers looks for them.
+const FORMS: [(CheckpointFormat, &str, bool); 4] = [
+    (CheckpointFormat::Safetensors, "model.safetensors", false),
+    (CheckpointFormat::Safetensors, "model.safetensors.index.json", true),
+    (CheckpointFormat::PyTorch, "pytorch_model.bin", false),
+    (CheckpointFormat::PyTorch, "pytorch_model.bin.index.json", true),
+];
+
+impl CheckpointSpec {
+    /// The checkpoint in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoModel`] where there is none, [`Error::Invalid`] for an index that cannot be followed.
+    pub fn find(reader: &mut SettingsReader, folder: &str) -> Result<Self, Error> {
+        let files = reader.files().within(folder);
+        for (format, name, is_index) in FORMS {
+            if !files.contains(name)? {
+                continue;
+            }
+            let folder = folder.to_string();
+            if !is_index {
+                return Ok(CheckpointSpec { folder, format, index: None, files: vec![name.to_string()] });
+            }
+            let index = reader.shard_index(&folder, name)?.unwrap_or_default();
+            let shards =
+                shard_names(&index).map_err(|reason| Error::invalid(files.describe(name), reason))?;
+            return Ok(CheckpointSpec { folder, format, index: Some(name.to_string()), files: shards });
+        }
+        let names = FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ");
+        Err(Error::NoModel {
+            place: files.name().to_string(),
+            reason: format!("holds none of {names}"),
+            file: files.inside(FORMS[0].1),
+        })
+    }
+
+    /// Every file of it below the model's, in the order of download.
+    pub fn paths(&self) -> impl Iterator<Item = String> + '_ {
+        self.index.iter().chain(&self.files).map(|file| match self.folder.as_str() {
+            "" => file.clone(),
+            folder => format!("{folder}/{file}"),
+        })
+    }
+}
+
+/// The distinct shard files that an index names, each a plain file name beside it, in order.
+fn shard_names(index: &Map<String, Value>) -> Result<Vec<String>, String> {
+    let map = index.get("weight_map").and_then(Value::as_object).ok_or("no `weight_map`")?;
+    let mut shards = std::collections::BTreeSet::new();
+    for (tensor, shard) in map {
+        let shard = shard.as_str().ok_or_else(|| format!("`weight_map` names no file for `{tensor}`"))?;
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if shard.is_empty() || shard.starts_with('.') || !shard.bytes().all(is_plain) {
+            return Err(format!("`{shard}` is not the name of a file in this folder"));
+        }
+        shards.insert(shard.to_string());
+    }
+    if shards.is_empty() {
+        return Err("`weight_map` names no tensor".into());
+    }
+    Ok(shards.into_iter().collect())
+}

@@ -1,0 +1,80 @@
+//! A masked language model with its tokenizer and its pooling.
+
+use serde_json::Value;
+
+use super::checkpoint::CheckpointSpec;
+use super::config::ModelConfig;
+use super::pooling::PoolingConfig;
+use super::provenance::Provenance;
+use super::settings::SettingsReader;
+use super::tokenizer::{Surroundings, TokenizerSpec};
+use crate::conventions::UntiedDecoder;
+use crate::error::Error;
+use crate::known::KnownModel;
+use crate::source::ModelFiles;
+
+/// A masked language model, described: everything that decides its weights but the values of its tensors.
+#[derive(Clone)]
+pub(crate) struct TransformerSpec {
+    /// Its folder below the model's files, `""` for themselves.
+    pub folder: String,
+    pub config: ModelConfig,
+    pub checkpoint: CheckpointSpec,
+    pub tokenizer: TokenizerSpec,
+    pub pooling: PoolingConfig,
+    /// What a known model's authors did with a stored decoder that differs from the embeddings.
+    pub known_decoder: Option<UntiedDecoder>,
+}
+
+impl TransformerSpec {
+    /// Reads the transformer in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnsupportedModel`] for another architecture, before anything else that the folder lacks;
+    /// [`Error::NoModel`] or [`Error::Invalid`] naming the file and key.
+    pub fn read(
+        reader: &mut SettingsReader,
+        folder: &str,
+        pooling: PoolingConfig,
+        known: Option<&KnownModel>,
+    ) -> Result<Self, Error> {
+        let config = ModelConfig::read(reader, folder)?;
+        let checkpoint = CheckpointSpec::find(reader, folder)?;
+        let tokenizer = tokenizer_of(reader, folder, Some(config.max_tokens()))?;
+        Ok(TransformerSpec {
+            folder: folder.to_string(),
+            config,
+            checkpoint,
+            tokenizer,
+            pooling,
+            known_decoder: known.map(|known| known.decoder),
+        })
+    }
+
+    /// What its settings decided.
+    pub fn provenance(&self, files: &ModelFiles) -> Vec<Provenance> {
+        let mut rows = self.config.provenance(&files.within(&self.folder));
+        rows.extend(self.tokenizer.provenance(files));
+        rows.extend(self.pooling.provenance());
+        rows
+    }
+}
+
+/// The tokenizer of the model in `folder`; where the folder has none, that of the model's root.
+///
+/// * `max_positions`: those of the model; `None` where none limits a text.
+pub(super) fn tokenizer_of(
+    reader: &mut SettingsReader,
+    folder: &str,
+    max_positions: Option<usize>,
+) -> Result<TokenizerSpec, Error> {
+    let config = reader.config(folder)?;
+    let text = |key: &str| config.get(key).and_then(Value::as_str);
+    let around = Surroundings {
+        model_type: text("model_type"),
+        tokenizer_class: text("tokenizer_class"),
+        max_positions,
+    };
+    TokenizerSpec::read(reader, folder, around)
+}
