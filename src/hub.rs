@@ -2,19 +2,27 @@
 //!
 //! A name is `tiny`, a folder, a short name or a hub id `org/name`; the last
 //! two go to the cache that Python's huggingface_hub shares, then to the hub.
-//! Nothing here knows what the files mean, reads the environment or prints; of
-//! their content only what decides which files are needed is looked at.
+//! Nothing here knows what the files mean, prints, or reads the environment
+//! unasked ([`HubOptions::from_env`]); of the files' content only what decides
+//! which of them are needed is looked at.
 
 mod cache;
 mod download;
+mod endpoint;
+mod environment;
 mod error;
+mod http;
 mod listing;
+mod metadata;
 mod needed;
+mod transfer;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-pub use error::HubError;
+pub use error::{Credentials, HubError};
 
 use crate::source::ModelFiles;
 use cache::CachedRepo;
@@ -24,30 +32,55 @@ pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
 const DEFAULT_REVISION: &str = "main";
 
+/// How long a download waits for bytes unless the caller says otherwise.
+pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How the hub is reached, and where its files are cached.
 #[derive(Clone)]
 pub struct HubOptions {
     /// The folder `hub` that Python's huggingface_hub shares: `$HF_HUB_CACHE`, or `$HF_HOME/hub`.
     pub cache_dir: PathBuf,
-    /// Address of the hub or of a mirror; see [`DEFAULT_ENDPOINT`].
+    /// Address of the hub or of a mirror; see [`DEFAULT_ENDPOINT`]. A user name and a password in it,
+    /// `https://user:password@host`, are sent to that host as basic authorization in place of the token, and never
+    /// shown. Characters that an address gives a meaning must be percent-encoded in them.
     pub endpoint: String,
-    /// Access token, for gated and private repositories.
+    /// Access token, for gated and private repositories. It is sent to `endpoint` and to nobody else: not to where the
+    /// hub redirects, and not over an unencrypted connection to another machine.
     pub token: Option<String>,
     /// Never touch the network.
     pub offline: bool,
-    /// Draw a progress bar on stderr while downloading.
-    pub progress: bool,
+    /// A download is given up when nothing, or less than a KiB, arrives for so long; above 0. There is no limit on how
+    /// long a download may take that goes on.
+    pub stall_timeout: Duration,
+    /// Called while files are downloaded.
+    pub on_progress: Option<OnProgress>,
 }
 
-/// Leaves the token out, so that it never ends in a log.
+/// A function that is told how far the download of a file is: at its start, and whenever bytes have arrived.
+pub type OnProgress = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
+
+/// How far the download of a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress<'a> {
+    /// The file's path inside the model's folder, with `/`.
+    pub file: &'a str,
+    /// Bytes that have arrived, those of an earlier download that goes on included; fewer than before when a download
+    /// starts again.
+    pub received: u64,
+    /// Bytes of the whole file.
+    pub total: u64,
+}
+
+/// Leaves the token and passwords out, so that they never end in a log.
 impl fmt::Debug for HubOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubOptions")
             .field("cache_dir", &self.cache_dir)
-            .field("endpoint", &self.endpoint)
+            .field("endpoint", &endpoint::redacted(&self.endpoint))
             .field("token", &self.token.as_ref().map(|_| "…"))
             .field("offline", &self.offline)
-            .field("progress", &self.progress)
+            .field("stall_timeout", &self.stall_timeout)
+            .field("on_progress", &self.on_progress.as_ref().map(|_| "…"))
             .finish()
     }
 }
@@ -179,9 +212,9 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
     if let Some((files, why)) = local {
         return match revision {
             None => Ok(Place::Local(files)),
-            Some(revision) => Err(HubError::Option(format!(
-                "`{name}` {why} and has no revision `{revision}`: `--revision` is for models of the hub"
-            ))),
+            Some(revision) => {
+                Err(HubError::NoRevision { name: name.into(), reason: why, revision: revision.into() })
+            }
         };
     }
     if name.starts_with(['.', '/', '~']) || name.contains('\\') || name.matches('/').count() > 1 {

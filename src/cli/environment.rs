@@ -1,30 +1,24 @@
-//! What the program takes from its environment: where the hub and its cache are, and Ctrl-C.
+//! What the program takes from its environment: its variables, its arguments as they were typed, and Ctrl-C.
 
 use std::env::{var, var_os};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use neural_sparse::hub::{HubOptions, DEFAULT_ENDPOINT};
+use neural_sparse::hub::{HubError, HubOptions};
 use neural_sparse::InstructionSet;
 
+use super::download_bar;
 use super::failure::{Exit, UsageError};
 
-/// The options of Python's huggingface_hub, from the variables that it reads.
-pub(super) fn hub_options(offline: bool, quiet: bool) -> HubOptions {
-    let home = hub_home();
-    HubOptions {
-        cache_dir: path("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
-        endpoint: text("HF_ENDPOINT").unwrap_or_else(|| DEFAULT_ENDPOINT.to_string()),
-        token: token(&home),
-        offline: offline || is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE"),
-        progress: !quiet && !is_true("HF_HUB_DISABLE_PROGRESS_BARS"),
-    }
-}
-
-/// `HF_HOME`, else `huggingface` in the user's cache folder.
-fn hub_home() -> PathBuf {
-    path("HF_HOME")
-        .unwrap_or_else(|| user_cache().unwrap_or_else(|| PathBuf::from(".cache")).join("huggingface"))
+/// The options of Python's huggingface_hub, and those of the command line.
+pub(super) fn hub_options(offline: bool, quiet: bool) -> Result<HubOptions, HubError> {
+    let options = HubOptions::from_env()?;
+    let shows_progress = !quiet && !is_true("HF_HUB_DISABLE_PROGRESS_BARS");
+    Ok(HubOptions {
+        offline: offline || options.offline,
+        on_progress: shows_progress.then(download_bar::on_progress),
+        ..options
+    })
 }
 
 /// The folder in which programs keep what they can make again.
@@ -37,21 +31,6 @@ pub(super) fn cache_folder() -> Result<PathBuf, UsageError> {
     let missing =
         || UsageError::with_hint("there is no home folder for the cache", "name a folder with `--cache DIR`");
     user_cache().map(|cache| cache.join("neural-sparse")).ok_or_else(missing)
-}
-
-/// `HF_TOKEN`, else its older name, else the file that logging in leaves.
-fn token(home: &std::path::Path) -> Option<String> {
-    let stored = || {
-        if is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
-            return None;
-        }
-        let file = path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
-        std::fs::read_to_string(file)
-            .ok()
-            .map(|token| token.trim().to_string())
-            .filter(|token| !token.is_empty())
-    };
-    text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN")).or_else(stored)
 }
 
 /// The instruction set that `NEURAL_SPARSE_KERNEL` forces, if any.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use neural_sparse::hub::HubError;
 use neural_sparse::index::IndexError;
 
+use super::hints;
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -71,7 +73,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
         cause
             .downcast_ref::<neural_sparse::Error>()
             .and_then(neural_sparse::Error::hint)
-            .or_else(|| cause.downcast_ref::<HubError>().and_then(HubError::hint))
+            .or_else(|| cause.downcast_ref::<HubError>().and_then(hints::of_hub))
             .or_else(|| cause.downcast_ref::<IndexError>().map(|error| error.hint().to_string()))
             .or_else(|| cause.downcast_ref::<UsageError>().and_then(|usage| usage.hint.clone()))
             .or_else(|| cause.downcast_ref::<Failure>().map(|failure| failure.hint.clone()))

@@ -5,6 +5,7 @@
 mod bulk;
 mod compression;
 mod convert;
+mod download_bar;
 mod encode;
 mod encode_rows;
 mod environment;
@@ -13,6 +14,7 @@ mod explain;
 mod failure;
 mod fields;
 mod formats;
+mod hints;
 mod index;
 mod lines;
 mod model;
@@ -122,7 +124,7 @@ enum Device {
 impl HubArgs {
     /// The files of the model `name`. A licence that limits its use is noted before a download.
     fn resolve(&self, name: &str, parts: Parts) -> Result<ModelFiles, HubError> {
-        let options = environment::hub_options(self.offline, self.quiet);
+        let options = environment::hub_options(self.offline, self.quiet)?;
         let resolve = |options: &HubOptions| hub::resolve(name, self.revision.as_deref(), parts, options);
         if !options.offline && !self.quiet && licence_note(name).is_some() {
             // What is cached already is used without a word: whoever downloaded it was told.

@@ -142,7 +142,7 @@ fn list(out: &mut impl Write) -> io::Result<()> {
 }
 
 fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyhow::Result<()> {
-    let options = environment::hub_options(args.offline, args.quiet);
+    let options = environment::hub_options(args.offline, args.quiet)?;
     args.note_licence(name);
     let pulled = hub::pull(name, args.revision.as_deref(), parts, &options)?;
     for file in &pulled.downloaded {

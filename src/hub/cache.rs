@@ -13,14 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use hf_hub::{Cache, Repo, RepoType};
 
 use super::needed::missing;
 use super::{is_plain, HubError, HubOptions, Parts};
 
 /// How long to wait for another process that downloads: long enough for the
 /// largest model (700 MB) on a slow line, short enough not to hang for ever.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// One repository at one revision, as far as it is cached.
 pub(super) struct CachedRepo {
@@ -40,39 +40,30 @@ impl CachedRepo {
     ) -> Result<Self, HubError> {
         if !revision.split('/').all(is_plain) {
             return Err(HubError::Option(format!(
-                "`{revision}` is not a revision: name a branch, tag or commit"
+                "`{revision}` is not a revision: no branch, tag or commit has such a name"
             )));
         }
-        // hf-hub asserts that paths are absolute.
         let cache_dir = std::path::absolute(&options.cache_dir)
             .map_err(|source| HubError::Cache { path: options.cache_dir.clone(), source })?;
         Ok(CachedRepo { name: name.into(), id, revision: revision.into(), cache_dir })
-    }
-
-    /// hf-hub's view of the cache, at `revision`.
-    fn at(&self, revision: &str) -> CacheRepo {
-        let repo = Repo::with_revision(self.id.clone(), RepoType::Model, revision.into());
-        self.cache().repo(repo)
-    }
-
-    pub(super) fn cache(&self) -> Cache {
-        Cache::new(self.cache_dir.clone())
     }
 
     pub(super) fn folder(&self) -> PathBuf {
         self.cache_dir.join(Repo::model(self.id.clone()).folder_name())
     }
 
+    /// The file with the content that `etag` names, which snapshots link to.
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
-        self.at(&self.revision).blob_path(etag)
+        self.folder().join("blobs").join(etag)
+    }
+
+    /// What has arrived of [`CachedRepo::blob`], as hf-hub calls it.
+    pub(super) fn part(&self, etag: &str) -> PathBuf {
+        self.folder().join("blobs").join(format!("{etag}.part"))
     }
 
     pub(super) fn snapshot_of(&self, commit: &str) -> PathBuf {
         self.folder().join("snapshots").join(commit)
-    }
-
-    pub(super) fn reference(&self, revision: &str) -> PathBuf {
-        self.folder().join("refs").join(revision)
     }
 
     /// Notes that the revision is `commit`, as Python does: not for a revision that is a commit itself.
@@ -80,7 +71,9 @@ impl CachedRepo {
         if self.revision == commit {
             return Ok(());
         }
-        self.at(&self.revision).create_ref(commit).map_err(|source| self.error(source))
+        let repo = Repo::with_revision(self.id.clone(), RepoType::Model, self.revision.clone());
+        let repo = Cache::new(self.cache_dir.clone()).repo(repo);
+        repo.create_ref(commit).map_err(|source| self.error(source))
     }
 
     pub(super) fn error(&self, source: io::Error) -> HubError {
@@ -89,7 +82,7 @@ impl CachedRepo {
 
     /// The folder of the revision's commit, complete or not.
     fn snapshot(&self) -> Option<PathBuf> {
-        let noted = fs::read_to_string(self.reference(&self.revision)).ok();
+        let noted = fs::read_to_string(self.folder().join("refs").join(&self.revision)).ok();
         // What Python fetched by its full hash has no file under refs/.
         let commits = [noted.as_deref().map(str::trim), Some(self.revision.as_str())];
         let mut folders = commits
@@ -127,22 +120,28 @@ impl CachedRepo {
     }
 
     /// Keeps other processes of this program from downloading the same repository until it is dropped.
-    ///
-    /// hf-hub's own lock is given up after five seconds, and whoever waited
-    /// for it downloads again what the other one has just finished.
     pub(super) fn lock(&self) -> Result<File, HubError> {
         // Next to Python's locks, which lie outside the repository's folder too.
         let folder = self.cache_dir.join(".locks").join(Repo::model(self.id.clone()).folder_name());
-        let path = folder.join("neural-sparse.lock");
+        self.lock_file(&folder, "neural-sparse.lock")
+    }
+
+    /// Keeps other programs that use hf-hub from writing the same part file until it is dropped.
+    pub(super) fn lock_blob(&self, etag: &str) -> Result<File, HubError> {
+        self.lock_file(&self.folder().join("blobs"), &format!("{etag}.lock"))
+    }
+
+    fn lock_file(&self, folder: &Path, name: &str) -> Result<File, HubError> {
+        let path = folder.join(name);
         let error = |source| HubError::Cache { path: path.clone(), source };
-        fs::create_dir_all(&folder).map_err(error)?;
+        fs::create_dir_all(folder).map_err(error)?;
         let file = File::create(&path).map_err(error)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(source)) => return Err(error(source)),
-                Err(TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
+                Err(TryLockError::WouldBlock) if start.elapsed() > LOCK_TIMEOUT => {
                     return Err(HubError::Locked { id: self.id.clone(), path })
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(500)),
@@ -166,7 +165,12 @@ pub(super) fn place_link(blob: &Path, link: &Path, etag: &str, file: &str) -> io
     }
     // Up from the file's folder to the snapshot, to `snapshots`, to the repository.
     let target = format!("{}blobs/{etag}", "../".repeat(file.matches('/').count() + 2));
-    symlink(&target, link).or_else(|_| fs::copy(blob, link).map(drop))
+    match symlink(&target, link) {
+        // Another program was faster. A copy would be written through its link, onto the blob itself.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && link.is_file() => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::copy(blob, link).map(drop),
+        result => result,
+    }
 }
 
 #[cfg(unix)]

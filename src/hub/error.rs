@@ -3,14 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::known::KnownModel;
-
 /// What lies below an error of the network.
 pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a name could not be turned into a model's folder.
 ///
-/// [`HubError::hint`] gives the next step where there is one.
+/// Addresses are shown without user names, passwords and queries.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HubError {
@@ -30,9 +28,38 @@ pub enum HubError {
         /// A short name that differs from it by a letter or two.
         nearest: Option<&'static str>,
     },
-    /// A name, a revision, a token or an address that cannot be used.
+    /// A name or a revision that cannot be used.
     #[error("{0}")]
     Option(String),
+    /// A revision of what is not on the hub.
+    #[error("`{name}` {reason} and has no revision `{revision}`")]
+    NoRevision {
+        /// What the user calls the model.
+        name: String,
+        /// What it is instead: `is a folder`.
+        reason: &'static str,
+        /// The branch, tag or commit.
+        revision: String,
+    },
+    /// The address of the hub cannot be used.
+    #[error("`{endpoint}` is not the address of a hub: {reason}")]
+    Endpoint {
+        /// The address.
+        endpoint: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The access token cannot be used. It is not shown.
+    #[error("the access token holds a character that no token has")]
+    Token,
+    /// An environment variable that [`HubOptions::from_env`](super::HubOptions::from_env) cannot use.
+    #[error("the environment variable `{variable}` {reason}")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with its value.
+        reason: &'static str,
+    },
     /// The hub knows no such repository, or no such revision of it.
     #[error("`{endpoint}` has no model `{id}` with a revision `{revision}`")]
     NotFound {
@@ -46,7 +73,12 @@ pub enum HubError {
     /// The hub does not let this user read the repository (401 or 403).
     #[error(
         "`{endpoint}` refuses access to `{id}` ({status}): {}",
-        if *token { "the token was refused" } else { "it is gated or private, or does not exist" }
+        match credentials {
+            Credentials::None => "it is gated or private, or does not exist",
+            Credentials::Token => "the token was refused",
+            Credentials::Password => "the user name and password were refused",
+            Credentials::WithheldToken => "the token was not sent, because the connection is not encrypted",
+        }
     )]
     Refused {
         /// Address of the hub.
@@ -55,8 +87,8 @@ pub enum HubError {
         id: String,
         /// The HTTP status.
         status: u16,
-        /// Whether a token was sent.
-        token: bool,
+        /// What was sent to prove who asks.
+        credentials: Credentials,
     },
     /// The repository lacks files that a model needs.
     #[error("`{id}` holds no masked-language-model checkpoint: {}", absent(missing))]
@@ -72,7 +104,7 @@ pub enum HubError {
     /// The hub cannot be reached.
     #[error("cannot reach `{endpoint}` for `{name}`")]
     Unreachable {
-        /// Address of the hub.
+        /// Address of the hub, or of the server that it redirects to.
         endpoint: String,
         /// What the user calls the model.
         name: String,
@@ -82,7 +114,7 @@ pub enum HubError {
     /// The hub failed (a status such as 500 or 429).
     #[error("`{endpoint}` answers `{name}` with status {status}")]
     Status {
-        /// Address of the hub.
+        /// Address of the hub, or of the server that it redirects to.
         endpoint: String,
         /// What the user calls the model.
         name: String,
@@ -92,7 +124,7 @@ pub enum HubError {
     /// What answers is not a hub, or is a broken one.
     #[error("`{endpoint}` does not answer as a hub: {reason}")]
     Answer {
-        /// Address of the hub.
+        /// Address of the hub, or of the server that it redirects to.
         endpoint: String,
         /// What is wrong with the answer.
         reason: String,
@@ -117,7 +149,8 @@ pub enum HubError {
         /// Whether what is cached is enough to encode queries.
         has_query_side: bool,
     },
-    /// The connection broke while a file was downloaded.
+    /// The connection broke or stalled while a file was downloaded. What arrived is kept, and resumed if the hub states
+    /// its SHA-256.
     #[error("the download of `{file}` was cut short after {got} of {expected} bytes")]
     CutShort {
         /// What the user calls the model.
@@ -140,6 +173,14 @@ pub enum HubError {
         expected: u64,
         /// Bytes that arrived.
         got: u64,
+    },
+    /// A file goes on after the size that the hub states; it was cut off there and deleted.
+    #[error("the download of `{file}` is longer than the {expected} bytes that were announced")]
+    TooLong {
+        /// The file, as `org/name/file`.
+        file: String,
+        /// Bytes that the hub states.
+        expected: u64,
     },
     /// A file arrived with another SHA-256 than the hub states; it was deleted.
     #[error("the download of `{file}` has the wrong SHA-256: expected {expected}, got {got}")]
@@ -177,44 +218,17 @@ pub enum HubError {
     },
 }
 
-impl HubError {
-    /// What to do next, where there is something that helps.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            HubError::NoFolder { .. } => {
-                "a model is `tiny`, a folder, a hub id `org/name`, or a name that `neural-sparse model list` shows".into()
-            }
-            HubError::UnknownName { nearest, .. } => format!(
-                "{}a model is `tiny`, a folder, a hub id `org/name`, or a name that `neural-sparse model list` shows",
-                nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default()
-            ),
-            HubError::Refused { endpoint, id, .. } => {
-                format!("accept its licence on {endpoint}/{id} and set `HF_TOKEN` to a token that may read it")
-            }
-            HubError::Unreachable { name, .. } => format!("{}; `HF_ENDPOINT` names a mirror", without_network(name)),
-            HubError::Status { name, .. } => format!("try again later; {}", without_network(name)),
-            HubError::Incomplete { name, has_query_side: true, .. } => {
-                format!("only the query side is cached, which is enough for `--as query`; {}", without_network(name))
-            }
-            HubError::NotCached { name, .. } | HubError::Incomplete { name, .. } => without_network(name),
-            HubError::Model(error) => return error.hint(),
-            HubError::CutShort { name, .. } => {
-                format!("`neural-sparse model pull {name}` goes on where it stopped; `--model tiny` needs no network")
-            }
-            HubError::WrongSize { .. } | HubError::WrongHash { .. } => {
-                "the file was deleted: try again, or without the mirror or proxy in between".into()
-            }
-            HubError::Answer { .. } => "check `HF_ENDPOINT`; `--model tiny` needs no network".into(),
-            HubError::Index { .. } => "`neural-sparse model pull` replaces damaged files of the cache".into(),
-            HubError::Cache { .. } => "`HF_HUB_CACHE` names another folder; `--model tiny` needs none".into(),
-            HubError::NotFound { .. } => {
-                "check the spelling; `neural-sparse model list` shows the models known by name".into()
-            }
-            HubError::Option(_)
-            | HubError::NoCheckpoint { .. }
-            | HubError::Locked { .. } => return None,
-        })
-    }
+/// What is sent to the hub to prove who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Nothing.
+    None,
+    /// The access token.
+    Token,
+    /// The user name and password of the hub's address.
+    Password,
+    /// Nothing, although there is a token: the hub's address is `http://` and another machine's.
+    WithheldToken,
 }
 
 /// Names files that are not there, with what could take their place.
@@ -230,13 +244,13 @@ fn absent(files: &[String]) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-fn without_network(name: &str) -> String {
-    let queries = match crate::known::find(name).is_some_and(KnownModel::has_built_in_queries) {
-        true => " and neither do queries of this model, with `--as query`",
-        false => "",
-    };
-    format!(
-        "`--model tiny` needs no network{queries}; for `{name}`, run `neural-sparse model pull {name}` where there is \
-         network, and copy the cache folder if that is another machine"
-    )
+/// What a server wrote, made fit for a message: not too long, and with nothing that a terminal obeys.
+pub(super) fn clipped(text: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    let mut shown: String =
+        text.chars().take(MAX_CHARS).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
 }

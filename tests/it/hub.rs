@@ -5,14 +5,14 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use neural_sparse::hub::{self, HubError, HubOptions, Parts, Pulled};
+use neural_sparse::hub::{self, Credentials, HubError, HubOptions, Parts, Pulled};
 use neural_sparse::ModelFiles;
 
 use crate::hub_server::{sha256, Fault, HubServer, COMMIT};
 
 pub const ID: &str = "test-org/test-model";
 
-fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
+pub fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
     // Each content differs from the others, and is long enough to be cut.
     names
         .iter()
@@ -20,7 +20,7 @@ fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-fn model_files() -> Vec<(String, Vec<u8>)> {
+pub fn model_files() -> Vec<(String, Vec<u8>)> {
     files(&["model.safetensors", "README.md", "config.json", "tokenizer.json", "tokenizer_config.json"])
 }
 
@@ -52,7 +52,8 @@ impl Setting {
             endpoint: self.server.endpoint(),
             token: None,
             offline: false,
-            progress: false,
+            stall_timeout: Duration::from_secs(20),
+            on_progress: None,
         }
     }
 
@@ -60,15 +61,15 @@ impl Setting {
         HubOptions { offline: true, ..self.options() }
     }
 
-    fn resolve(&self) -> Result<ModelFiles, HubError> {
+    pub fn resolve(&self) -> Result<ModelFiles, HubError> {
         resolve(ID, None, &self.options())
     }
 
-    fn error(&self) -> HubError {
+    pub fn error(&self) -> HubError {
         self.resolve().expect_err("an error")
     }
 
-    fn repo(&self) -> PathBuf {
+    pub fn repo(&self) -> PathBuf {
         self.folder.path().join("hub/models--test-org--test-model")
     }
 
@@ -76,7 +77,7 @@ impl Setting {
         self.repo().join("snapshots").join(COMMIT)
     }
 
-    fn blobs(&self) -> Vec<String> {
+    pub fn blobs(&self) -> Vec<String> {
         let entries = fs::read_dir(self.repo().join("blobs")).expect("blobs");
         let mut names: Vec<String> =
             entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into()).collect();
@@ -96,10 +97,6 @@ impl Setting {
 
 fn content(folder: &Path, file: &str) -> String {
     fs::read_to_string(folder.join(file)).expect(file)
-}
-
-fn hint(error: &HubError) -> String {
-    error.hint().expect("a hint")
 }
 
 #[test]
@@ -283,7 +280,6 @@ fn offline_makes_no_request() {
     let setting = Setting::new(model_files());
     let error = resolve(ID, None, &setting.offline()).expect_err("an empty cache");
     assert!(matches!(error, HubError::NotCached { .. }), "{error}");
-    assert!(hint(&error).contains("--model tiny") && hint(&error).contains("neural-sparse model pull"));
     let error = pull(ID, None, &setting.offline()).expect_err("no network");
     assert!(matches!(error, HubError::Option(_)), "{error}");
     assert_eq!(setting.server.requests().len(), 0);
@@ -298,7 +294,6 @@ fn offline_makes_no_request() {
         matches!(&error, HubError::Incomplete { file, .. } if file.ends_with("model.safetensors")),
         "{error}"
     );
-    assert!(hint(&error).contains("--model tiny") && hint(&error).contains("neural-sparse model pull"));
     assert_eq!(setting.server.requests().len(), 0);
 }
 
@@ -307,7 +302,6 @@ fn a_short_name_stands_for_its_hub_id() {
     let setting = Setting::new(model_files());
     let error = resolve("doc-v3-distil", None, &setting.options()).expect_err("a slip");
     assert!(matches!(error, HubError::UnknownName { nearest: Some("doc-v3-distill"), .. }), "{error}");
-    assert!(hint(&error).contains("did you mean `doc-v3-distill`?"));
     assert_eq!(setting.server.requests().len(), 0);
 
     resolve("doc-v3-distill", None, &setting.options()).expect_err("another repository than the server has");
@@ -359,7 +353,8 @@ fn a_folder_and_tiny_have_no_revision() {
     assert_eq!(pull("tiny", None, &setting.options()).expect("tiny").commit, None);
     for name in [folder.as_str(), "tiny"] {
         let error = resolve(name, Some("main"), &setting.options()).expect_err(name);
-        assert!(error.to_string().contains("--revision"), "{error}");
+        assert!(matches!(error, HubError::NoRevision { .. }), "{error}");
+        assert!(error.to_string().contains("has no revision `main`"), "{error}");
     }
     assert_eq!(setting.server.requests().len(), 0);
 }
@@ -391,8 +386,7 @@ fn a_gated_repository_asks_for_a_token() {
         setting.server.set_fault(fault);
         setting.server.requests();
         let error = setting.error();
-        assert!(matches!(error, HubError::Refused { token: false, .. }), "{error}");
-        assert!(hint(&error).contains("HF_TOKEN") && hint(&error).contains("licence"));
+        assert!(matches!(error, HubError::Refused { credentials: Credentials::None, .. }), "{error}");
         assert!(setting.server.requests().iter().all(|request| request.authorization.is_none()));
 
         let options = HubOptions { token: Some("hf_secret".into()), ..setting.options() };
@@ -404,7 +398,7 @@ fn a_gated_repository_asks_for_a_token() {
 #[test]
 fn the_token_is_sent_and_not_shown() {
     let setting = Setting::new(model_files());
-    // hf-hub would take this one by itself.
+    // Whoever wants this one asks for it.
     fs::write(setting.folder.path().join("token"), "hf_from_disk").expect("a token");
     let options = HubOptions { token: Some("hf_secret".into()), ..setting.options() };
     assert!(!format!("{options:?}").contains("hf_secret"));
@@ -423,7 +417,7 @@ fn the_token_is_sent_and_not_shown() {
 
     let options = HubOptions { token: Some("two\nlines".into()), ..setting.options() };
     let error = pull(ID, None, &options).expect_err("no token");
-    assert!(error.to_string().contains("HF_TOKEN") && !error.to_string().contains("lines"), "{error}");
+    assert!(matches!(error, HubError::Token) && !error.to_string().contains("lines"), "{error}");
 }
 
 #[test]
@@ -437,9 +431,6 @@ fn a_hub_that_cannot_be_reached_names_the_ways_out() {
         [resolve(ID, None, &options).expect_err("refused"), pull(ID, None, &options).expect_err("refused")]
     {
         assert!(matches!(error, HubError::Unreachable { .. }), "{error}");
-        let hint = hint(&error);
-        assert!(hint.contains("--model tiny") && hint.contains("HF_ENDPOINT"), "{hint}");
-        assert!(hint.contains(&format!("neural-sparse model pull {ID}")), "{hint}");
         let source = std::error::Error::source(&error).expect("a cause").to_string();
         assert!(source.to_lowercase().contains("refused"), "{source}");
     }
@@ -452,7 +443,7 @@ fn an_endpoint_must_be_an_address() {
     for endpoint in ["", "huggingface.co", "ftp://huggingface.co", "http://", "http:///x", "not an address"] {
         let options = HubOptions { endpoint: endpoint.into(), ..setting.options() };
         let error = resolve(ID, None, &options).expect_err(endpoint);
-        assert!(error.to_string().contains("HF_ENDPOINT"), "{endpoint}: {error}");
+        assert!(matches!(error, HubError::Endpoint { .. }), "{endpoint}: {error}");
     }
     let options = HubOptions { endpoint: format!("{}/", setting.server.endpoint()), ..setting.options() };
     resolve(ID, None, &options).expect("a slash at the end does no harm");
@@ -465,7 +456,6 @@ fn what_is_no_hub_is_an_error() {
         setting.server.set_fault(fault);
         let error = setting.error();
         assert!(matches!(error, HubError::Answer { .. }), "{error}");
-        assert!(hint(&error).contains("HF_ENDPOINT"));
     }
 }
 
@@ -490,7 +480,6 @@ fn a_failure_that_passes_is_tried_again() {
     let error = setting.error();
     assert!(matches!(error, HubError::Status { status: 503, .. }), "{error}");
     assert_eq!(setting.server.requests().len(), 3);
-    assert!(hint(&error).contains("--model tiny") && hint(&error).contains("model pull"));
 }
 
 #[test]
@@ -503,7 +492,6 @@ fn a_body_cut_short_leaves_nothing_in_place() {
         matches!(&error, HubError::CutShort { expected, got, .. } if *expected == size && *got < size && *got > 0),
         "{error}"
     );
-    assert!(hint(&error).contains("--model tiny") && hint(&error).contains("model pull"));
     let etag = sha256(&model_files()[0].1);
     assert!(!setting.blobs().contains(&etag));
     assert!(!setting.snapshot().join("model.safetensors").exists());
@@ -649,5 +637,5 @@ fn a_cache_that_cannot_be_written_is_named() {
     fs::write(setting.folder.path().join("hub"), "a file where the cache should be").expect("a file");
     let error = setting.error();
     assert!(matches!(error, HubError::Cache { .. }), "{error}");
-    assert!(error.to_string().contains("hub") && hint(&error).contains("HF_HUB_CACHE"), "{error}");
+    assert!(error.to_string().contains("hub"), "{error}");
 }

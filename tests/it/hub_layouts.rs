@@ -285,9 +285,7 @@ fn queries_alone_need_no_checkpoint() {
         assert!(setting.server.requests().is_empty());
         assert_eq!(setting.lack(Parts::Whole), checkpoint);
         let error = setting.cached(Parts::Whole).expect_err("no checkpoint");
-        let hint = error.hint().expect("a hint");
-        assert!(hint.contains("only the query side is cached") && hint.contains("--as query"), "{hint}");
-        assert!(hint.contains(&format!("neural-sparse model pull {ID}")), "{hint}");
+        assert!(matches!(error, HubError::Incomplete { has_query_side: true, .. }), "{error}");
 
         // The rest comes when it is needed, and nothing twice.
         let pulled = setting.pull(Parts::Whole).expect("a model");
@@ -353,8 +351,6 @@ fn an_architecture_that_cannot_be_run_is_refused_before_anything_large() {
             let error = setting.pull(parts).expect_err("another architecture");
             assert!(matches!(error, HubError::Model(_)), "{error}");
             assert_eq!(error.to_string(), format!("`{ID}/{config}`: model_type `t5` is not supported"));
-            let hint = error.hint().expect("a hint");
-            assert!(hint.starts_with("supported: `bert`, `distilbert`"), "{hint}");
             let requests = setting.server.requests();
             let asked = |part: &str| requests.iter().any(|request| request.path.contains(part));
             assert!(

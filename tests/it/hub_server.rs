@@ -33,10 +33,40 @@ pub enum Fault {
     WrongHash(&'static str),
     /// Redirects to no place.
     RedirectNowhere,
+    /// Redirects every request whose path contains this to itself, a hundred times.
+    RedirectLoop(&'static str),
+    /// Redirects to this server instead of its own second address; and from that address to a third.
+    Elsewhere(String),
+    /// The repository was called so before: redirects to its new name, as the hub does.
+    Renamed(&'static str),
+    /// Sends the file again and again, [`FLOOD`] bytes in all, and ends it so.
+    Flood(&'static str, End),
+    /// Sends half of what it announces at each path with this end, then nothing for so long.
+    Stall(&'static str, Duration),
+    /// Sends the file byte by byte, with so long a pause after each.
+    Drip(&'static str, Duration),
+    /// Sends the whole file whatever is asked for.
+    NoRanges(&'static str),
+    /// Describes the repository in so many bytes.
+    LongInfo(usize),
     /// Lets the file wait.
     Slow(&'static str, Duration),
     /// Answers with something that is no hub's answer.
     NotAHub,
+}
+
+/// How many bytes [`Fault::Flood`] sends: more than the buffers of any connection hold.
+pub const FLOOD: usize = 64 << 20;
+
+/// What tells the client where a body ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// The header `Content-Length`.
+    Length,
+    /// A chunk without bytes.
+    Chunk,
+    /// The end of the connection.
+    Close,
 }
 
 /// A request that the server got.
@@ -54,6 +84,8 @@ struct State {
     files: Vec<(String, Vec<u8>)>,
     fault: Fault,
     requests: Vec<Request>,
+    num_redirects: usize,
+    num_bytes_sent: usize,
     stopped: bool,
 }
 
@@ -73,6 +105,8 @@ impl HubServer {
             files,
             fault: Fault::None,
             requests: Vec::new(),
+            num_redirects: 0,
+            num_bytes_sent: 0,
             stopped: false,
         }));
         let shared = Arc::clone(&state);
@@ -104,6 +138,11 @@ impl HubServer {
         state.files = files;
     }
 
+    /// How many bytes of bodies the clients have taken so far.
+    pub fn num_bytes_sent(&self) -> usize {
+        lock(&self.state).num_bytes_sent
+    }
+
     /// Every request so far, and forgets them.
     pub fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut lock(&self.state).requests)
@@ -126,14 +165,13 @@ fn answer(stream: TcpStream, address: SocketAddr, state: &Mutex<State>) -> std::
     let request = read_request(&stream)?;
     let (reply, wait) = {
         let mut state = lock(state);
-        let path = request.path.clone();
         state.requests.push(request.clone());
         let fault = state.fault.clone();
         if let Fault::StatusOnce(_) = fault {
             state.fault = Fault::None;
         }
         let wait = match fault {
-            Fault::Slow(file, time) if path.ends_with(file) && !request.is_probe() => Some(time),
+            Fault::Slow(file, time) if request.is_for(file) => Some(time),
             _ => None,
         };
         (state.reply(&request, &fault, address), wait)
@@ -141,7 +179,7 @@ fn answer(stream: TcpStream, address: SocketAddr, state: &Mutex<State>) -> std::
     if let Some(time) = wait {
         std::thread::sleep(time);
     }
-    reply.send(stream)
+    reply.send(stream, |sent| lock(state).num_bytes_sent += sent)
 }
 
 fn read_request(stream: &TcpStream) -> std::io::Result<Request> {
@@ -171,20 +209,31 @@ impl Request {
     pub fn is_probe(&self) -> bool {
         self.range.as_deref() == Some("bytes=0-0")
     }
+
+    /// Whether it asks for what a path with this end names.
+    fn is_for(&self, end: &str) -> bool {
+        !self.is_probe() && self.path.split('?').next().is_some_and(|path| path.ends_with(end))
+    }
 }
 
 struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    end: End,
     /// How many bytes of the body are sent before the connection is closed.
     sent: usize,
+    /// How long the connection stays open after that.
+    stall: Duration,
+    /// How long the pause is after each byte.
+    pause: Option<Duration>,
 }
 
 impl Reply {
     fn new(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-        let body = body.into();
-        Reply { status, headers: Vec::new(), sent: body.len(), body }
+        let (body, headers) = (body.into(), Vec::new());
+        let sent = body.len();
+        Reply { status, headers, body, end: End::Length, sent, stall: Duration::ZERO, pause: None }
     }
 
     fn with(mut self, header: &'static str, value: impl Into<String>) -> Reply {
@@ -192,21 +241,67 @@ impl Reply {
         self
     }
 
-    fn send(self, mut stream: TcpStream) -> std::io::Result<()> {
+    /// Sends it piece by piece, and reports the size of each.
+    fn send(self, mut stream: TcpStream, mut report: impl FnMut(usize)) -> std::io::Result<()> {
         let mut head = format!("HTTP/1.1 {} Reply\r\nConnection: close\r\n", self.status);
-        head += &format!("Content-Length: {}\r\n", self.body.len());
+        head += &match self.end {
+            End::Length => format!("Content-Length: {}\r\n", self.body.len()),
+            End::Chunk => "Transfer-Encoding: chunked\r\n".into(),
+            End::Close => String::new(),
+        };
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
         stream.write_all((head + "\r\n").as_bytes())?;
-        stream.write_all(&self.body[..self.sent])?;
-        stream.flush()
+        for piece in self.body[..self.sent].chunks(if self.pause.is_some() { 1 } else { 1 << 16 }) {
+            if self.end == End::Chunk {
+                stream.write_all(format!("{:x}\r\n", piece.len()).as_bytes())?;
+            }
+            stream.write_all(piece)?;
+            if self.end == End::Chunk {
+                stream.write_all(b"\r\n")?;
+            }
+            report(piece.len());
+            std::thread::sleep(self.pause.unwrap_or_default());
+        }
+        if self.end == End::Chunk {
+            stream.write_all(b"0\r\n\r\n")?;
+        }
+        stream.flush()?;
+        std::thread::sleep(self.stall);
+        Ok(())
     }
 }
 
 impl State {
-    fn reply(&self, request: &Request, fault: &Fault, address: SocketAddr) -> Reply {
+    fn reply(&mut self, request: &Request, fault: &Fault, address: SocketAddr) -> Reply {
+        let mut reply = self.reply_without_pause(request, fault, address);
         match fault {
+            Fault::Stall(end, time) if request.is_for(end) => {
+                (reply.sent, reply.stall) = (reply.sent / 2, *time);
+            }
+            Fault::Drip(file, time) if request.is_for(file) => {
+                reply.pause = Some(*time);
+            }
+            _ => {}
+        }
+        reply
+    }
+
+    fn reply_without_pause(&mut self, request: &Request, fault: &Fault, address: SocketAddr) -> Reply {
+        match fault {
+            Fault::RedirectLoop(part) if request.path.contains(part) && self.num_redirects < 100 => {
+                self.num_redirects += 1;
+                return Reply::new(302, "").with("Location", request.path.as_str());
+            }
+            Fault::Renamed(old) if request.path.contains(old) => {
+                return Reply::new(307, "").with("Location", request.path.replace(old, &self.repo_id));
+            }
+            Fault::LongInfo(length) if request.path.starts_with("/api/") => {
+                let names = "{\"rfilename\": \"x\"},".repeat(length / 19);
+                let info = format!("{{\"sha\": \"{}\", \"siblings\": [{names}]}}", self.commit);
+                return Reply::new(200, info.replace(",]", "]"));
+            }
             Fault::Status(status) | Fault::StatusOnce(status) => return Reply::new(*status, "no"),
             Fault::NotAHub => return Reply::new(200, "<html>Welcome to the hotel</html>"),
             _ => {}
@@ -222,20 +317,25 @@ impl State {
         if let Some((file, body)) = self.file(&request.path, &pinned) {
             return match fault {
                 Fault::RedirectNowhere => Reply::new(302, "").with("ETag", "\"x\""),
-                _ if is_large(file) => self.redirect(file, body, address),
+                Fault::Elsewhere(other) => self.redirect(file, body, other),
+                _ if is_large(file) => self.redirect(file, body, &format!("http://{address}")),
                 _ => content(request, fault, file, body),
             }
             .with("ETag", format!("\"{}\"", &sha256(body)[..40]))
             .with("X-Repo-Commit", self.commit.as_str());
         }
-        match self.file(&request.path, "/cdn/") {
-            Some((file, body)) => content(request, fault, file, body),
-            None => Reply::new(404, "no such thing"),
+        let second = self.file(&request.path, "/cdn/");
+        match (second.or(self.file(&request.path, "/third/")), fault) {
+            (Some((file, _)), Fault::Elsewhere(other)) if second.is_some() => {
+                Reply::new(302, "").with("Location", format!("{other}/third/{file}?signature=hunter2"))
+            }
+            (Some((file, body)), _) => content(request, fault, file, body),
+            _ => Reply::new(404, "no such thing"),
         }
     }
 
     fn file(&self, path: &str, prefix: &str) -> Option<(&str, &[u8])> {
-        let name = path.strip_prefix(prefix)?;
+        let name = path.strip_prefix(prefix)?.split('?').next()?;
         self.files.iter().find(|(file, _)| file == name).map(|(file, body)| (file.as_str(), body.as_slice()))
     }
 
@@ -246,10 +346,16 @@ impl State {
         Reply::new(200, info.to_string()).with("Content-Type", "application/json")
     }
 
-    fn redirect(&self, file: &str, body: &[u8], address: SocketAddr) -> Reply {
-        Reply::new(302, "")
-            .with("Location", format!("http://{address}/cdn/{file}"))
-            .with("X-Linked-Etag", format!("\"{}\"", sha256(body)))
+    /// Says the size only of some files, so that clients have to ask for the others'.
+    fn redirect(&self, file: &str, body: &[u8], other: &str) -> Reply {
+        let reply = Reply::new(302, "")
+            .with("Location", format!("{other}/cdn/{file}?signature=hunter2"))
+            .with("X-Linked-Etag", format!("\"{}\"", sha256(body)));
+        if file.ends_with(".bin") {
+            reply.with("X-Linked-Size", body.len().to_string())
+        } else {
+            reply
+        }
     }
 }
 
@@ -262,6 +368,11 @@ fn content(request: &Request, fault: &Fault, file: &str, body: &[u8]) -> Reply {
     match fault {
         Fault::WrongSize(wrong) if *wrong == file => size += 7,
         Fault::WrongHash(wrong) if *wrong == file => body.iter_mut().for_each(|byte| *byte ^= 1),
+        Fault::Flood(wrong, end) if *wrong == file && !request.is_probe() => {
+            let flood: Vec<u8> = body.iter().copied().cycle().take(FLOOD).collect();
+            return Reply { end: *end, ..Reply::new(200, flood) };
+        }
+        Fault::NoRanges(wrong) if *wrong == file => return Reply::new(200, body),
         _ => {}
     }
     let (first, last) = request.range(body.len());

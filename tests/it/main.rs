@@ -16,6 +16,8 @@ mod formats;
 mod hub;
 /// The same, of models in several folders.
 mod hub_layouts;
+/// What hubs and mirrors must not get, and cannot make the client do.
+mod hub_transfer;
 mod index;
 /// The same text gives the same bits, whatever is around it.
 mod invariance;
