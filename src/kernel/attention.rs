@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::elementwise::exp_of_centred;
 use super::panels::RowPointers;
-use super::products::{self, Ahead, Tile, Tiled, VECTORS};
+use super::products::{self, Prefetch, Tile, Tiled, VECTORS};
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A
@@ -208,7 +208,7 @@ unsafe fn sums_of_rows<L: Tiled>(
                 out_stride,
                 columns: width,
                 adds,
-                ahead: Ahead::nothing(panel.as_ptr()),
+                prefetch: Prefetch::nothing(panel.as_ptr()),
             });
         }
     }

@@ -1,4 +1,4 @@
-//! Products of codes of 8 bits: what [`screen`](super::screen) estimates logits with.
+//! Products of 8-bit integers, with which [`screen`](super::screen) estimates logits.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -8,20 +8,20 @@ use super::lanes::Lanes;
 use super::x86::{Avx2, Avx512};
 use super::InstructionSet;
 
-/// Lanes that also multiply codes: of a weight, unsigned with an offset, with those of a token, signed.
-pub(super) trait CodeLanes: Lanes {
+/// Lanes that also multiply 8-bit integers: those of a weight, unsigned with an offset, and those of a token, signed.
+pub(super) trait Int8Lanes: Lanes {
     /// As many i32 as there are lanes.
     type Sums: Copy;
-    /// Four codes for each lane.
+    /// Four 8-bit integers for each lane.
     type Codes: Copy;
 
     /// Tokens of a tile: its sums and a few operands fill the registers.
     const TILE_ROWS: usize;
 
-    /// Codes of weights are −`LEVELS` to `LEVELS`, stored with [`CodeLanes::OFFSET`] added.
+    /// Quantized weights are −`LEVELS` to `LEVELS`, stored with [`Int8Lanes::OFFSET`] added.
     const LEVELS: i8;
 
-    /// What makes a weight's code unsigned.
+    /// Added to a quantized weight to make it unsigned.
     const OFFSET: u8;
 
     /// # Safety
@@ -32,14 +32,14 @@ pub(super) trait CodeLanes: Lanes {
     /// # Safety
     ///
     /// The instruction set is available, and `from` is valid for reads of 4 · `WIDTH` bytes.
-    unsafe fn load_codes(from: *const u8) -> Self::Codes;
+    unsafe fn load_quantized(from: *const u8) -> Self::Codes;
 
-    /// Adds to each lane the sum of the products of its four codes with the four of a token, exactly.
+    /// Adds to each lane the sum of the products of its four weights with the four elements of a token, exactly.
     ///
     /// # Safety
     ///
-    /// The instruction set is available. Codes of weights are at most `OFFSET + LEVELS`; those of the token, a byte
-    /// each and the same four for all lanes, −127 to 127.
+    /// The instruction set is available. The stored weights are at most `OFFSET + LEVELS`. The token's elements, a byte
+    /// each and the same four for every lane, are −127 to 127.
     unsafe fn add_products(sums: Self::Sums, weights: Self::Codes, token: Self::Sums) -> Self::Sums;
 
     /// # Safety
@@ -52,7 +52,7 @@ pub(super) trait CodeLanes: Lanes {
 }
 
 #[cfg(target_arch = "x86_64")]
-impl CodeLanes for Avx512 {
+impl Int8Lanes for Avx512 {
     type Sums = __m512i;
     type Codes = __m512i;
 
@@ -67,7 +67,7 @@ impl CodeLanes for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn load_codes(from: *const u8) -> __m512i {
+    unsafe fn load_quantized(from: *const u8) -> __m512i {
         // SAFETY: the caller's obligation.
         unsafe { _mm512_loadu_si512(from.cast()) }
     }
@@ -91,9 +91,9 @@ impl CodeLanes for Avx512 {
     }
 }
 
-/// `maddubs` adds two products in 16 bits and saturates there: 2 · 127 · 127 fits, so a weight has 7 bits.
+/// `maddubs` adds two products in 16 bits and saturates. 2 · 127 · 127 fits, so a weight gets 7 bits.
 #[cfg(target_arch = "x86_64")]
-impl CodeLanes for Avx2 {
+impl Int8Lanes for Avx2 {
     type Sums = __m256i;
     type Codes = __m256i;
 
@@ -108,7 +108,7 @@ impl CodeLanes for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_codes(from: *const u8) -> __m256i {
+    unsafe fn load_quantized(from: *const u8) -> __m256i {
         // SAFETY: the caller's obligation.
         unsafe { _mm256_loadu_si256(from.cast()) }
     }
@@ -135,9 +135,9 @@ impl CodeLanes for Avx2 {
     }
 }
 
-/// The instructions that codes are multiplied with.
+/// The instructions that multiply 8-bit integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CodeKernel {
+pub(super) enum Int8Kernel {
     /// `maddubs`, twice as fast as products in f32.
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -146,17 +146,17 @@ pub(super) enum CodeKernel {
     Avx512Vnni,
 }
 
-impl CodeKernel {
+impl Int8Kernel {
     /// The fastest of this processor that goes with `kernel`; `None` beside the portable one.
-    pub fn beside(kernel: InstructionSet) -> Option<CodeKernel> {
+    pub fn beside(kernel: InstructionSet) -> Option<Int8Kernel> {
         match kernel {
             InstructionSet::Portable => None,
             #[cfg(not(target_arch = "x86_64"))]
             InstructionSet::Avx2 | InstructionSet::Avx512 => None,
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512 if CodeKernel::Avx512Vnni.is_available() => Some(CodeKernel::Avx512Vnni),
+            InstructionSet::Avx512 if Int8Kernel::Avx512Vnni.is_available() => Some(Int8Kernel::Avx512Vnni),
             #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2 | InstructionSet::Avx512 => Some(CodeKernel::Avx2),
+            InstructionSet::Avx2 | InstructionSet::Avx512 => Some(Int8Kernel::Avx2),
         }
     }
 
@@ -164,20 +164,20 @@ impl CodeKernel {
     pub fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx2 => "vpmaddubsw",
+            Int8Kernel::Avx2 => "vpmaddubsw",
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx512Vnni => "vpdpbusd",
+            Int8Kernel::Avx512Vnni => "vpdpbusd",
         }
     }
 
     /// Those that this processor has.
     #[cfg(test)]
-    pub fn available() -> Vec<CodeKernel> {
-        let all: &[CodeKernel] = &[
+    pub fn available() -> Vec<Int8Kernel> {
+        let all: &[Int8Kernel] = &[
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx2,
+            Int8Kernel::Avx2,
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx512Vnni,
+            Int8Kernel::Avx512Vnni,
         ];
         all.iter().copied().filter(|kernel| kernel.is_available()).collect()
     }
@@ -185,12 +185,12 @@ impl CodeKernel {
     fn is_available(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Int8Kernel::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx512Vnni => {
+            Int8Kernel::Avx512Vnni => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512vnni")
-                    && CodeKernel::Avx2.is_available()
+                    && Int8Kernel::Avx2.is_available()
             }
         }
     }
@@ -200,39 +200,39 @@ impl CodeKernel {
     /// # Panics
     ///
     /// When the processor lacks them.
-    pub fn run<O: CodeOperation>(self, operation: O) -> O::Output {
+    pub fn run<O: Int8Operation>(self, operation: O) -> O::Output {
         assert!(self.is_available(), "this processor has no {self:?}");
         match self {
             // SAFETY: just found to be available.
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx2 => unsafe { run_avx2(operation) },
+            Int8Kernel::Avx2 => unsafe { run_avx2(operation) },
             // SAFETY: just found to be available.
             #[cfg(target_arch = "x86_64")]
-            CodeKernel::Avx512Vnni => unsafe { run_avx512_vnni(operation) },
+            Int8Kernel::Avx512Vnni => unsafe { run_avx512_vnni(operation) },
         }
     }
 }
 
-/// An operation, written once over [`CodeLanes`]. What is said of [`Operation`](super::Operation) holds here too.
-pub(super) trait CodeOperation {
+/// An operation, written once over [`Int8Lanes`]. The rules of [`Operation`](super::Operation) hold here too.
+pub(super) trait Int8Operation {
     type Output;
 
     /// # Safety
     ///
     /// The instructions of `L` are available.
-    unsafe fn run<L: CodeLanes>(self) -> Self::Output;
+    unsafe fn run<L: Int8Lanes>(self) -> Self::Output;
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2<O: CodeOperation>(operation: O) -> O::Output {
+unsafe fn run_avx2<O: Int8Operation>(operation: O) -> O::Output {
     // SAFETY: the caller's obligation.
     unsafe { operation.run::<Avx2>() }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vnni,avx2,fma")]
-unsafe fn run_avx512_vnni<O: CodeOperation>(operation: O) -> O::Output {
+unsafe fn run_avx512_vnni<O: Int8Operation>(operation: O) -> O::Output {
     // SAFETY: the caller's obligation.
     unsafe { operation.run::<Avx512>() }
 }

@@ -34,7 +34,7 @@ pub use panels::{GemmWeight, Panels};
 pub use products::PANEL_COLUMNS;
 pub use rotary::{rotate, Rotations};
 pub use rows::{MatMut, MatRef, Matrix};
-pub use screen::{screen_instructions, screened_maximum, Screen, TokenCodes};
+pub use screen::{screen_instructions, screened_maximum, QuantizedTokens, Screen};
 
 use products::Tiled;
 

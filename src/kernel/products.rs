@@ -5,11 +5,12 @@
 //! ```
 //!
 //! A sum is cut into chunks of [`CHUNK`] terms. Within a chunk the terms are added in the order of i, each by one
-//! multiply-add; the chunks are added in order. Nothing else decides the order, so tiles may be cut wherever it is fast.
+//! multiply-add; the chunks are added in order. Nothing else affects the order, so the size of a tile is free to choose.
 //!
-//! A tile's sums are vectors of columns, so a panel holds W = [`VECTORS`] vectors of them side by side, for each i
-//! a line. Rows of a weight matrix, as a checkpoint has them, are transposed into a panel just before all token
-//! rows pass over it: a hundredth of the work of 512 tokens, but a third of that of ten, for which panels can be kept.
+//! A tile's sums are vectors of columns. A panel therefore has one line for each i, which holds W = [`VECTORS`] vectors of
+//! columns side by side. The rows of a weight matrix, as a checkpoint stores them, are transposed into a panel just before
+//! they are multiplied with every token. For 512 tokens that is a hundredth of the work, for ten it is a third: so panels
+//! can be kept.
 //!
 //! [`linear`]: super::linear()
 //! [`maximum`]: super::maximum()
@@ -25,21 +26,21 @@ use super::MatRef;
 /// Vectors side by side in a tile and in a panel.
 pub(super) const VECTORS: usize = 2;
 
-/// W of the widest vectors: the others' divide it.
+/// W of the widest vectors; a multiple of every other W.
 pub const PANEL_COLUMNS: usize = VECTORS * MAX_WIDTH;
 
-/// Terms of a product that are packed and summed at one go: the panel stays in the second-level cache while the rows of
-/// x pass over it. Of 64 to 768 the last was fastest on a Zen 4, by 1 to 7 %.
+/// Terms of a product that are packed and summed at a time: the panel stays in the second-level cache while every row of
+/// x is multiplied with it. Of 64 to 768, 768 was fastest on a Zen 4, by 1 to 7 %.
 const CHUNK: usize = 768;
 
-/// Floats by which packed panels are asked for ahead of time. Of 0 to 49,152 on a Zen 4, this was fastest for queries, by
-/// 2 to 10 %; a line ahead instead took 20 % longer.
-const LEAD: usize = 2048;
+/// How far ahead packed panels are prefetched, in floats. Of 0 to 49,152 on a Zen 4, this was fastest for queries, by 2 to
+/// 10 %; prefetching one line ahead instead took 20 % longer.
+const PREFETCH_DISTANCE: usize = 2048;
 
-/// Floats in a cache line of every processor of note.
+/// Floats in a cache line, on every processor that we know of.
 const LINE: usize = 16;
 
-/// Some rows of x against a panel, over some of the terms.
+/// The product of some rows of x with a panel, over some of the terms.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
     pub x: *const f32,
@@ -56,13 +57,13 @@ pub(super) struct Tile {
     pub columns: usize,
     /// Whether the sums are added to `out`, rather than overwrite it.
     pub adds: bool,
-    /// What to ask for while this is summed.
-    pub ahead: Ahead,
+    /// What to prefetch while this is summed.
+    pub prefetch: Prefetch,
 }
 
-/// Memory that will be wanted soon: W lines for every [`LINE`] steps of a tile. Never read, so it need not exist.
+/// Addresses to prefetch: W cache lines for every [`LINE`] steps of a tile. They are hints only, so they may be invalid.
 #[derive(Clone, Copy)]
-pub(super) struct Ahead {
+pub(super) struct Prefetch {
     first: *const f32,
     /// Floats from one of W lines to the next.
     line_stride: usize,
@@ -70,20 +71,20 @@ pub(super) struct Ahead {
     step_stride: usize,
 }
 
-impl Ahead {
+impl Prefetch {
     /// Rows to be packed: a line of each, then the next line of each.
     pub fn rows(first: *const f32, stride: usize) -> Self {
-        Ahead { first, line_stride: stride, step_stride: LINE }
+        Prefetch { first, line_stride: stride, step_stride: LINE }
     }
 
     /// Panels that are packed, W columns wide, from `first` on.
     fn panels(first: *const f32, width: usize) -> Self {
-        Ahead { first, line_stride: LINE, step_stride: LINE * width }
+        Prefetch { first, line_stride: LINE, step_stride: LINE * width }
     }
 
-    /// What is in cache already.
+    /// Nothing new: a line that is in cache already.
     pub fn nothing(at: *const f32) -> Self {
-        Ahead { first: at, line_stride: 0, step_stride: 0 }
+        Prefetch { first: at, line_stride: 0, step_stride: 0 }
     }
 }
 
@@ -101,8 +102,8 @@ pub(super) trait Tiled: Lanes {
     unsafe fn tile(tile: Tile);
 }
 
-/// Tiles of so many rows at most. Their sums fill the registers but for a line of the panel and one factor: a tile any
-/// larger spills, and halves the speed.
+/// The largest tile is as tall as the registers allow: they hold its sums, one line of the panel and one factor. A taller
+/// tile spills and halves the speed.
 macro_rules! tiled {
     ($lanes:ty, $rows:literal, fewer: $($fewer:literal)*) => {
         impl Tiled for $lanes {
@@ -130,8 +131,8 @@ tiled!(Avx512, 12, fewer: 1 2 3 4 5 6 7 8 9 10 11);
 
 /// [`Tiled::tile`] of R rows.
 ///
-/// Plain indices throughout: an iterator's closure could be left standing alone, compiled without the
-/// instruction set, and the sums with it in memory.
+/// Plain indices throughout: an iterator's closure might not be inlined. It would then be compiled without the
+/// instruction set, and the sums would be kept in memory.
 ///
 /// # Safety
 ///
@@ -143,11 +144,11 @@ unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
     // SAFETY: the caller's obligation; the lanes past the last column are neither read nor written.
     unsafe {
         let mut sums = [[L::splat(0.0); VECTORS]; R];
-        let Ahead { first: mut ahead, line_stride, step_stride } = tile.ahead;
+        let Prefetch { first: mut next_step, line_stride, step_stride } = tile.prefetch;
         let mut i = 0;
         while i < tile.k {
             let end = tile.k.min(i + LINE);
-            let mut asked = ahead;
+            let mut address = next_step;
             while i < end {
                 let line = tile.panel.add(i * VECTORS * L::WIDTH);
                 let mut vectors = [L::load(line); VECTORS];
@@ -162,14 +163,14 @@ unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
                     }
                     x = x.wrapping_add(tile.x_stride);
                 }
-                // Spread over the steps, as only few lines can be on their way.
+                // Spread over the steps, because a processor fetches only a few lines at a time.
                 for v in 0..(VECTORS * L::WIDTH).div_ceil(LINE) {
-                    L::prefetch(asked.wrapping_add(v * LINE * line_stride));
+                    L::prefetch(address.wrapping_add(v * LINE * line_stride));
                 }
-                asked = asked.wrapping_add(line_stride);
+                address = address.wrapping_add(line_stride);
                 i += 1;
             }
-            ahead = ahead.wrapping_add(step_stride);
+            next_step = next_step.wrapping_add(step_stride);
         }
         for r in 0..R {
             for v in 0..VECTORS {
@@ -190,16 +191,16 @@ unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
 /// Up to W rows of a weight matrix.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    /// Wherever they lie.
+    /// Rows in memory, packed on the way.
     Rows {
         /// Each valid for reads of K floats; 1 to W of them.
         rows: &'a [*const f32],
-        /// Where the next W are.
+        /// The first of the W rows that come next.
         next: *const f32,
-        /// How far these and those lie apart, where they are to be asked for.
+        /// Floats from one of the next rows to the one after it; 0 where `next` is no such row.
         stride: usize,
     },
-    /// As a panel.
+    /// Rows that are packed into a panel already.
     Packed {
         /// (K, W), from the start of a cache line on.
         panel: &'a [f32],
@@ -223,16 +224,16 @@ pub(super) unsafe fn product<L: Tiled>(x: MatRef, weight: Source, out: *mut f32,
     let num_tiles = x.num_rows().div_ceil(L::TILE_ROWS);
     for at in (0..k).step_by(CHUNK) {
         let terms = CHUNK.min(k - at);
-        let (panel, columns, ahead) = match weight {
+        let (panel, columns, prefetch) = match weight {
             Source::Rows { rows, next, stride } => {
                 // SAFETY: the caller's obligation.
                 unsafe { pack::<L>(rows, at, terms, scratch) };
                 let next = if at + CHUNK >= k { next } else { rows[0].wrapping_add(at + CHUNK) };
-                (&*scratch, rows.len(), Ahead::rows(next, stride))
+                (&*scratch, rows.len(), Prefetch::rows(next, stride))
             }
             Source::Packed { panel, columns } => {
                 let panel = &panel[at * width..];
-                (panel, columns, Ahead::panels(panel.as_ptr().wrapping_add(LEAD), width))
+                (panel, columns, Prefetch::panels(panel.as_ptr().wrapping_add(PREFETCH_DISTANCE), width))
             }
         };
         assert!(panel.len() >= terms * width && columns <= width, "the size of a panel");
@@ -251,7 +252,7 @@ pub(super) unsafe fn product<L: Tiled>(x: MatRef, weight: Source, out: *mut f32,
                     out_stride,
                     columns,
                     adds: at > 0,
-                    ahead,
+                    prefetch,
                 });
             }
         }
@@ -259,7 +260,7 @@ pub(super) unsafe fn product<L: Tiled>(x: MatRef, weight: Source, out: *mut f32,
     PANEL.set(memory);
 }
 
-/// The first row of a tile. Tiles are as even as can be: one of a single row takes as long as one of four.
+/// The first row of a tile. The rows are divided evenly, because a tile of one row takes as long as one of four.
 #[inline(always)]
 pub(super) fn tile_start(tile: usize, num_tiles: usize, num_rows: usize) -> usize {
     tile * num_rows / num_tiles
@@ -270,7 +271,7 @@ thread_local! {
     static PANEL: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// Room for `count` floats from the start of a cache line on, so that no vector of a panel lies across two.
+/// `count` floats that begin at a cache line, so that no vector of a panel crosses from one line into the next.
 pub(super) fn aligned(memory: &mut Vec<f32>, count: usize) -> &mut [f32] {
     if memory.len() < count + LINE {
         memory.resize(count + LINE, 0.0);

@@ -111,7 +111,7 @@ impl SpladePooling {
             positions: vec![0; if with_positions { num_terms } else { 0 }],
         };
         let mut rows: Vec<PooledRow> = texts.iter().map(|_| empty()).collect();
-        let codes = self.screening.token_codes(kernel, hidden, decoder, self.bias.values());
+        let quantized = self.screening.quantized_tokens(kernel, hidden, decoder, self.bias.values());
         let width = sharing.share(num_terms).next_multiple_of(PIECE_TERMS);
         let mut shares: Vec<Vec<TextMaxima>> = Vec::new();
         shares.resize_with(num_terms.div_ceil(width), Vec::new);
@@ -127,8 +127,8 @@ impl SpladePooling {
         let pool = |(index, mut texts): (usize, Vec<TextMaxima>)| {
             let first = index * width;
             let decoder = decoder.rows(first..num_terms.min(first + width));
-            let screened = codes.as_ref().is_some_and(|codes| {
-                self.screening.maximum(kernel, hidden, codes, decoder, first, &mut texts)
+            let screened = quantized.as_ref().is_some_and(|quantized| {
+                self.screening.maximum(kernel, hidden, quantized, decoder, first, &mut texts)
             });
             if !screened {
                 kernel::maximum(kernel, hidden, decoder, &mut texts);

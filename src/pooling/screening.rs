@@ -1,24 +1,24 @@
 //! Screening: the vocabulary projection computed only where it can matter.
 //!
-//! Holds the decoder as codes, made at first use, and counts what the screen leaves; gives up where it leaves too
-//! much to be worth it. The weights do not depend on any of it.
+//! Holds the decoder in 8-bit integers, which it makes at first use. Counts the pairs that survive the screen, and stops
+//! screening when too many do. The weights of terms do not depend on any of this.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-use crate::kernel::{self, InstructionSet, MatRef, Screen, TextMaxima, TokenCodes};
+use crate::kernel::{self, InstructionSet, MatRef, QuantizedTokens, Screen, TextMaxima};
 
-/// Terms of a piece of the decoder: what threads share the vocabulary by.
+/// Terms in a piece of the decoder. Threads share the vocabulary in whole pieces.
 pub(crate) const PIECE_TERMS: usize = 512;
 
-/// Pairs after which the share that is left is known well enough.
+/// The number of pairs after which the share of survivors is known well enough.
 const SAMPLE: u64 = 1 << 20;
 
-/// A screen that leaves more than one pair in so many is given up: each costs about six times what it does in a
-/// whole product.
-const ONE_LEFT_IN: u64 = 20;
+/// Screening stops when more than one pair in this many survives: computing a survivor costs about six times as much as
+/// a pair of a whole product.
+const ONE_SURVIVOR_IN: u64 = 20;
 
-/// How many (token, term) pairs a screen has seen, and how many of them it left to be computed in f32.
+/// How many (token, term) pairs a screen has seen, and how many of them were then computed in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScreenCount {
     /// Pairs that were screened.
@@ -43,12 +43,12 @@ impl Screening {
         Screening { is_off: true, ..Screening::default() }
     }
 
-    /// What codes are multiplied with beside `kernel`; `None` where nothing is screened.
+    /// The name of the instructions that screen beside `kernel`; `None` where nothing is screened.
     pub fn instructions(kernel: InstructionSet) -> Option<&'static str> {
         kernel::screen_instructions(kernel)
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub fn count(&self) -> ScreenCount {
         ScreenCount {
             pairs: self.pairs.load(Ordering::Relaxed),
@@ -56,26 +56,26 @@ impl Screening {
         }
     }
 
-    /// The tokens of some texts as codes; `None` where they are not to be screened.
+    /// The tokens of some texts in 8-bit integers; `None` where they are not screened.
     ///
     /// * `hidden`: (T, H).
     /// * `decoder`: (V, H), `bias`: (V): always the same ones.
-    pub fn token_codes(
+    pub fn quantized_tokens(
         &self,
         kernel: InstructionSet,
         hidden: MatRef,
         decoder: MatRef,
         bias: &[f32],
-    ) -> Option<TokenCodes> {
+    ) -> Option<QuantizedTokens> {
         let ScreenCount { pairs, computed } = self.count();
-        if self.is_off || (pairs > SAMPLE && computed * ONE_LEFT_IN > pairs) {
+        if self.is_off || (pairs > SAMPLE && computed * ONE_SURVIVOR_IN > pairs) {
             return None;
         }
-        let pieces = self.pieces.get_or_init(|| code_decoder(kernel, decoder, bias).unwrap_or_default());
+        let pieces = self.pieces.get_or_init(|| quantize_decoder(kernel, decoder, bias).unwrap_or_default());
         if pieces.is_empty() {
             return None;
         }
-        TokenCodes::new(kernel, hidden)
+        QuantizedTokens::new(kernel, hidden)
     }
 
     /// [`kernel::screened_maximum`] of some whole pieces; whether it was done.
@@ -85,31 +85,31 @@ impl Screening {
         &self,
         kernel: InstructionSet,
         hidden: MatRef,
-        codes: &TokenCodes,
+        quantized: &QuantizedTokens,
         decoder: MatRef,
         first: usize,
         texts: &mut [TextMaxima],
     ) -> bool {
         let Some(pieces) = self.pieces.get() else { return false };
         let pieces = &pieces[first / PIECE_TERMS..][..decoder.num_rows().div_ceil(PIECE_TERMS)];
-        let left = kernel::screened_maximum(kernel, hidden, codes, decoder, pieces, texts);
-        if let Some(left) = left {
+        let survivors = kernel::screened_maximum(kernel, hidden, quantized, decoder, pieces, texts);
+        if let Some(survivors) = survivors {
             let pairs = hidden.num_rows() * decoder.num_rows();
             self.pairs.fetch_add(pairs as u64, Ordering::Relaxed);
-            self.computed.fetch_add(left as u64, Ordering::Relaxed);
+            self.computed.fetch_add(survivors as u64, Ordering::Relaxed);
         }
-        left.is_some()
+        survivors.is_some()
     }
 }
 
 /// The decoder in pieces; `None` where one of them cannot be screened.
 ///
-/// On threads of its own: whoever waits for the codes on one of the encoder's must not be given other work there, which
-/// might wait for them as well.
-fn code_decoder(kernel: InstructionSet, decoder: MatRef, bias: &[f32]) -> Option<Vec<Screen>> {
+/// Runs on threads of its own: a thread of the encoder that waits here must not be given other work, which might wait for
+/// the same pieces.
+fn quantize_decoder(kernel: InstructionSet, decoder: MatRef, bias: &[f32]) -> Option<Vec<Screen>> {
     let num_terms = decoder.num_rows();
     let pieces: Vec<usize> = (0..num_terms).step_by(PIECE_TERMS).collect();
-    let code = |first: &usize| {
+    let quantize = |first: &usize| {
         let terms = *first..num_terms.min(first + PIECE_TERMS);
         Screen::new(kernel, decoder.rows(terms.clone()), &bias[terms])
     };
@@ -117,10 +117,11 @@ fn code_decoder(kernel: InstructionSet, decoder: MatRef, bias: &[f32]) -> Option
     std::thread::scope(|scope| {
         let shares: Vec<_> = pieces
             .chunks(pieces.len().div_ceil(num_threads).max(1))
-            .map(|share| scope.spawn(move || share.iter().map(code).collect::<Option<Vec<_>>>()))
+            .map(|share| scope.spawn(move || share.iter().map(quantize).collect::<Option<Vec<_>>>()))
             .collect();
-        let coded = shares.into_iter().map(|share| share.join().expect("no panic, anything else is a bug"));
-        Some(coded.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+        let quantized =
+            shares.into_iter().map(|share| share.join().expect("no panic, anything else is a bug"));
+        Some(quantized.collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
     })
 }
 
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     /// Maxima of one text of 64 tokens over 1,000 terms, and whether they were screened. The smaller `spread`, the more
-    /// alike are the tokens.
+    /// the tokens resemble each other.
     fn maxima(screening: &Screening, bias: f32, spread: f32) -> (bool, Vec<f32>) {
         let size = 64;
         let numbers = |count: usize, mut state: u32| -> Vec<f32> {
@@ -146,9 +147,9 @@ mod tests {
         let kernel = InstructionSet::best();
         let mut maxima = vec![0.0; 1000];
         let mut texts = [TextMaxima { tokens: 0..64, maxima: &mut maxima, positions: None }];
-        let codes = screening.token_codes(kernel, hidden, decoder, &bias);
-        let is_screened =
-            codes.is_some_and(|codes| screening.maximum(kernel, hidden, &codes, decoder, 0, &mut texts));
+        let quantized = screening.quantized_tokens(kernel, hidden, decoder, &bias);
+        let is_screened = quantized
+            .is_some_and(|quantized| screening.maximum(kernel, hidden, &quantized, decoder, 0, &mut texts));
         if !is_screened {
             kernel::maximum(kernel, hidden, decoder, &mut texts);
         }
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_screen_that_leaves_too_much_is_given_up() {
+    fn screening_stops_when_too_many_pairs_survive() {
         if Screening::instructions(InstructionSet::best()).is_none() {
             return;
         }

@@ -24,7 +24,7 @@ use std::time::Instant;
 use kernel::naive::{self, numbers};
 use kernel::{
     attention, linear, maximum, screened_maximum, Activation, AttentionScratch, Epilogue, GemmWeight,
-    InstructionSet, MatRef, Matrix, Panels, Screen, TextMaxima, TokenCodes,
+    InstructionSet, MatRef, Matrix, Panels, QuantizedTokens, Screen, TextMaxima,
 };
 
 const ROUNDS: usize = 15;
@@ -91,8 +91,8 @@ fn vocabulary(kernel: InstructionSet, tokens: usize) {
     let screens = [screen];
     let mut screened = vec![0.0; n];
     let mut run = || {
-        let codes = TokenCodes::new(kernel, hidden).unwrap();
-        screened_maximum(kernel, hidden, &codes, decoder, &screens, &mut [text(tokens, &mut screened)])
+        let quantized = QuantizedTokens::new(kernel, hidden).unwrap();
+        screened_maximum(kernel, hidden, &quantized, decoder, &screens, &mut [text(tokens, &mut screened)])
             .unwrap()
     };
     let left = run() as f64 / (tokens * n) as f64;

@@ -1,21 +1,21 @@
 //! Which products of tokens and terms can matter: an exact screen of the vocabulary.
 //!
-//! Of all (token, term) logits, only a term's largest counts, and only above zero: one in hundreds. Each is
-//! estimated from codes of 8 bits, with a bound on its distance from the f32 product, and only those products are
-//! computed in f32 that can be the largest and above zero. The result is the same, bit for bit.
+//! Of all (token, term) logits, only the largest of each term counts, and only if it is above zero: one in hundreds. Each
+//! product is estimated in 8-bit integers, with a bound on its distance from the f32 product. Only the products that can be
+//! the largest and above zero, the survivors, are computed in f32. The result is the same, bit for bit.
 //!
 //! # The bound
 //!
-//! A hidden state h is coded as ĥ = σ·x, x whole numbers of at most 127; a decoder row w as ŵ = s·c. Then x·c = P is
-//! a sum of whole numbers, computed exactly, and h·w = σ·s·P + (h − ĥ)·w + ĥ·(w − ŵ), so by Cauchy and Schwarz
+//! A hidden state h is quantized to ĥ = σ·x, where x are integers of magnitude at most 127; a decoder row w to ŵ = s·c.
+//! Then x·c = P is a sum of integers, computed exactly, and h·w = σ·s·P + (h − ĥ)·w + ĥ·(w − ŵ), so by Cauchy and Schwarz
 //!
 //! ```text
 //! |h·w − σ·s·P| ≤ ‖h − ĥ‖·‖w‖ + ‖ĥ‖·‖w − ŵ‖
 //! ```
 //!
-//! What counts is not h·w but its sum in f32, which differs by at most γ·‖h‖·‖w‖, γ = n·2⁻²⁴ / (1 − n·2⁻²⁴) for n
-//! roundings one after the other: those of K multiply-adds and of adding the chunks. We take (K + 64)·2⁻²³, about twice
-//! that. The rest of it covers what multiply-adds lose below the smallest normal number, as long as no vector is tiny:
+//! The estimate has to bound the f32 sum, not h·w itself. The two differ by at most γ·‖h‖·‖w‖, γ = n·2⁻²⁴ / (1 − n·2⁻²⁴)
+//! for n roundings one after the other: those of K multiply-adds and of adding the chunks. We take (K + 64)·2⁻²³, about
+//! twice that. The surplus covers what multiply-adds lose below the smallest normal number, as long as no vector is tiny:
 //! rows whose largest element is below 2⁻⁶⁰, but not 0, are not screened.
 //!
 //! Divided by s, with p = ‖w‖/s and q = ‖w − ŵ‖/s of each term, and a = ‖h − ĥ‖ + γ‖h‖ and b = ‖ĥ‖ of each token:
@@ -28,39 +28,39 @@
 //! 2⁻²¹·(|A| + E): so 2⁻²⁰·b is added to a, and all four are enlarged by 2⁻¹², which covers also that norms are sums in
 //! f32.
 //!
-//! A term's weight is above 0 only where fl(h·w) > −bias. So the pairs left are those with A + E ≥ −bias/s and
-//! A + E ≥ the largest A − E of the term in the text. The token with the largest product is among them, and so is any
-//! that has the same: the first of them wins, as without a screen.
+//! A term's weight is above 0 only where fl(h·w) > −bias. So the survivors are the pairs with A + E ≥ −bias/s and
+//! A + E ≥ the largest A − E of the term in the text. The token with the largest product is among them, and so is every
+//! token with an equal product: the first of them wins, as without a screen.
 //!
-//! The bound is the Cauchy-Schwarz inequality on quantized vectors, as in maximum inner product search; that its error
-//! terms suffice is tested against every product.
+//! The bound is the Cauchy-Schwarz inequality on quantized vectors, as in maximum inner product search. A test compares
+//! its error terms with every product.
 
-mod codes;
+mod quantized;
 #[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
 
-use super::int8::{CodeKernel, CodeLanes, CodeOperation};
+use super::int8::{Int8Kernel, Int8Lanes, Int8Operation};
 use super::maximum::{self, TextMaxima};
 use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{InstructionSet, MatRef, Operation};
-use codes::Token;
-pub use codes::{Screen, TokenCodes};
+use quantized::Token;
+pub use quantized::{QuantizedTokens, Screen};
 
-/// The maximum of a term none of whose products is left.
+/// The maximum of a term without a survivor.
 const SCREENED_OUT: f32 = f32::MIN;
 
 /// The instructions that a screen beside `kernel` is computed with; `None` where nothing is screened.
 pub fn screen_instructions(kernel: InstructionSet) -> Option<&'static str> {
-    Some(CodeKernel::beside(kernel)?.name())
+    Some(Int8Kernel::beside(kernel)?.name())
 }
 
-/// The largest product of any token of each text with each row of `weight`, where it is above −bias; something finite
-/// that is not, for all others.
+/// The largest product of any token of each text with each row of `weight`, where it is above −bias; elsewhere some finite
+/// number that is not above −bias.
 ///
-/// * `hidden`: (T, K), the tokens of all texts, and `codes`: the same, coded.
-/// * `weight`: (N, K), the vocabulary or a range of it, and `screens`: the same in pieces, coded.
+/// * `hidden`: (T, K), the tokens of all texts, and `quantized`: the same in 8-bit integers.
+/// * `weight`: (N, K), the vocabulary or a range of it, and `screens`: the same in pieces, in 8-bit integers.
 /// * `texts`: their maxima are overwritten.
 /// * returns: how many of the T × N products were computed in f32; `None`, and nothing is written, where the products
 ///   may overflow.
@@ -73,13 +73,13 @@ pub fn screen_instructions(kernel: InstructionSet) -> Option<&'static str> {
 pub fn screened_maximum(
     kernel: InstructionSet,
     hidden: MatRef,
-    codes: &TokenCodes,
+    quantized: &QuantizedTokens,
     weight: MatRef,
     screens: &[Screen],
     texts: &mut [TextMaxima],
 ) -> Option<usize> {
     maximum::check(hidden, weight, texts);
-    assert_eq!(hidden.num_rows(), codes.tokens.len(), "the number of tokens");
+    assert_eq!(hidden.num_rows(), quantized.tokens.len(), "the number of tokens");
     assert!(screens.iter().all(|screen| screen.k == hidden.num_columns()), "the screens' columns");
     assert_eq!(
         screens.iter().map(|screen| screen.num_rows).sum::<usize>(),
@@ -88,19 +88,19 @@ pub fn screened_maximum(
     );
     // Far below the largest f32, so that no partial sum overflows.
     let may_overflow = |screen: &Screen| {
-        f64::from(screen.largest_norm) * f64::from(codes.largest_norm) > f64::from(f32::MAX) / 16.0
+        f64::from(screen.largest_norm) * f64::from(quantized.largest_norm) > f64::from(f32::MAX) / 16.0
     };
     if screens.iter().any(may_overflow) {
         return None;
     }
-    let mut left = vec![Vec::new(); hidden.num_rows()];
+    let mut survivors = vec![Vec::new(); hidden.num_rows()];
     let mut first = 0;
     for screen in screens {
-        screen.kernel.run(Estimate { screen, first, codes, texts, left: &mut left });
+        screen.kernel.run(Estimate { screen, first, quantized, texts, survivors: &mut survivors });
         first += screen.num_rows;
     }
-    kernel.run(Left { hidden, weight, left: &left, texts });
-    Some(left.iter().map(Vec::len).sum())
+    kernel.run(Survivors { hidden, weight, survivors: &survivors, texts });
+    Some(survivors.iter().map(Vec::len).sum())
 }
 
 thread_local! {
@@ -110,27 +110,27 @@ thread_local! {
     static PRODUCTS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
-/// The pairs that are left, appended to the terms of each token; terms counted from `first`.
+/// Finds the survivors and appends them to the terms of each token; terms count from `first`.
 struct Estimate<'a, 'b> {
     screen: &'a Screen,
     first: usize,
-    codes: &'a TokenCodes,
+    quantized: &'a QuantizedTokens,
     texts: &'a [TextMaxima<'b>],
-    left: &'a mut [Vec<u32>],
+    survivors: &'a mut [Vec<u32>],
 }
 
-impl CodeOperation for Estimate<'_, '_> {
+impl Int8Operation for Estimate<'_, '_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<L: CodeLanes>(self) {
-        let Estimate { screen, codes, texts, left, .. } = self;
+    unsafe fn run<L: Int8Lanes>(self) {
+        let Estimate { screen, quantized, texts, survivors, .. } = self;
         let width = VECTORS * L::WIDTH;
         let mut memory = ESTIMATES.take();
-        let estimates = products::aligned(&mut memory, codes.tokens.len() * width);
+        let estimates = products::aligned(&mut memory, quantized.tokens.len() * width);
         for panel in 0..screen.num_rows.div_ceil(width) {
             // SAFETY: the caller's obligation; there is room for a line of each token.
-            unsafe { estimate_panel::<L>(screen, codes, panel, estimates) };
+            unsafe { estimate_panel::<L>(screen, quantized, panel, estimates) };
             for v in 0..VECTORS {
                 let column = panel * width + v * L::WIDTH;
                 for text in texts {
@@ -139,13 +139,13 @@ impl CodeOperation for Estimate<'_, '_> {
                     let first = (self.first + column) as u32;
                     // SAFETY: the caller's obligation; the columns of a panel exist.
                     unsafe {
-                        leave::<L>(
+                        collect_survivors::<L>(
                             screen,
                             column,
-                            &codes.tokens[tokens.clone()],
+                            &quantized.tokens[tokens.clone()],
                             estimates,
                             first,
-                            &mut left[tokens],
+                            &mut survivors[tokens],
                         );
                     }
                 }
@@ -161,25 +161,25 @@ impl CodeOperation for Estimate<'_, '_> {
 ///
 /// The instructions of `L` are available; `estimates` holds T · W.
 #[inline(always)]
-unsafe fn estimate_panel<L: CodeLanes>(
+unsafe fn estimate_panel<L: Int8Lanes>(
     screen: &Screen,
-    codes: &TokenCodes,
+    quantized: &QuantizedTokens,
     panel: usize,
     estimates: &mut [f32],
 ) {
     let width = VECTORS * L::WIDTH;
-    let fours = screen.k.div_ceil(4);
-    let weights = screen.codes.as_ptr().cast::<u8>().wrapping_add(panel * fours * width * 4);
-    let num_tokens = codes.tokens.len();
+    let k_groups = screen.k.div_ceil(4);
+    let weights = screen.quantized.as_ptr().cast::<u8>().wrapping_add(panel * k_groups * width * 4);
+    let num_tokens = quantized.tokens.len();
     let num_tiles = num_tokens.div_ceil(L::TILE_ROWS);
     for tile in 0..num_tiles {
         let token = products::tile_start(tile, num_tiles, num_tokens);
         let rows = products::tile_start(tile + 1, num_tiles, num_tokens) - token;
         let tile = EstimateTile {
             weights,
-            fours,
-            codes: &codes.codes[token * fours * 4..],
-            tokens: &codes.tokens[token..token + rows],
+            k_groups,
+            quantized: &quantized.quantized[token * k_groups * 4..],
+            tokens: &quantized.tokens[token..token + rows],
             out: &mut estimates[token * width..(token + rows) * width],
         };
         // SAFETY: the caller's obligation.
@@ -202,11 +202,11 @@ unsafe fn estimate_panel<L: CodeLanes>(
     }
 }
 
-/// Some tokens against a panel of codes.
+/// The products of some tokens with a panel of quantized weights.
 struct EstimateTile<'a> {
     weights: *const u8,
-    fours: usize,
-    codes: &'a [i8],
+    k_groups: usize,
+    quantized: &'a [i8],
     tokens: &'a [Token],
     out: &'a mut [f32],
 }
@@ -216,13 +216,13 @@ impl EstimateTile<'_> {
     ///
     /// # Safety
     ///
-    /// The instructions of `L` are available; `weights` is valid for `fours` lines of W · 4 codes, and there are R
+    /// The instructions of `L` are available; `weights` is valid for `k_groups` lines of W · 4 bytes, and there are R
     /// tokens.
     #[allow(clippy::needless_range_loop)]
     #[inline(always)]
-    unsafe fn sum<L: CodeLanes, const R: usize>(self) {
+    unsafe fn sum<L: Int8Lanes, const R: usize>(self) {
         assert!(
-            self.codes.len() >= R * self.fours * 4
+            self.quantized.len() >= R * self.k_groups * 4
                 && self.tokens.len() == R
                 && self.out.len() == R * VECTORS * L::WIDTH
         );
@@ -230,23 +230,23 @@ impl EstimateTile<'_> {
         unsafe {
             let mut sums = [[L::splat_sums(0); VECTORS]; R];
             for r in 0..R {
-                // The offset of a weight's codes is taken back here.
-                let start = -i32::from(L::OFFSET) * self.tokens[r].sum_of_codes;
+                // Takes back the offset that is stored with each quantized weight.
+                let start = -i32::from(L::OFFSET) * self.tokens[r].sum;
                 sums[r] = [L::splat_sums(start); VECTORS];
             }
-            let codes = self.codes.as_ptr();
-            let stride = self.fours * 4;
-            for four in 0..self.fours {
-                let line = self.weights.add(four * VECTORS * L::WIDTH * 4);
-                let mut weights = [L::load_codes(line); VECTORS];
+            let quantized = self.quantized.as_ptr();
+            let stride = self.k_groups * 4;
+            for group in 0..self.k_groups {
+                let line = self.weights.add(group * VECTORS * L::WIDTH * 4);
+                let mut weights = [L::load_quantized(line); VECTORS];
                 for v in 1..VECTORS {
-                    weights[v] = L::load_codes(line.add(v * L::WIDTH * 4));
+                    weights[v] = L::load_quantized(line.add(v * L::WIDTH * 4));
                 }
-                let mut token = codes.add(four * 4);
+                let mut token = quantized.add(group * 4);
                 for r in 0..R {
-                    let four_codes = L::splat_sums(token.cast::<i32>().read_unaligned());
+                    let token_group = L::splat_sums(token.cast::<i32>().read_unaligned());
                     for v in 0..VECTORS {
-                        sums[r][v] = L::add_products(sums[r][v], weights[v], four_codes);
+                        sums[r][v] = L::add_products(sums[r][v], weights[v], token_group);
                     }
                     token = token.wrapping_add(stride);
                 }
@@ -262,25 +262,27 @@ impl EstimateTile<'_> {
     }
 }
 
-/// Appends the terms of a vector of columns, from `column` on, that a text's tokens leave.
+/// Appends the survivors among the pairs of a text's tokens with a vector of columns, from `column` on.
 ///
 /// * `estimates`: of the first token on, W apart.
-/// * `left`: of the text's tokens.
+/// * `survivors`: those of each of the text's tokens.
 ///
 /// # Safety
 ///
 /// The instructions of `L` are available, and the screen has a vector of columns there.
 #[inline(always)]
-unsafe fn leave<L: CodeLanes>(
+unsafe fn collect_survivors<L: Int8Lanes>(
     screen: &Screen,
     column: usize,
     tokens: &[Token],
     estimates: &[f32],
     first: u32,
-    left: &mut [Vec<u32>],
+    survivors: &mut [Vec<u32>],
 ) {
     let width = VECTORS * L::WIDTH;
-    assert!(estimates.len() >= (tokens.len().max(1) - 1) * width + L::WIDTH && left.len() == tokens.len());
+    assert!(
+        estimates.len() >= (tokens.len().max(1) - 1) * width + L::WIDTH && survivors.len() == tokens.len()
+    );
     assert!(column + L::WIDTH <= screen.norms.len());
     let estimates = estimates.as_ptr();
     // SAFETY: the caller's obligation and the lengths just compared.
@@ -288,7 +290,7 @@ unsafe fn leave<L: CodeLanes>(
         let p = L::load(screen.norms.as_ptr().add(column));
         let q = L::load(screen.residuals.as_ptr().add(column));
         let floor = L::load(screen.floors.as_ptr().add(column));
-        // Most terms stay below zero, so the first pass asks for that alone.
+        // Most terms stay below zero, so the first pass checks only that.
         let mut highest = L::splat(f32::NEG_INFINITY);
         for (row, token) in tokens.iter().enumerate() {
             let [_, high] = bounds(L::load(estimates.add(row * width)), *token, p, q);
@@ -307,7 +309,7 @@ unsafe fn leave<L: CodeLanes>(
             let [_, high] = bounds(L::load(estimates.add(row * width)), *token, p, q);
             let mut lanes = high.at_least(threshold) & alive;
             while lanes != 0 {
-                left[row].push(first + lanes.trailing_zeros());
+                survivors[row].push(first + lanes.trailing_zeros());
                 lanes &= lanes - 1;
             }
         }
@@ -316,20 +318,20 @@ unsafe fn leave<L: CodeLanes>(
 
 /// A − E and A + E.
 #[inline(always)]
-fn bounds<L: CodeLanes>(estimate: L, token: Token, p: L, q: L) -> [L; 2] {
+fn bounds<L: Int8Lanes>(estimate: L, token: Token, p: L, q: L) -> [L; 2] {
     let error = p.all(token.b).mul_add(q, p.all(token.a).mul(p));
     [estimate.sub(error), estimate.add(error)]
 }
 
-/// The maxima of the pairs that are left.
-struct Left<'a, 'b> {
+/// Computes the maxima of the survivors in f32.
+struct Survivors<'a, 'b> {
     hidden: MatRef<'a>,
     weight: MatRef<'a>,
-    left: &'a [Vec<u32>],
+    survivors: &'a [Vec<u32>],
     texts: &'a mut [TextMaxima<'b>],
 }
 
-impl Operation for Left<'_, '_> {
+impl Operation for Survivors<'_, '_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(self) {
         let width = VECTORS * L::WIDTH;
@@ -342,8 +344,8 @@ impl Operation for Left<'_, '_> {
             }
             for (position, token) in text.tokens.clone().enumerate() {
                 let hidden = self.hidden.rows(token..token + 1);
-                for terms in self.left[token].chunks(width) {
-                    // A panel is packed fastest whole: past the last term it repeats it.
+                for terms in self.survivors[token].chunks(width) {
+                    // A whole panel packs fastest, so the last term's row fills it up.
                     let last = self.weight.row(terms[terms.len() - 1] as usize).as_ptr();
                     let mut rows = [last; PANEL_COLUMNS];
                     for (pointer, term) in rows.iter_mut().zip(terms) {

@@ -1,18 +1,18 @@
-//! Rows of weights and of hidden states as codes of 8 bits, with the norms that bound what the codes lose.
+//! Rows of weights and of hidden states quantized to 8-bit integers, with the norms that bound the error.
 
-use crate::kernel::int8::{CodeKernel, CodeLanes, CodeOperation};
+use crate::kernel::int8::{Int8Kernel, Int8Lanes, Int8Operation};
 use crate::kernel::products::VECTORS;
 use crate::kernel::{InstructionSet, MatRef};
 
-/// The longest rows: their exact sums fit an i32.
+/// The longest rows that are screened: their exact sums fit an i32.
 const MAX_TERMS: usize = 1 << 16;
 
-/// By how much norms are enlarged.
-const ENLARGED: f32 = 1.0 + 1.0 / 4096.0;
+/// The factor by which norms are enlarged, so that their own rounding cannot break the bound.
+const NORM_SLACK: f32 = 1.0 + 1.0 / 4096.0;
 
-/// Rows of a weight matrix as codes.
+/// Rows of a weight matrix, quantized.
 pub struct Screen {
-    pub(super) codes: Vec<CodeLine>,
+    pub(super) quantized: Vec<CacheLine>,
     /// K.
     pub(super) k: usize,
     pub(super) num_rows: usize,
@@ -20,67 +20,67 @@ pub struct Screen {
     pub(super) norms: Vec<f32>,
     pub(super) residuals: Vec<f32>,
     pub(super) floors: Vec<f32>,
-    pub(super) kernel: CodeKernel,
+    pub(super) kernel: Int8Kernel,
     pub(super) largest_norm: f32,
 }
 
-/// A cache line of codes, where cache lines begin.
+/// A cache line of quantized weights, aligned to a cache line.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct CodeLine([u8; 64]);
+pub(super) struct CacheLine([u8; 64]);
 
-/// Tokens as codes.
-pub struct TokenCodes {
-    /// (T, K rounded up to whole fours), −127 to 127.
-    pub(super) codes: Vec<i8>,
+/// Hidden states of tokens, quantized.
+pub struct QuantizedTokens {
+    /// (T, 4 · `k_groups`), −127 to 127.
+    pub(super) quantized: Vec<i8>,
     pub(super) tokens: Vec<Token>,
     pub(super) largest_norm: f32,
 }
 
-/// σ, a and b of a token, and what a weight's offset adds to its products.
+/// σ, a and b of a token, and the sum of its quantized elements: a weight's offset adds that many times itself.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Token {
     pub(super) scale: f32,
     pub(super) a: f32,
     pub(super) b: f32,
-    pub(super) sum_of_codes: i32,
+    pub(super) sum: i32,
 }
 
 impl Screen {
-    /// Codes the rows of `weight` for products that are computed by `kernel`.
+    /// Quantizes the rows of `weight`, for products that are computed by `kernel`.
     ///
     /// * `weight`: (N, K), the vocabulary or a range of it; N at least 1.
     /// * `bias`: (N), what is added to a product before it is compared with zero.
     ///
-    /// `None` where nothing is faster than f32 on this processor, or a row cannot be screened: it has a NaN, an infinity,
-    /// or only tiny elements, or is too long.
+    /// `None` where 8-bit integers are not faster than f32 on this processor, and where a row cannot be screened: it has a
+    /// NaN or an infinity, only tiny elements, or is too long.
     pub fn new(kernel: InstructionSet, weight: MatRef, bias: &[f32]) -> Option<Screen> {
         assert_eq!(weight.num_rows(), bias.len(), "the length of the bias");
         if weight.num_columns() > MAX_TERMS {
             return None;
         }
-        Screen::with(CodeKernel::beside(kernel)?, weight, bias)
+        Screen::with(Int8Kernel::beside(kernel)?, weight, bias)
     }
 
     /// [`Screen::new`] with these instructions.
-    pub(super) fn with(kernel: CodeKernel, weight: MatRef, bias: &[f32]) -> Option<Screen> {
-        kernel.run(CodeWeights { kernel, weight, bias })
+    pub(super) fn with(kernel: Int8Kernel, weight: MatRef, bias: &[f32]) -> Option<Screen> {
+        kernel.run(QuantizeWeights { kernel, weight, bias })
     }
 }
 
-impl TokenCodes {
-    /// Codes hidden states for screens of the same `kernel`.
+impl QuantizedTokens {
+    /// Quantizes hidden states, for screens of the same `kernel`.
     ///
     /// * `hidden`: (T, K).
     ///
     /// `None` where a row cannot be screened, as in [`Screen::new`].
-    pub fn new(kernel: InstructionSet, hidden: MatRef) -> Option<TokenCodes> {
-        TokenCodes::with(CodeKernel::beside(kernel)?, hidden)
+    pub fn new(kernel: InstructionSet, hidden: MatRef) -> Option<QuantizedTokens> {
+        QuantizedTokens::with(Int8Kernel::beside(kernel)?, hidden)
     }
 
-    /// [`TokenCodes::new`] with these instructions.
-    pub(super) fn with(kernel: CodeKernel, hidden: MatRef) -> Option<TokenCodes> {
-        kernel.run(CodeTokens { hidden })
+    /// [`QuantizedTokens::new`] with these instructions.
+    pub(super) fn with(kernel: Int8Kernel, hidden: MatRef) -> Option<QuantizedTokens> {
+        kernel.run(QuantizeTokens { hidden })
     }
 }
 
@@ -90,7 +90,7 @@ impl TokenCodes {
 ///
 /// The instruction set of `L` is available.
 #[inline(always)]
-unsafe fn largest_and_norm<L: CodeLanes>(row: &[f32]) -> (f32, f32) {
+unsafe fn largest_and_norm<L: Int8Lanes>(row: &[f32]) -> (f32, f32) {
     // SAFETY: the caller's obligation; every load is inside the row.
     unsafe {
         let zero = L::splat(0.0);
@@ -104,19 +104,19 @@ unsafe fn largest_and_norm<L: CodeLanes>(row: &[f32]) -> (f32, f32) {
             squares = x.mul_add(x, squares);
             at += L::WIDTH;
         }
-        // A NaN that the maximum overlooks is in the sum.
+        // The maximum may overlook a NaN; the sum does not.
         (largest.largest(), squares.sum().sqrt())
     }
 }
 
-/// Codes of a row: `codes[i] = round(row[i] / scale)`, and ‖row − scale · codes‖.
+/// Quantizes a row: `quantized[i] = round(row[i] / scale)`. Returns ‖row − scale · quantized‖.
 ///
 /// # Safety
 ///
 /// The instruction set of `L` is available.
 #[inline(always)]
-unsafe fn code_row<L: CodeLanes>(row: &[f32], scale: f32, codes: &mut [f32]) -> f32 {
-    /// 1.5 · 2²³: adding it rounds to a whole number.
+unsafe fn quantize_row<L: Int8Lanes>(row: &[f32], scale: f32, quantized: &mut [f32]) -> f32 {
+    /// 1.5 · 2²³: adding it rounds to an integer.
     const ROUND: f32 = 12_582_912.0;
     // SAFETY: the caller's obligation; every load and store is inside the row.
     unsafe {
@@ -125,17 +125,17 @@ unsafe fn code_row<L: CodeLanes>(row: &[f32], scale: f32, codes: &mut [f32]) -> 
         let mut squares = L::splat(0.0);
         let mut at = 0;
         while at < row.len() {
-            let (from, to) = (row.as_ptr().add(at), codes.as_mut_ptr().add(at));
+            let (from, to) = (row.as_ptr().add(at), quantized.as_mut_ptr().add(at));
             let rest = row.len() - at;
             let x = if rest >= L::WIDTH { L::load(from) } else { L::load_part(from, rest) };
-            let code = x.mul_add(inverse, round).sub(round);
-            // Exact but for one rounding of the difference.
-            let residual = code.mul_add(minus_scale, x);
+            let rounded = x.mul_add(inverse, round).sub(round);
+            // Exact except for one rounding of the difference.
+            let residual = rounded.mul_add(minus_scale, x);
             squares = residual.mul_add(residual, squares);
             if rest >= L::WIDTH {
-                code.store(to);
+                rounded.store(to);
             } else {
-                code.store_part(to, rest);
+                rounded.store_part(to, rest);
             }
             at += L::WIDTH;
         }
@@ -149,23 +149,23 @@ fn is_screenable(largest: f32, norm: f32) -> bool {
     norm.is_finite() && (largest == 0.0 || largest >= tiny)
 }
 
-struct CodeWeights<'a> {
-    kernel: CodeKernel,
+struct QuantizeWeights<'a> {
+    kernel: Int8Kernel,
     weight: MatRef<'a>,
     bias: &'a [f32],
 }
 
-impl CodeOperation for CodeWeights<'_> {
+impl Int8Operation for QuantizeWeights<'_> {
     type Output = Option<Screen>;
 
     #[inline(always)]
-    unsafe fn run<L: CodeLanes>(self) -> Option<Screen> {
+    unsafe fn run<L: Int8Lanes>(self) -> Option<Screen> {
         let (num_rows, k) = (self.weight.num_rows(), self.weight.num_columns());
         let width = VECTORS * L::WIDTH;
         let columns = num_rows.next_multiple_of(width);
-        let fours = k.div_ceil(4);
+        let k_groups = k.div_ceil(4);
         let mut screen = Screen {
-            codes: vec![CodeLine([L::OFFSET; 64]); columns * fours * 4 / 64],
+            quantized: vec![CacheLine([L::OFFSET; 64]); columns * k_groups * 4 / 64],
             k,
             num_rows,
             norms: vec![0.0; columns],
@@ -175,7 +175,7 @@ impl CodeOperation for CodeWeights<'_> {
             kernel: self.kernel,
             largest_norm: 0.0,
         };
-        let mut codes = vec![0.0; 4 * fours];
+        let mut quantized = vec![0.0; 4 * k_groups];
         for row in 0..num_rows {
             let weight = self.weight.row(row);
             // SAFETY: the caller's obligation.
@@ -185,20 +185,20 @@ impl CodeOperation for CodeWeights<'_> {
             }
             let scale = if largest > 0.0 { largest / f32::from(L::LEVELS) } else { 1.0 };
             // SAFETY: the caller's obligation.
-            let residual = unsafe { code_row::<L>(weight, scale, &mut codes) };
-            screen.norms[row] = norm / scale * ENLARGED;
-            screen.residuals[row] = residual / scale * ENLARGED;
+            let residual = unsafe { quantize_row::<L>(weight, scale, &mut quantized) };
+            screen.norms[row] = norm / scale * NORM_SLACK;
+            screen.residuals[row] = residual / scale * NORM_SLACK;
             screen.floors[row] = ((-f64::from(self.bias[row]) / f64::from(scale)) as f32).next_down();
             screen.largest_norm = screen.largest_norm.max(norm);
-            // A panel has W columns of four codes side by side for each four terms.
+            // For each group of four elements of K, a panel has the four bytes of each of its W columns side by side.
             let (panel, column) = (row / width, row % width);
-            for (four, codes) in codes.chunks_exact(4).enumerate() {
-                let at = ((panel * fours + four) * width + column) * 4;
-                let line = &mut screen.codes[at / 64].0[at % 64..at % 64 + 4];
-                for (to, code) in line.iter_mut().zip(codes) {
-                    // Whole numbers of at most `LEVELS`, give or take the rounding of 1/scale.
-                    let code = (*code as i32).clamp(-i32::from(L::LEVELS), i32::from(L::LEVELS));
-                    *to = (code + i32::from(L::OFFSET)) as u8;
+            for (group, quantized) in quantized.chunks_exact(4).enumerate() {
+                let at = ((panel * k_groups + group) * width + column) * 4;
+                let line = &mut screen.quantized[at / 64].0[at % 64..at % 64 + 4];
+                for (to, rounded) in line.iter_mut().zip(quantized) {
+                    // Clamped because the rounding of 1/scale may have carried it past `LEVELS`.
+                    let rounded = (*rounded as i32).clamp(-i32::from(L::LEVELS), i32::from(L::LEVELS));
+                    *to = (rounded + i32::from(L::OFFSET)) as u8;
                 }
             }
         }
@@ -206,26 +206,26 @@ impl CodeOperation for CodeWeights<'_> {
     }
 }
 
-struct CodeTokens<'a> {
+struct QuantizeTokens<'a> {
     hidden: MatRef<'a>,
 }
 
-impl CodeOperation for CodeTokens<'_> {
-    type Output = Option<TokenCodes>;
+impl Int8Operation for QuantizeTokens<'_> {
+    type Output = Option<QuantizedTokens>;
 
     #[inline(always)]
-    unsafe fn run<L: CodeLanes>(self) -> Option<TokenCodes> {
+    unsafe fn run<L: Int8Lanes>(self) -> Option<QuantizedTokens> {
         let (num_tokens, k) = (self.hidden.num_rows(), self.hidden.num_columns());
         let padded = k.next_multiple_of(4);
-        let mut coded = TokenCodes {
-            codes: vec![0; num_tokens * padded],
+        let mut tokens = QuantizedTokens {
+            quantized: vec![0; num_tokens * padded],
             tokens: vec![Token::default(); num_tokens],
             largest_norm: 0.0,
         };
         let gamma = (k + 64) as f32 * (-23.0f32).exp2();
         let rounding = (-20.0f32).exp2();
-        let mut codes = vec![0.0; k];
-        let rows = coded.tokens.iter_mut().zip(coded.codes.chunks_exact_mut(padded));
+        let mut quantized = vec![0.0; k];
+        let rows = tokens.tokens.iter_mut().zip(tokens.quantized.chunks_exact_mut(padded));
         for (row, (token, to)) in rows.enumerate() {
             let hidden = self.hidden.row(row);
             // SAFETY: the caller's obligation.
@@ -233,22 +233,22 @@ impl CodeOperation for CodeTokens<'_> {
             if !is_screenable(largest, norm) {
                 return None;
             }
-            coded.largest_norm = coded.largest_norm.max(norm);
+            tokens.largest_norm = tokens.largest_norm.max(norm);
             if largest == 0.0 {
                 continue;
             }
             let scale = largest / 127.0;
             // SAFETY: the caller's obligation.
-            let residual = unsafe { code_row::<L>(hidden, scale, &mut codes) };
-            for (to, code) in to.iter_mut().zip(&codes) {
-                *to = *code as i8;
-                token.sum_of_codes += i32::from(*to);
+            let residual = unsafe { quantize_row::<L>(hidden, scale, &mut quantized) };
+            for (to, rounded) in to.iter_mut().zip(&quantized) {
+                *to = *rounded as i8;
+                token.sum += i32::from(*to);
             }
             // ‖ĥ‖ ≤ ‖h‖ + ‖h − ĥ‖.
-            let b = (norm + residual) * ENLARGED;
-            let a = (residual + gamma * norm + rounding * b) * ENLARGED;
+            let b = (norm + residual) * NORM_SLACK;
+            let a = (residual + gamma * norm + rounding * b) * NORM_SLACK;
             (token.scale, token.a, token.b) = (scale, a, b);
         }
-        Some(coded)
+        Some(tokens)
     }
 }
