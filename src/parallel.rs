@@ -8,7 +8,7 @@ use rayon::ThreadPool;
 use crate::error::Error;
 use crate::kernel;
 
-/// Which threads work on one batch. The bits do not depend on it.
+/// Which threads work on one batch. The results have the same bits either way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parallelism {
     /// The calling thread alone; the others have batches of their own.
@@ -27,13 +27,13 @@ impl Parallelism {
     }
 }
 
-/// What `work` makes of 0 to `count` - 1, in order, on every thread of the pool that this is called on: each takes the next
-/// number as soon as it is free. Rayon's own splitting would hand out ranges of them, and one thread would be left with
-/// a range while the others have nothing.
+/// Applies `work` to 0 to `count` - 1 on every thread of the current pool; the results are in order. Each thread takes the
+/// next number as soon as it is free. Rayon's own splitting would hand out ranges, and one thread could still have a whole
+/// range to do when the others are idle.
 ///
 /// # Errors
 ///
-/// An error of `work`; the thread that it happened on takes no further number.
+/// An error of `work`. The thread that meets it takes no further number.
 pub(crate) fn in_order<T: Send>(
     count: usize,
     work: impl Fn(usize) -> Result<T, Error> + Sync,
@@ -51,24 +51,25 @@ pub(crate) fn in_order<T: Send>(
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
 
-/// How long a thread stays awake without work: longer than any step of a query's forward pass that is not shared out.
-const AWAKE: Duration = Duration::from_millis(1);
+/// How long a thread spins without work: longer than any unshared step of a query's forward pass.
+const SPIN_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// Runs `work` on the calling thread of a pool while the pool's others stay awake for the pieces that it shares out.
+/// Runs `work` on the calling thread of a pool, while the pool's other threads spin, ready for the pieces that it shares.
 ///
-/// A thread without work falls asleep within ten microseconds, as long as a step lasts that is not shared; waking it
-/// takes five times as long, thirty times in a forward pass: a query of 7 ms took 12.
-pub(crate) fn all_awake<T>(work: impl FnOnce() -> T) -> T {
+/// Otherwise a thread without work falls asleep within ten microseconds, which is how long an unshared step takes. Waking
+/// it takes five times as long, and a forward pass would do so thirty times: a query of 7 ms took 12.
+pub(crate) fn with_spinning_workers<T>(work: impl FnOnce() -> T) -> T {
     let is_done = AtomicBool::new(false);
     let caller = rayon::current_thread_index();
     rayon::in_place_scope(|scope| {
-        // A copy for each thread, which no other takes: the caller must not wait for itself. Nor must two callers for each
-        // other, each in a copy of the other's, so nobody waits for long.
+        // Every thread gets its own copy of this closure, which no other thread may take. The caller's copy returns at
+        // once: it must not wait for itself. Two callers could run each other's copies and wait for each other, so every
+        // wait has a limit.
         scope.spawn_broadcast(|_, context| {
             let mut last_work = Instant::now();
             while Some(context.index()) != caller
                 && !is_done.load(Ordering::Acquire)
-                && last_work.elapsed() < AWAKE
+                && last_work.elapsed() < SPIN_TIMEOUT
             {
                 match rayon::yield_now() {
                     Some(rayon::Yield::Executed) => last_work = Instant::now(),
@@ -82,13 +83,13 @@ pub(crate) fn all_awake<T>(work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// A pool of so many threads; as many as there are processors when `None`.
+/// A pool of `num_threads` threads; as many as there are processors when `None`.
 ///
 /// # Errors
 ///
 /// [`Error::Threads`] when the system refuses them.
 pub(crate) fn start(num_threads: Option<usize>) -> Result<ThreadPool, Error> {
-    // Without RAYON_NUM_THREADS in mind: that variable is for candle's products.
+    // The count is always given, because rayon would otherwise take it from the environment.
     let processors = || std::thread::available_parallelism().map_or(1, |count| count.get());
     let threads = rayon::ThreadPoolBuilder::new().thread_name(|index| format!("encoder-{index}"));
     Ok(threads.num_threads(num_threads.unwrap_or_else(processors)).build()?)
@@ -110,16 +111,21 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_stay_awake_share_the_work_and_fall_asleep_after_it() {
+    fn spinning_threads_share_the_work_and_fall_asleep_after_it() {
         use rayon::prelude::*;
         let pool = start(Some(3)).expect("threads");
         for _ in 0..200 {
-            let sum: usize = pool.install(|| all_awake(|| (0..50usize).into_par_iter().map(|x| x + 1).sum()));
+            let sum: usize =
+                pool.install(|| with_spinning_workers(|| (0..50usize).into_par_iter().map(|x| x + 1).sum()));
             assert_eq!(sum, 1275);
         }
-        let panics = || pool.install(|| all_awake(|| panic!("a test")));
+        let panics = || pool.install(|| with_spinning_workers(|| panic!("a test")));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
-        assert_eq!(pool.install(|| all_awake(|| 7)), 7, "nobody waits for the work that panicked");
+        assert_eq!(
+            pool.install(|| with_spinning_workers(|| 7)),
+            7,
+            "nobody waits for the work that panicked"
+        );
     }
 
     #[test]
@@ -131,7 +137,7 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..100 {
                         let work = || (0..64usize).into_par_iter().with_max_len(1).sum::<usize>();
-                        assert_eq!(pool.install(|| all_awake(work)), 2016);
+                        assert_eq!(pool.install(|| with_spinning_workers(work)), 2016);
                     }
                 });
             }

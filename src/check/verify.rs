@@ -122,7 +122,7 @@ pub fn second_opinion(encoder: &SparseEncoder, side: Side) -> Result<Check, Erro
             None => model.reference_logits(&ids)?,
         };
         let theirs = SparseVector::from_dense(&pooling.pool_logits(&logits));
-        let theirs = encoder.finished(theirs, &ids, side)?;
+        let theirs = encoder.postprocess(theirs, &ids, side)?;
         for ours in [alone, batched] {
             for (term, difference) in differences(&ours.vector, &theirs) {
                 // A NaN from the other side counts as a difference.

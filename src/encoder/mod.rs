@@ -339,13 +339,13 @@ impl SparseEncoder {
         Ok(side.tokenizer.encode(&side.prompted(text))?.ids)
     }
 
-    /// What becomes of the vector that a transformer gives for these tokens.
-    pub(crate) fn finished(
+    /// What the side makes of the vector that its transformer gives for these tokens.
+    pub(crate) fn postprocess(
         &self,
         vector: SparseVector,
         ids: &[u32],
         side: Side,
     ) -> Result<SparseVector, Error> {
-        self.side(side)?.finished(vector, ids)
+        self.side(side)?.postprocess(vector, ids)
     }
 }

@@ -1,4 +1,4 @@
-//! One side of a model: a text's tokens to its vector, by a table, a transformer, or both.
+//! One side of a model: turns a text's tokens into its vector, by a table, a transformer, or both.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,23 +9,23 @@ use crate::query::QueryTable;
 use crate::sparse::SparseVector;
 use crate::tokenizer::{TokenIds, Tokenizer};
 
-/// What the texts of one side go through.
+/// Everything that encodes the texts of one side.
 pub(super) struct SideEncoder {
     pub tokenizer: Arc<Tokenizer>,
     /// Put before each text.
     pub prompt: String,
     pub encoding: Encoding,
-    /// Terms of a vector that are kept, the heaviest.
+    /// How many terms of a vector are kept, the heaviest first; all when `None`.
     pub max_active_dims: Option<usize>,
 }
 
 /// How tokens become weights.
 pub(super) enum Encoding {
-    /// Each token's own, from a table.
+    /// Each token has its own weight, from a table.
     Table(QueryTable),
-    /// Those of a model.
+    /// A model computes the weights.
     Model(Arc<Transformer>),
-    /// Those of a model for the text's own tokens, times those of a table.
+    /// A model computes the weights of the text's own tokens, each multiplied by its weight in a table.
     OwnTokens(Arc<Transformer>, QueryTable),
 }
 
@@ -54,11 +54,11 @@ impl SideEncoder {
                 transformer.encode(tokens)?
             }
         };
-        vectors.into_iter().zip(tokens).map(|(vector, text)| self.finished(vector, &text.ids)).collect()
+        vectors.into_iter().zip(tokens).map(|(vector, text)| self.postprocess(vector, &text.ids)).collect()
     }
 
-    /// What is kept of a vector.
-    pub fn finished(&self, vector: SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
+    /// Applies the table of the side's own tokens and the limit on the number of terms, where there is one.
+    pub fn postprocess(&self, vector: SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
         let vector = match &self.encoding {
             Encoding::OwnTokens(_, table) => table.masked(&vector, ids)?,
             Encoding::Table(_) | Encoding::Model(_) => vector,
@@ -81,7 +81,7 @@ impl SideEncoder {
             Encoding::Model(transformer) | Encoding::OwnTokens(transformer, _) => transformer.explain(ids)?,
         };
         let place = |id: &u32| whole.indices().binary_search(id).ok().map(|place| positions[place]);
-        let kept = self.finished(whole.clone(), ids)?;
+        let kept = self.postprocess(whole.clone(), ids)?;
         let positions = kept.indices().iter().filter_map(place).collect();
         Ok((kept, positions))
     }

@@ -12,17 +12,17 @@ use crate::pooling::{PooledRow, SpladePooling};
 use crate::sparse::SparseVector;
 use crate::tokenizer::TokenIds;
 
-/// The most tokens that a thread packs into one batch: enough to read the weights seldom, few enough to hold what is
-/// computed of them.
+/// The most tokens that a thread packs into one batch: large enough to amortise reading the parameters, small enough that
+/// activations stay in cache.
 pub(super) const BATCH_TOKENS: usize = 512;
 
-/// Texts that are pooled at once: each has V floats until its vector is made of them.
+/// Texts that are pooled at once: each needs a dense row of V floats until it is compacted.
 const POOLED_TEXTS: usize = 32;
 
-/// A smaller batch costs more for reading the weights than it gains by keeping every thread busy.
+/// The smallest batch worth making: below it, reading the parameters costs more than keeping every thread busy gains.
 const MIN_BATCH_TOKENS: usize = 64;
 
-/// A call with so few tokens is a query: reading and packing the weights takes it a good part of its time.
+/// A call with at most so many tokens is taken for a query. At this size, reading and packing the parameters dominates.
 const FEW_TOKENS: usize = 64;
 
 /// A masked language model and what makes vectors of its hidden states.
@@ -53,11 +53,12 @@ impl Transformer {
             places.push(distinct.len() - 1);
         }
         if distinct.iter().map(|ids| ids.len()).sum::<usize>() <= FEW_TOKENS {
-            self.model.expect_short();
+            self.model.note_short_call();
         }
         // A text without a token, which only some tokenizers give, has no logits.
         let has_tokens = distinct.partition_point(|ids| !ids.is_empty());
-        // A text longer than a batch is shared: on each thread one of its own, they would need that much more memory.
+        // All threads share a text that is longer than a batch. One such text on each thread would need as many times the
+        // memory.
         let (long, short) =
             distinct[..has_tokens].split_at(distinct.partition_point(|ids| ids.len() > BATCH_TOKENS));
         let mut computed = self.encode_shared(long)?;
@@ -84,7 +85,7 @@ impl Transformer {
             return Ok(Default::default());
         }
         let batch = PackedBatch::pack([ids]);
-        let mut rows = parallel::all_awake(|| self.pooled(&batch, among_all(), true, explain))?;
+        let mut rows = parallel::with_spinning_workers(|| self.pooled(&batch, among_all(), true, explain))?;
         Ok(rows.remove(0))
     }
 
@@ -110,7 +111,8 @@ impl Transformer {
         let lengths: Vec<usize> = texts.iter().map(|ids| ids.len()).collect();
         let batches = runs_within(&lengths, self.batch_tokens).into_iter();
         let vectors = |batch: Range<usize>| self.encode_batch(&texts[batch], among_all());
-        let computed = parallel::all_awake(|| batches.map(vectors).collect::<Result<Vec<_>, _>>())?;
+        let computed =
+            parallel::with_spinning_workers(|| batches.map(vectors).collect::<Result<Vec<_>, _>>())?;
         Ok(computed.into_iter().flatten().collect())
     }
 
@@ -119,7 +121,7 @@ impl Transformer {
         self.pooled(&batch, sharing, false, |row| SparseVector::from_dense(&row.weights))
     }
 
-    /// What `finish` makes of each pooled text of a batch.
+    /// Pools each text of a batch and applies `finish` to it.
     fn pooled<T: Send>(
         &self,
         batch: &PackedBatch,

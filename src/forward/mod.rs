@@ -84,7 +84,7 @@ impl MaskedLm {
     /// layers' panels are kept: whoever asks twice asks often.
     ///
     /// On threads of its own, as others may wait for the panels on those of the encoder.
-    pub fn expect_short(&self) {
+    pub fn note_short_call(&self) {
         if self.on_device.is_some() || self.num_short.fetch_add(1, Ordering::Relaxed) != 1 {
             return;
         }
