@@ -4,10 +4,10 @@
 
 use candle_core::{Result, Tensor};
 
-use super::cpu::{After, Buffers, CpuForward};
+use super::cpu::{Buffers, CpuForward};
 use super::reference::{dense, ReferenceForward};
 use crate::forward::batch::PackedBatch;
-use crate::kernel::Matrix;
+use crate::kernel::{Epilogue, Matrix};
 use crate::parameters::AbsoluteLayer;
 
 impl CpuForward<'_> {
@@ -25,21 +25,21 @@ impl CpuForward<'_> {
             matrix.resize(t, h);
         }
         expanded.resize(t, self.config.feed_forward_size);
-        let activation = After::Activation(self.config.activation);
+        let activation = Epilogue::Activation(self.config.activation);
         for layer in layers {
             let projections = [
                 (&layer.attention.query, query.rows_mut()),
                 (&layer.attention.key, key.rows_mut()),
                 (&layer.attention.value, value.rows_mut()),
             ];
-            self.dense_side_by_side(hidden.rows(), projections, After::Bias);
+            self.dense_side_by_side(hidden.rows(), projections, Epilogue::None);
             self.attention(batch, [query, key, value], None, context);
-            let around = After::Residual(hidden.rows());
-            self.dense(context.rows(), &layer.attention.output, around, attended.rows_mut());
+            let residual = Epilogue::Residual(hidden.rows());
+            self.dense(context.rows(), &layer.attention.output, residual, attended.rows_mut());
             self.norm(attended.rows_mut(), &layer.attention_norm);
             self.dense(attended.rows(), &layer.up, activation, expanded.rows_mut());
-            let around = After::Residual(attended.rows());
-            self.dense(expanded.rows(), &layer.down, around, hidden.rows_mut());
+            let residual = Epilogue::Residual(attended.rows());
+            self.dense(expanded.rows(), &layer.down, residual, hidden.rows_mut());
             self.norm(hidden.rows_mut(), &layer.output_norm);
         }
     }

@@ -1,14 +1,14 @@
 //! The forward pass over the CPU kernels, on packed batches, read top to bottom like its twin in `reference.rs`.
 //!
-//! Nothing is padded, and no sum runs over texts: a token's bits depend on its text alone. The layers are in
-//! `absolute.rs` and `rotary.rs`, a file for each shape.
+//! Nothing is padded and no sum crosses texts, so a token's bits depend on its text alone. The layers are in
+//! `absolute.rs` and `rotary.rs`, one file for each block shape.
 
 use std::cell::Cell;
 
 use rayon::prelude::*;
 
 use super::batch::PackedBatch;
-use crate::kernel::{self, Activation, AttentionScratch, Epilogue, InstructionSet, MatMut, MatRef, Matrix};
+use crate::kernel::{self, AttentionScratch, Epilogue, InstructionSet, MatMut, MatRef, Matrix};
 use crate::parallel::Parallelism;
 use crate::parameters::Parameter;
 use crate::parameters::{Affine, Layers, Parameters};
@@ -22,11 +22,11 @@ pub(crate) struct CpuForward<'a> {
     pub sharing: Parallelism,
 }
 
-/// Token rows of one product at a time: few enough to stay in the caches while the weights pass over them.
+/// Token rows that are multiplied at a time: few enough to stay in cache while the weights are read.
 pub(super) const BLOCK_ROWS: usize = 512;
 
-/// What every layer writes anew. A thread keeps it from one batch to the next, as fresh memory costs a page fault for
-/// each 4 KiB.
+/// Scratch buffers that every layer overwrites. A thread keeps them from one batch to the next, because fresh memory costs
+/// a page fault for each 4 KiB.
 #[derive(Default)]
 pub(super) struct Buffers {
     /// (T, H) each
@@ -35,24 +35,13 @@ pub(super) struct Buffers {
     pub value: Matrix,
     pub context: Matrix,
     pub attended: Matrix,
-    /// (T, F), or as many rows as a shape wants at a time
+    /// (T, F), or fewer rows where a block shape works on some rows at a time
     pub expanded: Matrix,
     pub gate: Matrix,
 }
 
 thread_local! {
     static BUFFERS: Cell<Buffers> = Cell::default();
-}
-
-/// What follows a product while it is still in cache.
-#[derive(Clone, Copy)]
-pub(super) enum After<'a> {
-    Bias,
-    Activation(Activation),
-    /// Adds what went around the product, (T, out).
-    Residual(MatRef<'a>),
-    /// Multiplies by a gate, (T, out).
-    Factor(MatRef<'a>),
 }
 
 impl CpuForward<'_> {
@@ -77,7 +66,7 @@ impl CpuForward<'_> {
             }
         }
         let transformed = &mut buffers.attended;
-        let activation = After::Activation(self.config.head_activation);
+        let activation = Epilogue::Activation(self.config.head_activation);
         self.dense(hidden.rows(), &parameters.transform, activation, transformed.rows_mut());
         self.norm(transformed.rows_mut(), &parameters.transform_norm);
         std::mem::swap(&mut hidden, transformed);
@@ -140,40 +129,36 @@ impl CpuForward<'_> {
         }
     }
 
-    /// x·Wᵀ + b and what follows: (T, in) → (T, out).
-    pub(super) fn dense(&self, x: MatRef, layer: &Affine, after: After, out: MatMut) {
-        self.dense_side_by_side(x, [(layer, out)], after);
+    /// x·Wᵀ + b and its epilogue: (T, in) → (T, out).
+    pub(super) fn dense(&self, x: MatRef, layer: &Affine, epilogue: Epilogue, out: MatMut) {
+        self.dense_side_by_side(x, [(layer, out)], epilogue);
     }
 
-    /// [`CpuForward::dense`] for several layers of the same input, which threads share out together.
+    /// [`CpuForward::dense`] for several layers of the same input. Threads share the blocks of all of them.
     pub(super) fn dense_side_by_side<const N: usize>(
         &self,
         x: MatRef,
         layers: [(&Affine, MatMut); N],
-        after: After,
+        epilogue: Epilogue,
     ) {
-        // By rows first: the layers' weights pass over one block of `x` after the other.
+        // Rows come first: every layer multiplies one block of `x` before the next block begins.
         let mut blocks: Vec<Vec<_>> = Vec::new();
         blocks.resize_with(x.num_rows().div_ceil(BLOCK_ROWS), Vec::new);
         for (layer, out) in layers {
             let (weight, bias) = (layer.weight.matrix(), layer.bias.values());
-            let epilogue = match after {
-                After::Bias => Epilogue::Bias(bias),
-                After::Activation(activation) => Epilogue::Activation(bias, activation),
-                After::Residual(residual) => Epilogue::Residual(bias, residual),
-                After::Factor(factor) => Epilogue::Factor(bias, factor),
-            };
             let width = self.sharing.share(bias.len());
             for (index, (blocks, out)) in blocks.iter_mut().zip(out.row_blocks(BLOCK_ROWS)).enumerate() {
                 let rows = index * BLOCK_ROWS..index * BLOCK_ROWS + out.num_rows();
                 for (index, out) in out.column_blocks(width).into_iter().enumerate() {
                     let columns = index * width..index * width + out.num_columns();
                     let epilogue = epilogue.block(rows.clone(), columns.clone());
-                    blocks.push((x.rows(rows.clone()), weight.rows(columns), epilogue, out));
+                    let bias = &bias[columns.clone()];
+                    blocks.push((x.rows(rows.clone()), weight.rows(columns), bias, epilogue, out));
                 }
             }
         }
-        let block = |(x, weight, epilogue, out)| kernel::linear(self.kernel, x, weight, epilogue, out);
+        let block =
+            |(x, weight, bias, epilogue, out)| kernel::linear(self.kernel, x, weight, bias, epilogue, out);
         let blocks: Vec<_> = blocks.into_iter().flatten().collect();
         match self.sharing {
             Parallelism::Single => blocks.into_iter().for_each(block),
@@ -188,9 +173,10 @@ impl CpuForward<'_> {
         self.row_by_row(x, |_, x| kernel::layer_norm(self.kernel, x, weight, bias, epsilon));
     }
 
-    /// `each` for blocks of rows, with the number of the block's first row; threads share them where there are many.
+    /// Calls `each` for blocks of rows, with the index of the block's first row. Threads share the blocks if there are
+    /// several.
     pub(super) fn row_by_row(&self, x: MatMut, each: impl Fn(usize, MatMut) + Sync) {
-        /// Fewer rows are done before another thread has heard of them.
+        /// Rows of a block: fewer are done before another thread could take them.
         const ROWS: usize = 128;
         match self.sharing {
             Parallelism::Threads(_) if x.num_rows() > ROWS => {

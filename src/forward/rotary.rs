@@ -5,10 +5,10 @@
 
 use candle_core::{Result, Tensor};
 
-use super::cpu::{After, Buffers, CpuForward, BLOCK_ROWS};
+use super::cpu::{Buffers, CpuForward, BLOCK_ROWS};
 use super::reference::{dense, ReferenceForward};
 use crate::forward::batch::PackedBatch;
-use crate::kernel::{self, Matrix, Rotations};
+use crate::kernel::{self, Epilogue, Matrix, Rotations};
 use crate::parameters::{AttentionParameters, RotaryLayer};
 use crate::spec::{Blocks, RotaryBlocks};
 
@@ -70,8 +70,8 @@ impl CpuForward<'_> {
             }
         }
         let Buffers { context, attended, expanded, gate, .. } = buffers;
-        let around = After::Residual(hidden.rows());
-        self.dense(context.rows(), &layer.attention.output, around, attended.rows_mut());
+        let residual = Epilogue::Residual(hidden.rows());
+        self.dense(context.rows(), &layer.attention.output, residual, attended.rows_mut());
         // What is normalised is no longer needed as context.
         let normed = context;
         normed.copy_from(attended);
@@ -89,8 +89,8 @@ impl CpuForward<'_> {
     ) {
         self.attend(attention, hidden, buffers);
         let Buffers { context, attended, expanded, gate, .. } = buffers;
-        let around = After::Residual(hidden.rows());
-        self.dense(context.rows(), &layer.attention.output, around, attended.rows_mut());
+        let residual = Epilogue::Residual(hidden.rows());
+        self.dense(context.rows(), &layer.attention.output, residual, attended.rows_mut());
         if let Some(norm) = &layer.attention_norm {
             self.norm(attended.rows_mut(), norm);
         }
@@ -107,7 +107,7 @@ impl CpuForward<'_> {
             (&parameters.key, key.rows_mut()),
             (&parameters.value, value.rows_mut()),
         ];
-        self.dense_side_by_side(x.rows(), projections, After::Bias);
+        self.dense_side_by_side(x.rows(), projections, Epilogue::None);
         for tokens in batch.ranges() {
             for projected in [&mut *query, key] {
                 let text = projected.rows_mut().rows(tokens.clone());
@@ -117,16 +117,16 @@ impl CpuForward<'_> {
         self.attention(batch, [query, key, value], window, context);
     }
 
-    /// around + down(f(gate(x)) ⊙ up(x)): (T, H), some rows at a time, as (T, F) is large for a long text.
+    /// residual + down(f(gate(x)) ⊙ up(x)): (T, H), some rows at a time, as (T, F) is large for a long text.
     fn feed_forward(
         &self,
         layer: &RotaryLayer,
         x: &Matrix,
-        around: &Matrix,
+        residual: &Matrix,
         out: &mut Matrix,
         [gate, expanded]: [&mut Matrix; 2],
     ) {
-        let activation = After::Activation(self.config.activation);
+        let activation = Epilogue::Activation(self.config.activation);
         for (index, out) in out.rows_mut().row_blocks(BLOCK_ROWS).into_iter().enumerate() {
             let rows = index * BLOCK_ROWS..index * BLOCK_ROWS + out.num_rows();
             for matrix in [&mut *gate, expanded] {
@@ -134,9 +134,9 @@ impl CpuForward<'_> {
             }
             let x = x.rows().rows(rows.clone());
             self.dense(x, &layer.gate, activation, gate.rows_mut());
-            self.dense(x, &layer.up, After::Factor(gate.rows()), expanded.rows_mut());
-            let around = After::Residual(around.rows().rows(rows));
-            self.dense(expanded.rows(), &layer.down, around, out);
+            self.dense(x, &layer.up, Epilogue::Factor(gate.rows()), expanded.rows_mut());
+            let residual = Epilogue::Residual(residual.rows().rows(rows));
+            self.dense(expanded.rows(), &layer.down, residual, out);
         }
     }
 }

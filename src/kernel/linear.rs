@@ -1,4 +1,4 @@
-//! x·Wᵀ + b, and what follows it in a layer while the block is still in cache.
+//! x·Wᵀ + b, and the operation that follows it in a layer, done while the block is still in cache.
 
 use std::ops::Range;
 
@@ -7,45 +7,35 @@ use super::panels::GemmWeight;
 use super::products::{self, Tiled, VECTORS};
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
-/// What is done to a product before it is written.
+/// The operation on a product before it is written.
 #[derive(Clone, Copy, Debug)]
 pub enum Epilogue<'a> {
-    /// x·Wᵀ + b; `bias`: (N).
-    Bias(&'a [f32]),
-    /// f(x·Wᵀ + b); `bias`: (N).
-    Activation(&'a [f32], Activation),
-    /// (x·Wᵀ + b) + r; `bias`: (N), `residual`: (M, N).
-    Residual(&'a [f32], MatRef<'a>),
-    /// (x·Wᵀ + b) ⊙ f; `bias`: (N), `factor`: (M, N).
-    Factor(&'a [f32], MatRef<'a>),
+    /// x·Wᵀ + b.
+    None,
+    /// f(x·Wᵀ + b).
+    Activation(Activation),
+    /// (x·Wᵀ + b) + r; r: (M, N).
+    Residual(MatRef<'a>),
+    /// (x·Wᵀ + b) ⊙ f; f: (M, N).
+    Factor(MatRef<'a>),
 }
 
 impl Epilogue<'_> {
     /// The part for some of the rows and columns, to go with a block of the output.
     pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Self {
         match *self {
-            Epilogue::Bias(bias) => Epilogue::Bias(&bias[columns]),
-            Epilogue::Activation(bias, activation) => Epilogue::Activation(&bias[columns], activation),
-            Epilogue::Residual(bias, residual) => {
-                Epilogue::Residual(&bias[columns.clone()], residual.rows(rows).columns(columns))
-            }
-            Epilogue::Factor(bias, factor) => {
-                Epilogue::Factor(&bias[columns.clone()], factor.rows(rows).columns(columns))
-            }
+            Epilogue::None | Epilogue::Activation(_) => *self,
+            Epilogue::Residual(residual) => Epilogue::Residual(residual.rows(rows).columns(columns)),
+            Epilogue::Factor(factor) => Epilogue::Factor(factor.rows(rows).columns(columns)),
         }
     }
 
     /// Panics unless the shapes are those of an (M, N) output.
     fn check(&self, rows: usize, columns: usize) {
-        let bias = match self {
-            Epilogue::Bias(bias) | Epilogue::Activation(bias, _) => bias,
-            Epilogue::Residual(bias, other) | Epilogue::Factor(bias, other) => {
-                let shape = (other.num_rows(), other.num_columns());
-                assert_eq!(shape, (rows, columns), "the shape of a residual or factor");
-                bias
-            }
-        };
-        assert_eq!(bias.len(), columns, "the length of the bias");
+        if let Epilogue::Residual(other) | Epilogue::Factor(other) = self {
+            let shape = (other.num_rows(), other.num_columns());
+            assert_eq!(shape, (rows, columns), "the shape of a residual or factor");
+        }
     }
 }
 
@@ -53,31 +43,41 @@ impl Epilogue<'_> {
 ///
 /// * `x`: (M, K), one token a row.
 /// * `weight`: (N, K).
+/// * `bias`: (N).
 /// * `out`: (M, N), overwritten.
 ///
 /// An element's bits depend on its row of `x`, its row of `weight`, its bias, residual or factor, K and the kernel.
-/// A caller with several threads gives each a block of rows or of columns: `x.rows(..)`, `weight.rows(..)`,
-/// [`Epilogue::block`] and a block of [`MatMut`]. MatRef suit many tokens; columns suit a short text, whose
-/// cost is reading the weights. Packed or not, the bits are the same.
+/// A caller with several threads gives each a block of rows or of columns: `x.rows(..)`, `weight.rows(..)`, a range of
+/// `bias`, [`Epilogue::block`] and a block of [`MatMut`]. Blocks of rows suit many tokens; blocks of columns suit a short
+/// text, for which reading the weights dominates. A packed weight gives the same bits.
 ///
 /// # Panics
 ///
 /// When shapes do not fit, the weight was packed for another kernel, or the processor lacks the kernel.
-pub fn linear(kernel: InstructionSet, x: MatRef, weight: GemmWeight, epilogue: Epilogue, out: MatMut) {
+pub fn linear(
+    kernel: InstructionSet,
+    x: MatRef,
+    weight: GemmWeight,
+    bias: &[f32],
+    epilogue: Epilogue,
+    out: MatMut,
+) {
     assert_eq!(x.num_columns(), weight.num_columns(), "the length of the dot product");
     assert_eq!(
         (out.num_rows(), out.num_columns()),
         (x.num_rows(), weight.num_rows()),
         "the shape of the output"
     );
+    assert_eq!(bias.len(), weight.num_rows(), "the length of the bias");
     epilogue.check(x.num_rows(), weight.num_rows());
     weight.check(kernel);
-    kernel.run(Linear { x, weight, epilogue, out });
+    kernel.run(Linear { x, weight, bias, epilogue, out });
 }
 
 struct Linear<'a> {
     x: MatRef<'a>,
     weight: GemmWeight<'a>,
+    bias: &'a [f32],
     epilogue: Epilogue<'a>,
     out: MatMut<'a>,
 }
@@ -95,6 +95,7 @@ impl Operation for Linear<'_> {
             unsafe { products::product::<L>(self.x, source, out, self.out.stride()) };
             for row in 0..self.x.num_rows() {
                 let out = &mut self.out.row_mut(row)[column..column + columns];
+                add(out, &self.bias[column..column + columns]);
                 // SAFETY: the instruction set is available: the caller's obligation.
                 unsafe { finish::<L>(&self.epilogue, row, column, out) };
             }
@@ -102,7 +103,7 @@ impl Operation for Linear<'_> {
     }
 }
 
-/// The epilogue of `out`, a piece of row `row` from `column` on.
+/// Applies the epilogue to `out`, a piece of row `row` from `column` on.
 ///
 /// # Safety
 ///
@@ -111,18 +112,13 @@ impl Operation for Linear<'_> {
 unsafe fn finish<L: Tiled>(epilogue: &Epilogue, row: usize, column: usize, out: &mut [f32]) {
     let columns = column..column + out.len();
     match *epilogue {
-        Epilogue::Bias(bias) => add(out, &bias[columns]),
-        Epilogue::Activation(bias, activation) => {
-            add(out, &bias[columns]);
+        Epilogue::None => {}
+        Epilogue::Activation(activation) => {
             // SAFETY: the caller's obligation.
             unsafe { elementwise::activate_lanes::<L>(activation, out) }
         }
-        Epilogue::Residual(bias, residual) => {
-            add(out, &bias[columns.clone()]);
-            add(out, &residual.row(row)[columns]);
-        }
-        Epilogue::Factor(bias, factor) => {
-            add(out, &bias[columns.clone()]);
+        Epilogue::Residual(residual) => add(out, &residual.row(row)[columns]),
+        Epilogue::Factor(factor) => {
             for (out, factor) in out.iter_mut().zip(&factor.row(row)[columns]) {
                 *out *= factor;
             }
@@ -146,7 +142,7 @@ mod tests {
     const ROWS: [usize; 7] = [1, 2, 3, 5, 7, 13, 511];
     const TERMS: [usize; 9] = [1, 7, 8, 16, 31, 64, 128, 768, 3072];
 
-    /// Numbers of weight rows: odd, and on both sides of a block's border; few where the sums are long.
+    /// Numbers of weight rows: odd, and on both sides of a block's border. Only one where the sums are long.
     fn columns(rows: usize, k: usize) -> &'static [usize] {
         if rows * k > 100_000 {
             &[5]
@@ -155,9 +151,15 @@ mod tests {
         }
     }
 
-    fn product(kernel: InstructionSet, x: MatRef, weight: MatRef, epilogue: Epilogue) -> Vec<f32> {
+    fn product(
+        kernel: InstructionSet,
+        x: MatRef,
+        weight: MatRef,
+        bias: &[f32],
+        epilogue: Epilogue,
+    ) -> Vec<f32> {
         let mut out = vec![f32::NAN; x.num_rows() * weight.num_rows()];
-        linear(kernel, x, GemmWeight::Rows(weight), epilogue, MatMut::new(&mut out, weight.num_rows()));
+        linear(kernel, x, GemmWeight::Rows(weight), bias, epilogue, MatMut::new(&mut out, weight.num_rows()));
         out
     }
 
@@ -170,15 +172,21 @@ mod tests {
                     let (bias, residual) = (numbers(n, 3), numbers(m * n, 4));
                     let (x, weight) = (MatRef::new(&x, k), MatRef::new(&weight, k));
                     for epilogue in [
-                        Epilogue::Bias(&bias),
-                        Epilogue::Activation(&bias, Activation::GeluErf),
-                        Epilogue::Residual(&bias, MatRef::new(&residual, n)),
-                        Epilogue::Factor(&bias, MatRef::new(&residual, n)),
+                        Epilogue::None,
+                        Epilogue::Activation(Activation::GeluErf),
+                        Epilogue::Residual(MatRef::new(&residual, n)),
+                        Epilogue::Factor(MatRef::new(&residual, n)),
                     ] {
-                        let out = product(kernel, x, weight, epilogue);
+                        let out = product(kernel, x, weight, &bias, epilogue);
                         // Terms are below 1: partial sums grow with the root of K, and as many roundings add up.
                         let tolerance = 6e-7 + 5e-8 * k as f64;
-                        assert_close(&out, &naive::linear(x, weight, epilogue), tolerance, kernel, (m, n, k));
+                        assert_close(
+                            &out,
+                            &naive::linear(x, weight, &bias, epilogue),
+                            tolerance,
+                            kernel,
+                            (m, n, k),
+                        );
                     }
                 }
             }
@@ -193,11 +201,11 @@ mod tests {
                 let (x, weight, bias) = (numbers(m * k, 1), numbers(n * k, 2), numbers(n, 3));
                 let (x, weight) = (MatRef::new(&x, k), MatRef::new(&weight, k));
                 for activation in Activation::ALL {
-                    let epilogue = Epilogue::Activation(&bias, activation);
-                    let whole = product(kernel, x, weight, epilogue);
+                    let epilogue = Epilogue::Activation(activation);
+                    let whole = product(kernel, x, weight, &bias, epilogue);
                     for first in 0..m {
                         for last in first + 1..=m {
-                            let part = product(kernel, x.rows(first..last), weight, epilogue);
+                            let part = product(kernel, x.rows(first..last), weight, &bias, epilogue);
                             assert_eq!(
                                 bits(&part),
                                 bits(&whole[first * n..last * n]),
@@ -219,19 +227,20 @@ mod tests {
                 let residual = numbers(m * n, 4);
                 let (x, weight) = (MatRef::new(&x, k), MatRef::new(&weight, k));
                 for epilogue in [
-                    Epilogue::Residual(&bias, MatRef::new(&residual, n)),
-                    Epilogue::Factor(&bias, MatRef::new(&residual, n)),
-                    Epilogue::Activation(&bias, Activation::GeluErf),
+                    Epilogue::Residual(MatRef::new(&residual, n)),
+                    Epilogue::Factor(MatRef::new(&residual, n)),
+                    Epilogue::Activation(Activation::GeluErf),
                 ] {
-                    let whole = product(kernel, x, weight, epilogue);
+                    let whole = product(kernel, x, weight, &bias, epilogue);
                     let panels = Panels::new(kernel, weight);
                     let in_blocks = |weight: GemmWeight, width: usize| {
                         let mut out = vec![f32::NAN; m * n];
                         for (i, out) in MatMut::new(&mut out, n).column_blocks(width).into_iter().enumerate()
                         {
                             let columns = i * width..i * width + out.num_columns();
+                            let bias = &bias[columns.clone()];
                             let epilogue = epilogue.block(0..m, columns.clone());
-                            linear(kernel, x, weight.rows(columns), epilogue, out);
+                            linear(kernel, x, weight.rows(columns), bias, epilogue, out);
                         }
                         out
                     };

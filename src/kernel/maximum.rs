@@ -1,4 +1,4 @@
-//! The vocabulary projection, folded into its maximum over the tokens of a text as it is computed.
+//! The vocabulary projection. Its products are folded into the maximum over a text's tokens as they are computed.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -14,7 +14,7 @@ pub struct TextMaxima<'a> {
     pub tokens: Range<usize>,
     /// (N): `max_t hidden[t] · weight[v]`.
     pub maxima: &'a mut [f32],
-    /// (N) where wanted: the place in the text of the first token that has the largest product.
+    /// (N), or `None` if not wanted: the position in the text of the first token that has the largest product.
     pub positions: Option<&'a mut [u32]>,
 }
 
@@ -92,7 +92,7 @@ impl Operation for Maximum<'_, '_> {
     }
 }
 
-/// A NaN wins once and for all: nothing is larger than it.
+/// A NaN stays the maximum, because no product compares larger than it.
 #[inline(always)]
 fn fold(products: &[f32], maxima: &mut [f32]) {
     for (maximum, &product) in maxima.iter_mut().zip(products) {
@@ -151,8 +151,8 @@ mod tests {
                 assert_close(&maxima, &naive::maximum(hidden, weight), tolerance, kernel, (tokens, n, k));
                 let mut products = vec![0.0; tokens * n];
                 let nothing = vec![0.0; n];
-                let epilogue = Epilogue::Bias(&nothing);
-                linear(kernel, hidden, GemmWeight::Rows(weight), epilogue, MatMut::new(&mut products, n));
+                let (weight, out) = (GemmWeight::Rows(weight), MatMut::new(&mut products, n));
+                linear(kernel, hidden, weight, &nothing, Epilogue::None, out);
                 for v in 0..n {
                     let winner = positions[v] as usize;
                     assert_eq!(products[winner * n + v].to_bits(), maxima[v].to_bits());

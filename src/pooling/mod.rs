@@ -1,4 +1,4 @@
-//! SpladePooling: hidden states of one text to one weight per vocabulary entry.
+//! SpladePooling: turns the hidden states of one text into one weight per vocabulary entry.
 //!
 //! The (T, V) logits are never built: products are folded into the running
 //! maximum as they are computed.
@@ -20,7 +20,7 @@ use crate::spec::PoolingConfig;
 use screening::{ScreenCount, Screening, PIECE_TERMS};
 use sums::Sums;
 
-/// Vocabulary entries that the reference projects at once: its extra memory is T × this many floats.
+/// Vocabulary entries that the reference projects at a time: its extra memory is T × this many floats.
 const TILE: usize = 1024;
 
 /// One pooled text.
@@ -156,9 +156,9 @@ impl SpladePooling {
             .collect();
         let piece = |terms: Range<usize>| {
             let mut logits = Matrix::new(hidden.num_rows(), terms.len());
-            let epilogue = Epilogue::Bias(&self.bias.values()[terms.clone()]);
+            let bias = &self.bias.values()[terms.clone()];
             let weight = GemmWeight::Rows(decoder.rows(terms.clone()));
-            kernel::linear(kernel, hidden, weight, epilogue, logits.rows_mut());
+            kernel::linear(kernel, hidden, weight, bias, Epilogue::None, logits.rows_mut());
             let mut sums = Sums::new(terms.len(), self.config.activation);
             (0..hidden.num_rows()).for_each(|token| sums.add(token as u32, logits.rows().row(token)));
             sums

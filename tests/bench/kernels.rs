@@ -64,14 +64,14 @@ fn dense(kernel: InstructionSet, title: &str, tokens: usize, n: usize, k: usize)
     let rows = MatRef::new(&weight, k);
     let panels = Panels::new(kernel, rows);
     let mut out = Matrix::new(tokens, n);
-    let epilogue = Epilogue::Activation(&bias, Activation::GeluErf);
+    let epilogue = Epilogue::Activation(Activation::GeluErf);
     let flop = 2.0 * (tokens * n * k) as f64;
     for (how, weight) in [("as it lies", GemmWeight::Rows(rows)), ("packed", GemmWeight::panels(&panels))] {
-        linear(kernel, x.rows(), weight, Epilogue::Bias(&bias), out.rows_mut());
-        let expected = naive::linear(x.rows().rows(0..1), rows, Epilogue::Bias(&bias));
+        linear(kernel, x.rows(), weight, &bias, Epilogue::None, out.rows_mut());
+        let expected = naive::linear(x.rows().rows(0..1), rows, &bias, Epilogue::None);
         naive::assert_close(out.rows().row(0), &expected, 1e-3, kernel, (tokens, n, k));
         let title = format!("dense {title} with GELU, T = {tokens}, {how}");
-        report(kernel, &title, flop, || linear(kernel, x.rows(), weight, epilogue, out.rows_mut()));
+        report(kernel, &title, flop, || linear(kernel, x.rows(), weight, &bias, epilogue, out.rows_mut()));
     }
 }
 

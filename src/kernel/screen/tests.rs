@@ -72,7 +72,8 @@ fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
                 kernel,
                 hidden,
                 GemmWeight::Rows(weight),
-                Epilogue::Bias(&bias),
+                &bias,
+                Epilogue::None,
                 MatMut::new(&mut products, terms),
             );
             let levels = if int8_kernel == Int8Kernel::available()[0] { 63.0 } else { 127.0 };
