@@ -1,7 +1,7 @@
-//! SparseEncoder: texts to sparse vectors.
+//! SparseEncoder: turns texts into sparse vectors.
 //!
-//! Both sides of a model on threads of its own. What they are made from is in `load.rs`, what a side does with a text in
-//! `side.rs`, how a transformer is run in `transformer.rs`.
+//! An encoder holds both sides of a model and has threads of its own. `load.rs` opens a model, `side.rs` encodes the texts
+//! of one side, `transformer.rs` runs a transformer.
 
 mod load;
 mod side;
@@ -59,13 +59,13 @@ pub struct EncoderOptions {
     pub batch_tokens: Option<usize>,
     /// Where the forward pass runs.
     pub device: DeviceName,
-    /// What computes it on the CPU; the fastest that this processor has when `None`.
+    /// The instruction set that computes it on the CPU; the fastest of this processor when `None`.
     pub instruction_set: Option<InstructionSet>,
-    /// Whether to compute every logit in f32. Otherwise those that cannot matter are screened out on the CPU, by a
-    /// proven bound: the vectors are the same, bit for bit.
+    /// Whether to compute every logit in f32. Otherwise the CPU skips the logits that a proven bound rules out; the vectors
+    /// have the same bits.
     pub without_screen: bool,
-    /// The only side whose texts will be encoded; both when `None`. What the other one needs is not loaded: of a model
-    /// with a table, the queries need no weights.
+    /// The only side whose texts will be encoded; both when `None`. Files that only the other side needs are not loaded: the
+    /// queries of a model with a table need no transformer.
     pub only: Option<Side>,
     /// Whose reading of the model is followed.
     pub dialect: Dialect,
@@ -97,7 +97,7 @@ impl From<(SparseVector, TokenIds)> for Encoded {
 /// Which token of a text gave which term.
 #[derive(Clone, Debug)]
 pub struct Explanation {
-    /// The text as it was encoded.
+    /// The encoded text.
     pub encoded: Encoded,
     /// For each term of the vector, by ascending id: the position of the token whose logit was the largest.
     pub positions: Vec<usize>,
@@ -118,7 +118,7 @@ impl Explanation {
 pub struct Token {
     /// Its vocabulary id.
     pub id: u32,
-    /// The bytes of the text that it stands for; `None` for a special token that was added.
+    /// The bytes of the text that it covers; `None` for a special token that was added.
     pub span: Option<Range<usize>>,
 }
 
@@ -127,7 +127,7 @@ pub struct Token {
 /// The same text gives the same vector, bit for bit, alone or among others, in any order and with any number of
 /// threads; on another kernel it gives the same weights to within 1e-5. On a GPU each text is computed by itself.
 pub struct SparseEncoder {
-    /// What messages call the model.
+    /// The model's name in messages.
     name: String,
     query: Option<Arc<SideEncoder>>,
     document: Option<Arc<SideEncoder>>,
@@ -167,7 +167,7 @@ impl SparseEncoder {
         Ok(self.side(side)?.tokenizer.max_length())
     }
 
-    /// Everything that was read from the model's files, and what decided it.
+    /// Each setting that was read from the model's files, with the file that decided it.
     pub fn provenance(&self) -> &[Provenance] {
         &self.provenance
     }
@@ -192,7 +192,7 @@ impl SparseEncoder {
         self.dialect
     }
 
-    /// What computes the forward pass on the CPU.
+    /// The instruction set that computes the forward pass on the CPU.
     pub fn instruction_set(&self) -> InstructionSet {
         self.instruction_set
     }
@@ -252,8 +252,8 @@ impl SparseEncoder {
         Ok(vectors.into_iter().zip(tokens).map(Encoded::from).collect())
     }
 
-    /// Encodes the whole of each text in windows that overlap by so many tokens: for each text, its windows in
-    /// order, each what it gives when it is encoded alone. See [`Tokenizer::encode_windows`].
+    /// Encodes the whole of each text in windows that overlap by `overlap` tokens. Returns each text's windows in order; a
+    /// window's vector is the one it gets alone. See [`Tokenizer::encode_windows`].
     ///
     /// # Errors
     ///
@@ -306,8 +306,8 @@ impl SparseEncoder {
         Ok(texts.iter().map(|text| explained[places[text.as_ref()]].clone()).collect())
     }
 
-    /// Encodes one text and keeps which token won each term. Queries of a table have no forward pass:
-    /// each of their terms comes from its own token.
+    /// Encodes one text and records which token won each term. Queries of a table have no forward pass: each of their terms
+    /// comes from its own token.
     ///
     /// # Errors
     ///
@@ -316,7 +316,7 @@ impl SparseEncoder {
         let side = self.side(side)?;
         let prompted = side.prompted(text);
         let TokenIds { ids, num_cut } = side.tokenizer.encode(&prompted)?;
-        // A place in the prompt is none in the text.
+        // A position inside the prompt has none in the text.
         let in_text = |span: Range<usize>| {
             let start = span.start.checked_sub(side.prompt.len())?;
             Some(start..span.end - side.prompt.len())

@@ -1,6 +1,6 @@
 //! Layers with embedded positions, LayerNorm after each half and a plain feed-forward block: BERT, DistilBERT, RoBERTa.
 //!
-//! The same twice: over the kernels, and in candle tensors as its twin.
+//! Written twice: over the kernels, and in candle tensors as the reference.
 
 use candle_core::{Result, Tensor};
 

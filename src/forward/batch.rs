@@ -50,8 +50,7 @@ impl PackedBatch {
 
 /// Splits texts of the given `lengths` (in tokens) into runs of at most `budget` tokens each, in order.
 ///
-/// A text longer than the budget gets a run of its own: the budget bounds
-/// memory, it never changes or refuses a text.
+/// A text longer than the budget gets a run of its own: the budget bounds memory, and never changes or refuses a text.
 pub fn runs_within(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
     let mut runs = Vec::new();
     let (mut start, mut tokens) = (0, 0);
@@ -68,10 +67,10 @@ pub fn runs_within(lengths: &[usize], budget: usize) -> Vec<Range<usize>> {
     runs
 }
 
-/// Splits texts of the given `lengths` (in tokens) into runs, in order, for threads that take one after the other.
+/// Splits texts of the given `lengths` (in tokens) into runs, in order. Threads take one run after the other.
 ///
-/// A run has at most half of what would be an even share of the tokens that remain, within `budget`: large runs read the
-/// weights seldom, small ones at the end keep the threads from waiting for each other.
+/// A run has at most half an even share of the remaining tokens, within `budget`. Large runs amortise reading the
+/// parameters; small runs at the end keep the threads from waiting for each other.
 pub fn runs_for_threads(
     lengths: &[usize],
     budget: RangeInclusive<usize>,

@@ -1,4 +1,4 @@
-//! MaskedLm: token ids to the hidden states that the vocabulary projection is applied to.
+//! MaskedLm: turns token ids into the hidden states to which the vocabulary projection is applied.
 
 mod absolute;
 pub(crate) mod batch;
@@ -27,11 +27,11 @@ pub(crate) struct MaskedLm {
     config: ModelConfig,
     parameters: Parameters,
     device: Device,
-    /// The same on another device than the CPU, where the reference computes the forward pass.
+    /// A copy on the device, where candle computes the forward pass; `None` on the CPU.
     on_device: Option<Parameters<Tensor>>,
-    /// What computes it on the CPU.
+    /// The instruction set that computes the forward pass on the CPU.
     kernel: InstructionSet,
-    /// How often it was asked for a few tokens.
+    /// The number of short calls so far.
     num_short: AtomicUsize,
 }
 
@@ -80,10 +80,10 @@ impl MaskedLm {
         CpuForward { config: &self.config, parameters: &self.parameters, kernel: self.kernel, sharing }
     }
 
-    /// Is told of a call with only a few tokens, whose time goes into packing the weights. From the second on, the
-    /// layers' panels are kept: whoever asks twice asks often.
+    /// Notes a call with only a few tokens, in which packing the weights dominates. The second such call packs the layers'
+    /// panels and keeps them: a caller with two short texts is likely to have many.
     ///
-    /// On threads of its own, as others may wait for the panels on those of the encoder.
+    /// Packs on threads of its own, because the encoder's threads may be waiting for the panels.
     pub fn note_short_call(&self) {
         if self.on_device.is_some() || self.num_short.fetch_add(1, Ordering::Relaxed) != 1 {
             return;
@@ -106,7 +106,7 @@ impl MaskedLm {
         Ok(logits.broadcast_add(&parameters.decoder_bias)?.to_vec2()?)
     }
 
-    /// The decoder where the reference is to multiply with it.
+    /// The decoder on the device, if there is one.
     pub fn decoder_on_device(&self) -> Option<&Tensor> {
         self.on_device.as_ref().map(|parameters| &parameters.decoder)
     }

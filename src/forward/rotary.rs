@@ -1,7 +1,7 @@
 //! Layers with rotary positions, a gated feed-forward block and perhaps a window: ModernBERT, whose norms come first,
 //! and GTE, whose norms come last.
 //!
-//! The same twice: over the kernels, and in candle tensors as its twin.
+//! Written twice: over the kernels, and in candle tensors as the reference.
 
 use candle_core::{Result, Tensor};
 
@@ -12,7 +12,7 @@ use crate::kernel::{self, Epilogue, Matrix, Rotations};
 use crate::parameters::{AttentionParameters, RotaryLayer};
 use crate::spec::{Blocks, RotaryBlocks};
 
-/// What one layer attends with, and over which texts.
+/// The inputs of one layer's attention.
 #[derive(Clone, Copy)]
 struct Attention<'a> {
     parameters: &'a AttentionParameters,
@@ -72,7 +72,7 @@ impl CpuForward<'_> {
         let Buffers { context, attended, expanded, gate, .. } = buffers;
         let residual = Epilogue::Residual(hidden.rows());
         self.dense(context.rows(), &layer.attention.output, residual, attended.rows_mut());
-        // What is normalised is no longer needed as context.
+        // The context is no longer needed, so its memory takes the normalised rows.
         let normed = context;
         normed.copy_from(attended);
         self.norm(normed.rows_mut(), &layer.output_norm);
@@ -98,7 +98,7 @@ impl CpuForward<'_> {
         self.norm(hidden.rows_mut(), &layer.output_norm);
     }
 
-    /// The heads' contexts of `x` (T, H) in `buffers.context`: queries and keys turned by their positions.
+    /// Computes the heads' contexts of `x` (T, H) into `buffers.context`, with queries and keys rotated by their positions.
     fn attend(&self, attention: Attention, x: &Matrix, buffers: &mut Buffers) {
         let Attention { parameters, rotations, window, batch } = attention;
         let Buffers { query, key, value, context, .. } = buffers;

@@ -1,8 +1,9 @@
 //! softmax(Q·Kᵀ / √D)·V for one head of one text.
 //!
-//! Both products are sums over packed panels. A score is summed over d in order, so K is transposed; an output element
-//! over the tokens in order, in chunks of [`TOKENS`] whose sums are added in order. Scores exist for a block of
-//! [`QUERIES`] query rows at a time, never (T, T); in a window, for the tokens that a row of the block sees.
+//! Both products are sums over packed panels. A score is summed over d in order, so K is transposed. An output element is
+//! summed over the tokens in order, in chunks of [`TOKENS`], and the chunks are added in order. The (T, T) scores are never
+//! built: they exist for a block of [`QUERIES`] query rows at a time, and under a window only for the tokens that a row of
+//! the block sees.
 
 use std::ops::Range;
 
@@ -11,15 +12,15 @@ use super::panels::RowPointers;
 use super::products::{self, Prefetch, Tile, Tiled, VECTORS};
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
-/// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A
-/// multiple of the rows of every kernel's tile.
+/// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A multiple of the
+/// tile rows of every kernel.
 const QUERIES: usize = 24;
 
-/// Tokens whose values are summed at one go: their rows stay in the second-level cache while a block of
-/// query rows passes over them.
+/// Tokens whose values are summed at a time: their rows stay in the second-level cache while a block of query rows is
+/// multiplied with them.
 const TOKENS: usize = 256;
 
-/// Memory for [`attention`], kept between calls by whoever makes many.
+/// Scratch memory for [`attention`]. A caller keeps it between calls.
 #[derive(Debug, Default)]
 pub struct AttentionScratch {
     /// (QUERIES, D), divided by √D; rows past the last query are zero.
@@ -70,7 +71,7 @@ struct Attention<'a> {
     scratch: &'a mut AttentionScratch,
 }
 
-/// Which of `tokens` any of the rows of `rows` sees.
+/// The range of `tokens` that the rows of `rows` see between them.
 fn seen(rows: Range<usize>, window: Option<usize>, tokens: usize) -> Range<usize> {
     match window {
         None => 0..tokens,
@@ -84,7 +85,7 @@ impl Operation for Attention<'_> {
         let (tokens, size) = (self.key.num_rows(), self.query.num_columns());
         let width = VECTORS * L::WIDTH;
         let padded_size = size.next_multiple_of(width);
-        // Rows a power of two apart would share the same few cache lines: one line more keeps them apart.
+        // Rows at a distance of a power of two would compete for the same few cache lines; one more line avoids that.
         let stride = tokens.next_multiple_of(width) + 16;
         let AttentionScratch { query, key, value, scores, sums } = self.scratch;
         // SAFETY: the instruction set is available: the caller's obligation.
@@ -103,7 +104,7 @@ impl Operation for Attention<'_> {
                 }
             }
             let in_block = seen(first..first + rows, self.window, tokens);
-            // Whole panels: the scores of a token before the block's are computed too, and not looked at.
+            // Whole panels: the scores of some tokens before the block's first are computed too, and ignored.
             let start = in_block.start - in_block.start % width;
             let panels =
                 key.chunks_exact(size * width).take(in_block.end.div_ceil(width)).skip(start / width);
@@ -116,7 +117,7 @@ impl Operation for Attention<'_> {
             for (row, scores) in scores.chunks_exact_mut(stride).enumerate().take(rows) {
                 let scores = &mut scores[..in_block.end - start];
                 let own = seen(first + row..first + row + 1, self.window, tokens);
-                // What is infinitely far below weighs exactly 0.
+                // The softmax of −∞ is exactly 0.
                 scores[..own.start - start].fill(f32::NEG_INFINITY);
                 scores[own.end - start..].fill(f32::NEG_INFINITY);
                 // SAFETY: the instruction set is available: the caller's obligation.

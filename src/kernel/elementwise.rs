@@ -1,15 +1,15 @@
 //! Functions of one element or of one row: activations, exp, softmax, layer norm.
 //!
-//! The approximations are this project's own, fitted by `fit.py` (least squares with Lawson's weights, until
-//! the largest error is as small as it gets). Bounds are against f64 and tested below:
+//! The approximations are this project's own, fitted by `fit.py`: least squares with Lawson's weights, iterated until the
+//! largest error stops falling. The bounds are against f64 and tested below:
 //!
 //! | function | error |
 //! |---|---|
 //! | exp | 2e-7 relative, where the result is normal |
 //! | GELU of either kind, SiLU | 5e-7 · max(1, \|x\|) |
 //!
-//! An element's bits do not depend on its neighbours: the lanes past the end of a row go through the same
-//! instructions as any other.
+//! An element's bits do not depend on its neighbours: the lanes past the end of a row go through the same instructions as
+//! the others.
 
 use super::lanes::Lanes;
 use super::products::Tiled;
@@ -47,8 +47,8 @@ pub fn layer_norm(kernel: InstructionSet, x: MatMut, weight: &[f32], bias: &[f32
     kernel.run(LayerNorm { x, weight, bias, epsilon });
 }
 
-/// `$value` for every vector `$x` of a slice, in place. To be used where the set of `$lanes` is available. Not
-/// a function of a closure, as that could be compiled alone, without the instruction set.
+/// Replaces every vector `$x` of a slice by `$value`, in place. The instruction set of `$lanes` must be available. A macro,
+/// because a function with a closure might not be inlined, and would then be compiled without the instruction set.
 macro_rules! for_each_vector {
     ($lanes:ty, $slice:expr, |$x:ident| $value:expr) => {{
         let slice: &mut [f32] = $slice;
@@ -99,7 +99,7 @@ impl Operation for LayerNorm<'_> {
     }
 }
 
-/// The activation of every element of `x`, in place, inlined.
+/// Applies the activation to every element of `x`, in place.
 ///
 /// # Safety
 ///
@@ -114,14 +114,14 @@ pub(super) unsafe fn activate_lanes<L: Lanes>(activation: Activation, x: &mut [f
     }
 }
 
-/// exp(x − max x) in place, and their sum: the softmax but for the division.
+/// Computes exp(x − max x) in place and returns the sum: a softmax without its division.
 ///
 /// # Safety
 ///
 /// The instruction set of `L` is available.
 #[inline(always)]
 pub(super) unsafe fn exp_of_centred<L: Lanes>(row: &mut [f32]) -> f32 {
-    // A NaN that the maximum overlooks is still in the row, and so in the sum.
+    // The maximum may overlook a NaN; the sum does not.
     // SAFETY: the caller's obligation.
     let largest = unsafe { largest_of::<L>(row) };
     for_each_vector!(L, row, |x| exp_lanes(x.sub(x.all(largest))));
@@ -129,7 +129,7 @@ pub(super) unsafe fn exp_of_centred<L: Lanes>(row: &mut [f32]) -> f32 {
     unsafe { sum_of::<L, false>(row) }
 }
 
-/// The largest element; NaNs may go unseen.
+/// The largest element; it may overlook a NaN.
 ///
 /// # Safety
 ///
@@ -190,15 +190,15 @@ fn polynomial<L: Lanes, const N: usize>(x: L, coefficients: [f32; N]) -> L {
 
 /// e^x = 2^n · e^r, n the nearest whole number to x / ln 2, |r| ≤ ln 2 / 2, and e^r = 1 + r + r²·p(r).
 ///
-/// p is of degree 4; the polynomial is off by 3.1e-9 relative, so what is left is the rounding.
+/// p has degree 4. The polynomial's relative error is 3.1e-9, so rounding dominates.
 #[inline(always)]
 pub(super) fn exp_lanes<L: Lanes>(x: L) -> L {
     /// ln 2 in two parts. The first has 9 bits of mantissa, so its product with n is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    /// 1.5 · 2²³: a number this large has no digits after the point, so adding it rounds to a whole number.
+    /// 1.5 · 2²³: an f32 this large has no fraction, so adding it rounds to an integer.
     const ROUND: f32 = 12_582_912.0;
-    // e^-105 rounds to 0 and e^89 to infinity; between them `scale` gives what is right. NaN stays NaN, as it is
-    // the second operand.
+    // e^-105 rounds to 0 and e^89 to infinity; between them `scale` is right. NaN stays NaN, because it is the second
+    // operand.
     let x = x.all(-105.0).max(x);
     let x = x.all(89.0).min(x);
     let n = x.mul_add(x.all(std::f32::consts::LOG2_E), x.all(ROUND)).sub(x.all(ROUND));
@@ -212,8 +212,8 @@ pub(super) fn exp_lanes<L: Lanes>(x: L) -> L {
 /// x·Φ(x) = x·(½ + x·P(x²)/Q(x²)), the odd function in place of erf(x/√2)/2.
 ///
 /// P and Q are of degree 5, fitted on |x| ≤ 5.5 with an error of 7.2e-9; all their coefficients are positive,
-/// so nothing cancels. The quotient is then raised by 1e-7 of itself, for the odd function to reach ½ at 5.5:
-/// cut off there, it makes GELU 0 far below and x far above, rather than off by a small multiple of x.
+/// so nothing cancels. The quotient is then raised by 1e-7 of itself, so that the odd function reaches ½ at 5.5 and is cut
+/// off there. This makes GELU exactly 0 far below and x far above; otherwise it would be off by a small multiple of x.
 #[inline(always)]
 fn gelu_erf<L: Lanes>(x: L) -> L {
     const P: [f32; 6] =

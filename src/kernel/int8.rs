@@ -203,10 +203,10 @@ impl Int8Kernel {
     pub fn run<O: Int8Operation>(self, operation: O) -> O::Output {
         assert!(self.is_available(), "this processor has no {self:?}");
         match self {
-            // SAFETY: just found to be available.
+            // SAFETY: the assertion above.
             #[cfg(target_arch = "x86_64")]
             Int8Kernel::Avx2 => unsafe { run_avx2(operation) },
-            // SAFETY: just found to be available.
+            // SAFETY: the assertion above.
             #[cfg(target_arch = "x86_64")]
             Int8Kernel::Avx512Vnni => unsafe { run_avx512_vnni(operation) },
         }

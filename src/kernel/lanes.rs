@@ -1,12 +1,12 @@
-//! A vector of f32 lanes: the one thing that the instruction sets differ in.
+//! A vector of f32 lanes: the only abstraction over the instruction sets.
 
 /// The widest vector, in lanes.
 pub(super) const MAX_WIDTH: usize = 16;
 
 /// A vector of [`Lanes::WIDTH`] floats.
 ///
-/// Making a vector from nothing is unsafe, as it needs the instruction set; computing with one is safe, as
-/// a vector that exists shows that the set is there. Every method is `#[inline(always)]`, see
+/// Creating a vector is unsafe, because it needs the instruction set. Computing with one is safe, because a vector that
+/// exists proves that the instruction set is available. Every method is `#[inline(always)]`, see
 /// [`Operation`](super::Operation).
 pub(super) trait Lanes: Copy {
     /// The number of lanes; at most [`MAX_WIDTH`].

@@ -1,11 +1,11 @@
 //! The arithmetic of a forward pass on the CPU, in f32: products, attention, norms, activations.
 //!
-//! Every output element has one summation order, which depends on the length of the sum and on the
-//! instruction set alone: never on how many rows there are, where a row stands, or which thread computes it. The same
-//! row gives the same bits in a batch of 1 and of 10,000.
+//! Every output element has one summation order. It depends only on the length of the sum and on the instruction set:
+//! never on the number of rows, the position of a row, or the thread that computes it. The same row gives the same bits
+//! in a batch of 1 and of 10,000.
 //!
-//! Nothing here starts a thread. An operation works on the rows and columns it is given, and
-//! [`MatMut`] cuts a matrix into blocks that different threads may fill.
+//! Nothing here starts a thread. An operation works on the rows and columns that it is given, and [`MatMut`] cuts a matrix
+//! into blocks that different threads may fill.
 //!
 //! Dimension letters: **T** tokens, **M** rows of any kind, **K** the length of a dot product, **N** weight
 //! rows, **D** head size.
@@ -67,7 +67,7 @@ impl InstructionSet {
         InstructionSet::ALL.into_iter().filter(|set| set.is_available()).collect()
     }
 
-    /// Its name, as [`InstructionSet::named`] reads it.
+    /// Its name, which [`InstructionSet::named`] reads.
     pub fn name(self) -> &'static str {
         match self {
             InstructionSet::Portable => "portable",
@@ -100,16 +100,16 @@ impl InstructionSet {
     ///
     /// # Panics
     ///
-    /// When the processor lacks it. The answer is remembered by the standard library, so asking is cheap.
+    /// When the processor lacks it. The check is cheap, because the standard library caches the answer.
     fn run<O: Operation>(self, operation: O) {
         assert!(self.is_available(), "this processor has no {}", self.name());
         match self {
             // SAFETY: plain Rust needs no instruction set.
             InstructionSet::Portable => unsafe { operation.run::<lanes::Portable>() },
-            // SAFETY: just found to be available.
+            // SAFETY: the assertion above.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx2 => unsafe { run_avx2(operation) },
-            // SAFETY: just found to be available.
+            // SAFETY: the assertion above.
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512 => unsafe { run_avx512(operation) },
             #[cfg(not(target_arch = "x86_64"))]
@@ -120,9 +120,8 @@ impl InstructionSet {
 
 /// An operation, written once over a vector of lanes.
 ///
-/// `run` is inlined into a function that has the instruction set enabled, so everything it calls on the way
-/// to an intrinsic must be `#[inline(always)]`: a function or a closure left standing alone would be
-/// compiled without.
+/// `run` is inlined into a function that has the instruction set enabled. So every function that it calls on the way to an
+/// intrinsic must be `#[inline(always)]`: one that is not inlined would be compiled without the instruction set.
 trait Operation {
     /// # Safety
     ///

@@ -1,11 +1,11 @@
-//! Weight matrices as the products take them.
+//! Weight matrices in the two layouts that products accept: rows, and packed panels.
 
 use std::ops::Range;
 
 use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
 use super::{InstructionSet, MatRef, Operation};
 
-/// A weight matrix packed into panels once and for all, for one kernel.
+/// A weight matrix that was packed into panels once, for one kernel.
 #[derive(Debug)]
 pub struct Panels {
     /// Panels of (K, W), the last padded with zeros.
@@ -46,14 +46,14 @@ impl Operation for Pack<'_> {
     }
 }
 
-/// Where some rows of a matrix begin, at most [`PANEL_COLUMNS`].
+/// Pointers to the first elements of up to [`PANEL_COLUMNS`] rows of a matrix.
 pub(super) struct RowPointers {
     pointers: [*const f32; PANEL_COLUMNS],
     count: usize,
 }
 
 impl RowPointers {
-    /// Of the rows of `range`.
+    /// Points to the rows of `range`.
     #[inline(always)]
     pub fn new(matrix: MatRef, range: Range<usize>) -> Self {
         let mut pointers = [std::ptr::null(); PANEL_COLUMNS];
@@ -73,20 +73,21 @@ impl RowPointers {
 /// A weight matrix, or some of its rows: (N, K).
 #[derive(Clone, Copy, Debug)]
 pub enum GemmWeight<'a> {
-    /// As a checkpoint has it.
+    /// In rows, as a checkpoint stores it.
     Rows(MatRef<'a>),
     /// Packed.
     Panels {
-        /// All of it.
+        /// The whole matrix.
         panels: &'a Panels,
-        /// The rows that are meant; they begin where a panel of every kernel does.
+        /// The first of the selected rows; it starts on a panel boundary of every kernel.
         first: usize,
+        /// The end of the selected rows.
         last: usize,
     },
 }
 
 impl<'a> GemmWeight<'a> {
-    /// All of some panels.
+    /// Every row of `panels`.
     pub fn panels(panels: &'a Panels) -> Self {
         GemmWeight::Panels { panels, first: 0, last: panels.num_rows }
     }
@@ -123,14 +124,14 @@ impl<'a> GemmWeight<'a> {
         }
     }
 
-    /// Panics where it was packed for another kernel.
+    /// Panics if the matrix was packed for another kernel.
     pub(super) fn check(&self, kernel: InstructionSet) {
         if let GemmWeight::Panels { panels, .. } = self {
             assert_eq!(panels.kernel, kernel, "the kernel of the panels");
         }
     }
 
-    /// The columns of a product, at most W = `width` of them, that begin where a panel does.
+    /// The rows of this matrix that give some columns of a product: at most W = `width`, starting on a panel boundary.
     #[inline(always)]
     pub(super) fn source<'b>(
         &'b self,

@@ -1,12 +1,12 @@
-//! Rotary positions: each pair of a head's elements turned by an angle that grows with the token's position.
+//! Rotary positions: each pair of a head's elements is rotated by an angle that grows with the token's position.
 
 use super::products::Tiled;
 use super::{InstructionSet, MatMut, Operation};
 
-/// cos and sin of every angle, a row a position.
+/// The cosine and sine of every angle, one row for each position.
 ///
-/// The angle of pair i at position p is p · f_i. PyTorch multiplies the two in f32, and at thousands of positions the
-/// rounding of that product is larger than what weights may differ by: so it is done here too.
+/// The angle of pair i at position p is p · f_i. PyTorch multiplies the two in f32. At thousands of positions the rounding
+/// of that product exceeds the tolerance on weights, so the product is rounded to f32 here too.
 #[derive(Clone, Debug)]
 pub struct Rotations {
     /// (positions, D / 2) each
@@ -18,7 +18,7 @@ pub struct Rotations {
 
 impl Rotations {
     /// * `frequencies`: (D / 2), in radians per position; at least one.
-    /// * `positions`: how many positions there are, from 0.
+    /// * `positions`: the number of positions, which count from 0.
     pub fn new(frequencies: &[f32], positions: usize) -> Self {
         let angles = (0..positions).flat_map(|position| {
             frequencies.iter().map(move |frequency| f64::from(position as f32 * frequency))
@@ -34,7 +34,7 @@ impl Rotations {
     }
 }
 
-/// Turns the pair (i, i + D/2) of every head of row t by its angle at position `first + t`, in place.
+/// Rotates the pair (i, i + D/2) of every head of row t by its angle at position `first + t`, in place.
 ///
 /// * `x`: (M, A·D), heads side by side.
 /// * `first`: the position of the first row in its text.

@@ -1,6 +1,6 @@
-//! Views of row-major matrices whose rows may lie further apart than they are long.
+//! Views of row-major matrices whose stride may exceed the length of a row.
 //!
-//! A head's columns of a (T, 3H) matrix, or the columns that one thread writes, are such views.
+//! The columns of one head, and the columns that one thread writes, are such views.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -76,8 +76,8 @@ impl<'a> MatRef<'a> {
     }
 }
 
-/// A row-major matrix of our own. Its rows lie a little further apart than they are long: an odd number of cache
-/// lines, so that the rows of a tile do not push each other out of a first-level cache.
+/// An owned row-major matrix. Its stride is an odd number of cache lines, so that the rows of a tile do not evict each other
+/// from the first-level cache.
 #[derive(Clone, Debug, Default)]
 pub struct Matrix {
     data: Vec<f32>,
@@ -98,7 +98,7 @@ impl Matrix {
         matrix
     }
 
-    /// Another shape in the same memory, and anything for elements.
+    /// Changes the shape and keeps the memory. The elements are unspecified.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl Matrix {
         (self.rows, self.columns, self.stride) = (rows, columns, stride);
     }
 
-    /// The shape and the elements of another.
+    /// Copies the shape and the elements of another matrix.
     pub fn copy_from(&mut self, other: &Matrix) {
         self.data.clone_from(&other.data);
         (self.rows, self.columns, self.stride) = (other.rows, other.columns, other.stride);
@@ -143,7 +143,7 @@ pub struct MatMut<'a> {
     borrowed: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: a view is the only one of its elements, as a `&mut [f32]` is, and floats may cross threads.
+// SAFETY: a view is the only one of its elements, like a `&mut [f32]`, and floats may cross threads.
 unsafe impl Send for MatMut<'_> {}
 // SAFETY: a shared view gives no access to the elements.
 unsafe impl Sync for MatMut<'_> {}
@@ -212,7 +212,7 @@ impl<'a> MatMut<'a> {
         self.split_rows(range.end).0.split_rows(range.start).1
     }
 
-    /// Blocks of `count` rows, the last perhaps shorter; none where there are no rows.
+    /// Blocks of `count` rows; the last may be shorter. A matrix without rows has no blocks.
     pub fn row_blocks(self, count: usize) -> Vec<Self> {
         let mut blocks = Vec::new();
         let mut rest = self;
@@ -227,7 +227,7 @@ impl<'a> MatMut<'a> {
         blocks
     }
 
-    /// Blocks of `count` columns, the last perhaps narrower.
+    /// Blocks of `count` columns; the last may be narrower.
     pub fn column_blocks(self, count: usize) -> Vec<Self> {
         let mut blocks = Vec::new();
         let mut rest = self;

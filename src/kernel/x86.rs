@@ -1,6 +1,6 @@
 //! [`Lanes`] in the vector instructions of x86-64.
 //!
-//! Each function is one instruction or a fixed handful of them; what they do is Intel's intrinsics guide.
+//! Each function is one instruction or a few. Intel's intrinsics guide defines them.
 
 use std::arch::x86_64::*;
 
@@ -25,7 +25,7 @@ macro_rules! binary {
     )*};
 }
 
-/// A window of 8 into this, from 8 - n on, has its first n lanes set.
+/// The 8 elements from index 8 − n on form a mask whose first n lanes are set.
 static FIRST_LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Avx2 {

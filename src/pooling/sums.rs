@@ -17,7 +17,7 @@ impl Sums {
         Sums { activation, weights, largest, positions: vec![0; terms] }
     }
 
-    /// Adds the weights of one token's logits. A logit that is not finite leaves a sum that is not.
+    /// Adds the weights of one token's logits. A logit that is not finite makes the sum NaN.
     pub fn add(&mut self, token: u32, logits: &[f32]) {
         for (term, &logit) in logits.iter().enumerate() {
             if logit > self.largest[term] {
