@@ -1,10 +1,8 @@
 //! Turns what the user calls a model into the folder that holds its files.
 //!
-//! A name is `tiny`, a folder, a short name or a hub id `org/name`; the last
-//! two go to the cache that Python's huggingface_hub shares, then to the hub.
-//! Nothing here knows what the files mean, prints, or reads the environment
-//! unasked ([`HubOptions::from_env`]); of the files' content only what decides
-//! which of them are needed is looked at.
+//! A name is a folder, `tiny`, a short name or a hub id `org/name`; the last two go to the cache that Python's
+//! huggingface_hub shares, then to the hub. Which files make a model is the word of its spec. Nothing here prints, or
+//! reads the environment unasked ([`HubOptions::from_env`]).
 
 mod cache;
 mod download;
@@ -12,7 +10,6 @@ mod endpoint;
 mod environment;
 mod error;
 mod http;
-mod listing;
 mod metadata;
 mod needed;
 mod transfer;
@@ -24,13 +21,18 @@ use std::time::Duration;
 
 pub use error::{Credentials, HubError};
 
+use crate::known::{self, KnownModel};
 use crate::source::ModelFiles;
+pub use crate::spec::Parts;
 use cache::CachedRepo;
 
 /// Where models are downloaded from unless the caller says otherwise.
 pub const DEFAULT_ENDPOINT: &str = "https://huggingface.co";
 
 const DEFAULT_REVISION: &str = "main";
+
+/// The name of the model that is compiled in.
+const TINY: &str = "tiny";
 
 /// How long a download waits for bytes unless the caller says otherwise.
 pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -85,14 +87,16 @@ impl fmt::Debug for HubOptions {
     }
 }
 
-/// How much of a model is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parts {
-    /// All of it: queries and documents can be encoded.
-    Whole,
-    /// What encodes queries, where that is a table of token weights: its files, settings and vocabularies, a few
-    /// megabytes, without any checkpoint. Where queries need a transformer, the same as [`Parts::Whole`].
-    QuerySide,
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The model's files, complete as far as they were wanted.
+    pub files: ModelFiles,
+    /// The known model that they are a copy of, for [`EncoderOptions::known`](crate::EncoderOptions::known). `None` for a
+    /// folder, whatever it is called, unless it is a snapshot in a cache of the hub.
+    pub known: Option<&'static KnownModel>,
+    /// The known model that the name also means, where a folder or a file of that name is taken instead.
+    pub shadowed: Option<&'static KnownModel>,
 }
 
 /// What [`pull`] left in the cache.
@@ -100,6 +104,8 @@ pub enum Parts {
 pub struct Pulled {
     /// The model, complete as far as it was wanted.
     pub files: ModelFiles,
+    /// The known model that it is.
+    pub known: Option<&'static KnownModel>,
     /// The commit it is from; `None` for `tiny` and for a folder, which need no download.
     pub commit: Option<String>,
     /// What was downloaded, in that order.
@@ -119,12 +125,11 @@ pub struct PulledFile {
 
 /// The files of the model that the user calls `name`.
 ///
-/// Tried in this order: `tiny` (compiled in), a folder or zip archive, the cache,
-/// the query sides that are compiled in, the hub. A complete cached model is
-/// taken as it is, without a request: [`pull`] looks for a newer one. An
-/// incomplete one is completed.
+/// A folder or zip archive of that name comes first, as in the libraries of Hugging Face, whatever else the name means;
+/// then `tiny`, which is compiled in; then the cache, the query sides that are compiled in, and the hub. A complete
+/// cached model is taken as it is, without a request: [`pull`] looks for a newer one. An incomplete one is completed.
 ///
-/// * `name`: `tiny`, a folder, a zip archive, a short name, or a hub id `org/name`.
+/// * `name`: a folder, a zip archive, `tiny`, a short name, or a hub id `org/name`.
 /// * `revision`: branch, tag or full commit hash on the hub; `None` is `main`.
 /// * `parts`: what the model is complete with, and what is downloaded of it.
 ///
@@ -139,13 +144,19 @@ pub fn resolve(
     revision: Option<&str>,
     parts: Parts,
     options: &HubOptions,
-) -> Result<ModelFiles, HubError> {
+) -> Result<Resolved, HubError> {
     let repo = match place(name, revision)? {
-        Place::Local(files) => return Ok(files),
+        Place::Local(resolved) => return Ok(resolved),
         Place::Hub(id) => CachedRepo::new(name, id, revision.unwrap_or(DEFAULT_REVISION), options)?,
     };
+    let known = known::find_by_hub_id(&repo.id);
+    let resolved = |files| Resolved { files, known, shadowed: None };
     if let Some(folder) = repo.complete_snapshot(parts)? {
-        return Ok(ModelFiles::folder(name, folder));
+        return Ok(resolved(ModelFiles::folder(name, folder)));
+    }
+    let has_queries = known.is_some_and(KnownModel::has_built_in_queries);
+    if parts == Parts::QuerySide && revision.is_none() && has_queries {
+        return Ok(resolved(ModelFiles::built_in_queries(name)));
     }
     if options.offline {
         return Err(repo.offline_error(parts)?);
@@ -154,9 +165,27 @@ pub fn resolve(
     let _lock = repo.lock()?;
     // Whoever held the lock may have been downloading this very model.
     if let Some(folder) = repo.complete_snapshot(parts)? {
-        return Ok(ModelFiles::folder(name, folder));
+        return Ok(resolved(ModelFiles::folder(name, folder)));
     }
-    Ok(hub.pull(&repo, parts)?.files)
+    Ok(resolved(hub.pull(&repo, parts)?.files))
+}
+
+/// The known model that `name` stands for; `None` where a folder or a file has that name, unless it is a snapshot of
+/// one in a cache of the hub.
+pub fn known_model(name: &str) -> Option<&'static KnownModel> {
+    match Path::new(name).exists() {
+        true => known_snapshot(Path::new(name)),
+        false => known::find(name),
+    }
+}
+
+/// The known model whose snapshot a folder is, by the cache's layout: `models--org--name/snapshots/<commit>`.
+fn known_snapshot(folder: &Path) -> Option<&'static KnownModel> {
+    let folder = folder.canonicalize().ok()?;
+    let snapshots = folder.parent()?;
+    let repo = snapshots.parent()?.file_name()?.to_str()?.strip_prefix("models--")?;
+    let is_snapshot = snapshots.file_name()?.to_str()? == "snapshots";
+    known::find_by_hub_id(&repo.replacen("--", "/", 1)).filter(|_| is_snapshot)
 }
 
 /// Downloads the newest files of the model that the user calls `name`, as far as they are not cached.
@@ -176,8 +205,8 @@ pub fn pull(
     options: &HubOptions,
 ) -> Result<Pulled, HubError> {
     let repo = match place(name, revision)? {
-        Place::Local(files) => {
-            return Ok(Pulled { files, commit: None, downloaded: Vec::new(), present: Vec::new() })
+        Place::Local(Resolved { files, known, .. }) => {
+            return Ok(Pulled { files, known, commit: None, downloaded: Vec::new(), present: Vec::new() })
         }
         Place::Hub(id) => CachedRepo::new(name, id, revision.unwrap_or(DEFAULT_REVISION), options)?,
     };
@@ -190,7 +219,7 @@ pub fn pull(
 }
 
 enum Place {
-    Local(ModelFiles),
+    Local(Resolved),
     Hub(String),
 }
 
@@ -200,18 +229,23 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
         return Err(HubError::Option("the model's name is empty".into()));
     }
     let path = Path::new(name);
-    let local = if name == "tiny" {
-        Some((ModelFiles::tiny(), "is compiled in"))
-    } else if path.is_dir() {
+    let local = if path.is_dir() {
         Some((ModelFiles::folder(name, path), "is a folder"))
     } else if path.is_file() {
         Some((ModelFiles::archive(name, path).map_err(HubError::Model)?, "is an archive"))
+    } else if name == TINY {
+        Some((ModelFiles::tiny(), "is compiled in"))
     } else {
         None
     };
     if let Some((files, why)) = local {
+        let named = known::find(name);
+        let (known, shadowed) = match files.path().is_some() || path.exists() {
+            true => (known_snapshot(path), named),
+            false => (named, None),
+        };
         return match revision {
-            None => Ok(Place::Local(files)),
+            None => Ok(Place::Local(Resolved { files, known, shadowed })),
             Some(revision) => {
                 Err(HubError::NoRevision { name: name.into(), reason: why, revision: revision.into() })
             }
@@ -220,7 +254,7 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
     if name.starts_with(['.', '/', '~']) || name.contains('\\') || name.matches('/').count() > 1 {
         return Err(HubError::NoFolder { path: name.into(), reason: "no such folder" });
     }
-    let id = crate::known::hub_id(name).unwrap_or(name);
+    let id = known::hub_id(name).unwrap_or(name);
     match id.split_once('/') {
         Some((org, repo)) if is_id_part(org) && is_id_part(repo) => Ok(Place::Hub(id.into())),
         Some(_) => Err(HubError::Option(format!("`{name}` is neither a folder nor a hub id `org/name`"))),
@@ -243,7 +277,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn nearest_short_name(name: &str) -> Option<&'static str> {
-    crate::known::short_names()
+    known::short_names()
         .map(|known| (edit_distance(name, known), known))
         .filter(|(distance, _)| *distance <= 2)
         .min()

@@ -3,17 +3,18 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+use crate::known;
 use crate::sha256;
+use crate::spec::ModelSpec;
 
 use super::cache::{place_link, remove, CachedRepo};
 use super::endpoint::{Endpoint, Origin};
 use super::error::clipped;
 use super::http::{pause, retried, Client, RequestError, RETRIES};
-use super::listing::Listing;
 use super::metadata::{file_metadata, file_path, repo_info, FileMetadata, RepoInfo};
-use super::needed::{configs, refuse_unsupported, shards, Needed};
 use super::transfer::{receive, TransferError};
-use super::{HubError, HubOptions, ModelFiles, OnProgress, Parts, Progress, Pulled, PulledFile};
+use super::{is_plain, HubError, HubOptions, ModelFiles, OnProgress, Parts, Progress, Pulled, PulledFile};
 
 /// The hub, at one address, as one user.
 pub(super) struct Hub {
@@ -35,13 +36,15 @@ impl Hub {
     /// Downloads what `repo` lacks of `parts` of the commit that its revision is now.
     pub(super) fn pull(&self, repo: &CachedRepo, parts: Parts) -> Result<Pulled, HubError> {
         let RepoInfo { sha, siblings } = self.info(repo)?;
-        let listing = Listing::of_names(siblings.into_iter().map(|file| file.rfilename));
+        let is_sound = |name: &String| name.split('/').all(is_plain);
+        let listed: Vec<String> = siblings.into_iter().map(|file| file.rfilename).filter(is_sound).collect();
         // Every file is asked for by the commit, so that a snapshot is never a mix of two.
         let download = Download { hub: self, repo, snapshot: repo.snapshot_of(&sha), commit: &sha };
-        let Fetched { downloaded, present } = download.fetch_all(&listing, parts)?;
+        let Fetched { downloaded, present } = download.fetch_all(listed, parts)?;
         repo.write_reference(&sha)?;
         let files = ModelFiles::folder(repo.name.as_str(), download.snapshot);
-        Ok(Pulled { files, commit: Some(sha), downloaded, present })
+        let known = known::find_by_hub_id(&repo.id);
+        Ok(Pulled { files, known, commit: Some(sha), downloaded, present })
     }
 
     /// The repository's files, and the commit that its revision is now.
@@ -98,29 +101,45 @@ struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// Fetches everything, the parameters last: an interrupted download is then seen to be incomplete.
-    fn fetch_all(&self, listing: &Listing, parts: Parts) -> Result<Fetched, HubError> {
+    /// Fetches what `parts` of the model take: the settings one by one as its spec asks for them, then what the spec says,
+    /// the parameters last. An interrupted download is then seen to be incomplete.
+    fn fetch_all(&self, listed: Vec<String>, parts: Parts) -> Result<Fetched, HubError> {
         let mut fetched = Fetched::default();
-        // An unsupported architecture is reported before any missing file.
-        for config in configs(listing) {
-            self.fetch(&config, &mut fetched)?;
-            refuse_unsupported(&self.repo.id, &self.snapshot, &config)?;
+        let files = ModelFiles::partial(self.repo.id.as_str(), &self.snapshot, listed.iter().cloned());
+        let spec = loop {
+            match ModelSpec::read(&files, known::find_by_hub_id(&self.repo.id)) {
+                Ok(spec) => break spec,
+                Err(Error::NotFetched { file }) => {
+                    self.fetch(&file, &mut fetched)?;
+                    files.make_available(&file);
+                }
+                Err(Error::NoModel { file, .. }) => return Err(self.no_checkpoint(vec![file])),
+                Err(error) => return Err(HubError::Model(error)),
+            }
+        };
+        let required = spec.required_files(parts);
+        let missing: Vec<String> = required.iter().filter(|file| !listed.contains(file)).cloned().collect();
+        if !missing.is_empty() {
+            return Err(self.no_checkpoint(missing));
         }
-        let needed = Needed::new(&self.repo.id, listing, parts)?;
-        for file in &needed.small {
-            self.fetch(file, &mut fetched)?;
-        }
-        if needed.is_query_side {
-            self.keep_checkpoints(&needed.checkpoints, &mut fetched)?;
-            return Ok(fetched);
-        }
-        for checkpoint in &needed.checkpoints {
-            self.fetch(checkpoint, &mut fetched)?;
-            for shard in shards(&self.snapshot, checkpoint)? {
-                self.fetch(&shard, &mut fetched)?;
+        let is_fetched = |fetched: &Fetched, file: &str| {
+            fetched.downloaded.iter().chain(&fetched.present).any(|known| known.name == file)
+        };
+        for file in required {
+            if !is_fetched(&fetched, &file) {
+                self.fetch(&file, &mut fetched)?;
             }
         }
+        if parts == Parts::QuerySide && spec.has_query_table() {
+            let checkpoints = spec.checkpoint_files().into_iter();
+            let checkpoints = checkpoints.filter(|file| listed.contains(file) && !is_fetched(&fetched, file));
+            self.keep_checkpoints(checkpoints.collect(), &mut fetched)?;
+        }
         Ok(fetched)
+    }
+
+    fn no_checkpoint(&self, missing: Vec<String>) -> HubError {
+        HubError::NoCheckpoint { id: self.repo.id.clone(), missing }
     }
 
     fn fetch(&self, file: &str, fetched: &mut Fetched) -> Result<(), HubError> {
@@ -137,15 +156,13 @@ impl Download<'_> {
 
     /// Takes the checkpoints that are cached over to this commit, so that a whole model does not become half a one
     /// when the newest query side is pulled. Downloads none.
-    fn keep_checkpoints(&self, checkpoints: &[String], fetched: &mut Fetched) -> Result<(), HubError> {
+    fn keep_checkpoints(&self, checkpoints: Vec<String>, fetched: &mut Fetched) -> Result<(), HubError> {
         if self.repo.complete_snapshot(Parts::Whole)?.is_none() {
             return Ok(());
         }
-        let mut files = checkpoints.to_vec();
-        while let Some(file) = files.pop() {
+        for file in checkpoints {
             let expected = self.metadata(&file)?;
             if self.is_there(&file, &expected)? {
-                files.extend(shards(&self.snapshot, &file)?);
                 fetched.present.push(PulledFile { name: file, bytes: expected.size });
             }
         }

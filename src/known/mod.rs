@@ -142,6 +142,11 @@ pub fn find(name: &str) -> Option<&'static KnownModel> {
     KNOWN_MODELS.iter().find(|model| model.name == name || model.hub_id == name)
 }
 
+/// The known model of this hub id.
+pub(crate) fn find_by_hub_id(id: &str) -> Option<&'static KnownModel> {
+    KNOWN_MODELS.iter().find(|model| model.hub_id == id)
+}
+
 /// The known model whose name on the hub is part of this file's, the longest such name.
 pub(crate) fn contained_in(file: &str) -> Option<&'static KnownModel> {
     let name = |model: &KnownModel| model.hub_id.rsplit('/').next().unwrap_or_default();

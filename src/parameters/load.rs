@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::source::ModelFiles;
 use crate::spec::families::{BlockNames, Names};
 use crate::spec::Provenance;
-use crate::spec::{Blocks, ModelConfig, Note, TransformerSpec};
+use crate::spec::{Blocks, CheckpointSpec, ModelConfig, Note, TransformerSpec};
 
 /// What was decided while parameters were read.
 pub(crate) struct LoadReport {
@@ -153,7 +153,8 @@ struct ReadSoFar {
 
 impl Reader {
     fn open(files: &ModelFiles, spec: &TransformerSpec) -> Result<Self, Error> {
-        let tensors = Tensors::open(files, &spec.checkpoint)?;
+        let missing = || CheckpointSpec::missing(&files.within(&spec.folder));
+        let tensors = Tensors::open(files, spec.checkpoint.as_ref().ok_or_else(missing)?)?;
         let stored = tensors.names();
         let names = &spec.config.family.names;
         let prefixed = stored.iter().any(|name| name.starts_with(names.prefix));

@@ -64,8 +64,8 @@ pub struct ModelFiles {
 #[derive(Clone, Debug)]
 enum Place {
     Folder(PathBuf),
-    /// A folder that is being filled, and the names of all files that will be in it.
-    Partial(PathBuf, Arc<BTreeSet<String>>),
+    /// A folder that is being filled: the names of all files that can be in it, and of those that are to be read.
+    Partial(PathBuf, Arc<BTreeSet<String>>, Arc<Mutex<BTreeSet<String>>>),
     /// A zip archive, its files in memory.
     Archive(PathBuf, Arc<BTreeMap<String, Vec<u8>>>),
     BuiltIn(&'static [(&'static str, &'static [u8])]),
@@ -77,13 +77,24 @@ impl ModelFiles {
         ModelFiles::at(name.into(), Place::Folder(folder.into()))
     }
 
-    /// The files in a folder that is being filled: a name of `names` that is not there yet is [`Error::NotFetched`].
+    /// The files in a folder that is being filled: reading one of `listed` is [`Error::NotFetched`] until
+    /// [`ModelFiles::make_available`] was called for it.
+    #[cfg(feature = "hub")]
     pub(crate) fn partial(
         name: impl Into<String>,
         folder: impl Into<PathBuf>,
-        names: Arc<BTreeSet<String>>,
+        listed: impl IntoIterator<Item = String>,
     ) -> Self {
-        ModelFiles::at(name.into(), Place::Partial(folder.into(), names))
+        let listed = Arc::new(listed.into_iter().collect());
+        ModelFiles::at(name.into(), Place::Partial(folder.into(), listed, Arc::default()))
+    }
+
+    /// Says that a file of a folder that is being filled is complete.
+    #[cfg(feature = "hub")]
+    pub(crate) fn make_available(&self, file: &str) {
+        if let Place::Partial(_, _, available) = &self.place {
+            available.lock().unwrap_or_else(PoisonError::into_inner).insert(self.inside(file));
+        }
     }
 
     /// The model that is compiled into the program.
@@ -127,7 +138,7 @@ impl ModelFiles {
     /// The same model's files in `folder`, `""` for the same ones.
     pub(crate) fn within(&self, folder: &str) -> Self {
         let mut inside = ModelFiles { folder: self.inside(folder), ..self.clone() };
-        if let (Place::Folder(path) | Place::Partial(path, _), false) = (&mut inside.place, folder.is_empty())
+        if let (Place::Folder(path) | Place::Partial(path, ..), false) = (&mut inside.place, folder.is_empty())
         {
             path.push(folder);
         }
@@ -151,13 +162,9 @@ impl ModelFiles {
     /// The folder, unless the model is compiled in or in an archive.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::Folder(folder) | Place::Partial(folder, _) => Some(folder),
+            Place::Folder(folder) | Place::Partial(folder, ..) => Some(folder),
             Place::Archive(..) | Place::BuiltIn(_) => None,
         }
-    }
-
-    pub(crate) fn is_archive(&self) -> bool {
-        matches!(self.place, Place::Archive(..))
     }
 
     /// What a message calls `file`: its path, or `tiny/config.json` for a model that is compiled in.
@@ -180,7 +187,7 @@ impl ModelFiles {
         let name = self.checked(file)?;
         match &self.place {
             Place::Folder(folder) => Ok(self.regular_file(folder, file)?.is_some()),
-            Place::Partial(_, names) => Ok(names.contains(&name)),
+            Place::Partial(_, listed, _) => Ok(listed.contains(&name)),
             Place::Archive(_, files) => Ok(files.contains_key(&name)),
             Place::BuiltIn(files) => Ok(entry(files, &name).is_some()),
         }
@@ -237,13 +244,16 @@ impl ModelFiles {
     /// As [`ModelFiles::contains`].
     pub(crate) fn open(&self, file: &str) -> Result<Option<File>, Error> {
         let name = self.checked(file)?;
-        let (Place::Folder(folder) | Place::Partial(folder, _)) = &self.place else { return Ok(None) };
-        let Some(path) = self.regular_file(folder, file)? else {
-            return match &self.place {
-                Place::Partial(_, names) if names.contains(&name) => Err(Error::NotFetched { file: name }),
-                _ => Ok(None),
-            };
-        };
+        if let Place::Partial(_, listed, available) = &self.place {
+            let is_available = available.lock().unwrap_or_else(PoisonError::into_inner).contains(&name);
+            match (listed.contains(&name), is_available) {
+                (false, _) => return Ok(None),
+                (true, false) => return Err(Error::NotFetched { file: name }),
+                (true, true) => {}
+            }
+        }
+        let (Place::Folder(folder) | Place::Partial(folder, ..)) = &self.place else { return Ok(None) };
+        let Some(path) = self.regular_file(folder, file)? else { return Ok(None) };
         File::open(path).map(Some).map_err(|source| Error::Read { file: self.describe(file), source })
     }
 
@@ -304,7 +314,7 @@ impl ModelFiles {
             let hash = match &self.place {
                 Place::BuiltIn(files) => sha256(entry(files, &file).unwrap_or_default()),
                 Place::Archive(_, files) => sha256(files.get(&file).map(Vec::as_slice).unwrap_or_default()),
-                Place::Folder(folder) | Place::Partial(folder, _) => {
+                Place::Folder(folder) | Place::Partial(folder, ..) => {
                     File::open(folder.join(&file)).and_then(sha256)
                 }
             };

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::settings::SettingsReader;
 use crate::error::Error;
+use crate::source::ModelFiles;
 
 /// The files of one checkpoint, by the form that they have.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,12 +34,12 @@ const FORMS: [(CheckpointFormat, &str, bool); 4] = [
 ];
 
 impl CheckpointSpec {
-    /// The checkpoint in `folder`.
+    /// The checkpoint in `folder`, if there is one: a query side needs none.
     ///
     /// # Errors
     ///
-    /// [`Error::NoModel`] where there is none, [`Error::Invalid`] for an index that cannot be followed.
-    pub fn find(reader: &mut SettingsReader, folder: &str) -> Result<Self, Error> {
+    /// [`Error::Invalid`] for an index that cannot be followed.
+    pub fn find(reader: &mut SettingsReader, folder: &str) -> Result<Option<Self>, Error> {
         let files = reader.files().within(folder);
         for (format, name, is_index) in FORMS {
             if !files.contains(name)? {
@@ -46,19 +47,24 @@ impl CheckpointSpec {
             }
             let folder = folder.to_string();
             if !is_index {
-                return Ok(CheckpointSpec { folder, format, index: None, files: vec![name.to_string()] });
+                return Ok(Some(CheckpointSpec { folder, format, index: None, files: vec![name.to_string()] }));
             }
             let index = reader.shard_index(&folder, name)?.unwrap_or_default();
             let shards =
                 shard_names(&index).map_err(|reason| Error::invalid(files.describe(name), reason))?;
-            return Ok(CheckpointSpec { folder, format, index: Some(name.to_string()), files: shards });
+            return Ok(Some(CheckpointSpec { folder, format, index: Some(name.to_string()), files: shards }));
         }
+        Ok(None)
+    }
+
+    /// That the folder `files` holds no checkpoint.
+    pub fn missing(files: &ModelFiles) -> Error {
         let names = FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ");
-        Err(Error::NoModel {
+        Error::NoModel {
             place: files.name().to_string(),
             reason: format!("holds none of {names}"),
             file: files.inside(FORMS[0].1),
-        })
+        }
     }
 
     /// Every file of it below the model's, in the order of download.

@@ -255,7 +255,11 @@ impl ModelSpec {
     fn checkpoint_files_of(&self, sides: &[&SideSpec]) -> Vec<String> {
         let mut files: Vec<String> = Vec::new();
         for transformer in sides.iter().filter_map(|side| side.modules.transformer()) {
-            for file in transformer.checkpoint.paths() {
+            let paths = match &transformer.checkpoint {
+                Some(checkpoint) => checkpoint.paths().collect(),
+                None => vec![transformer.missing_checkpoint()],
+            };
+            for file in paths {
                 if !files.contains(&file) {
                     files.push(file);
                 }

@@ -19,7 +19,8 @@ pub(crate) struct TransformerSpec {
     /// Its folder below the model's files, `""` for themselves.
     pub folder: String,
     pub config: ModelConfig,
-    pub checkpoint: CheckpointSpec,
+    /// `None` where the folder holds none: only a query side without a transformer can then be run.
+    pub checkpoint: Option<CheckpointSpec>,
     pub tokenizer: TokenizerSpec,
     pub pooling: PoolingConfig,
     /// What a known model's authors did with a stored decoder that differs from the embeddings.
@@ -50,6 +51,14 @@ impl TransformerSpec {
             pooling,
             known_decoder: known.map(|known| known.decoder),
         })
+    }
+
+    /// The file that stands for a checkpoint that is not there.
+    pub fn missing_checkpoint(&self) -> String {
+        match self.folder.as_str() {
+            "" => "model.safetensors".to_string(),
+            folder => format!("{folder}/model.safetensors"),
+        }
     }
 
     /// What its settings decided.
