@@ -122,7 +122,7 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     let model_files = args.model.files()?;
     let options =
         EncoderOptions { batch_tokens: Some(args.rows.batch_tokens.get()), ..args.model.options()? };
-    let encoder = SparseEncoder::load(&model_files, &options)?;
+    let encoder = args.model.open(&model_files, &options)?;
     let side = args.model.known_side(&encoder)?;
     let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.rows.settings());

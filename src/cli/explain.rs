@@ -136,7 +136,7 @@ fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
         args.input.prepare(args.fields.container(), args.output.as_deref(), None, args.model.hub.quiet)?;
     let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
-    let encoder = SparseEncoder::load(&model_files, &args.model.options()?)?;
+    let encoder = args.model.open(&model_files, &args.model.options()?)?;
     let side = args.model.known_side(&encoder)?;
     let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.fields.settings());

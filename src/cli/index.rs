@@ -10,8 +10,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, InvertedIndex};
+use neural_sparse::EncoderOptions;
 use neural_sparse::{jsonl, known};
-use neural_sparse::{EncoderOptions, SparseEncoder};
 use serde_json::{json, Value};
 
 use super::bulk::input::first_line;
@@ -143,7 +143,7 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             let model_files = args.model.files()?;
             let batch_tokens = Some(args.rows.batch_tokens.get());
             let options = EncoderOptions { batch_tokens, ..args.model.options()? };
-            let encoder = SparseEncoder::load(&model_files, &options)?;
+            let encoder = args.model.open(&model_files, &options)?;
             let side = args.model.known_side(&encoder)?;
             let mut settings = args.model.settings(&encoder, side)?;
             settings.extend(args.settings(codec));

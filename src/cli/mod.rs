@@ -33,9 +33,11 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use neural_sparse::hub::{self, HubError, HubOptions, Parts};
+use neural_sparse::hub::{self, HubError, HubOptions, Parts, Resolved};
 use neural_sparse::known::QuerySide;
-use neural_sparse::{known, DeviceName, Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
+use neural_sparse::{
+    known, DeviceName, Dialect, EncoderOptions, ModelFiles, Note, Side, SparseEncoder, UntiedDecoder,
+};
 use serde_json::Value;
 
 use bulk::Surroundings;
@@ -89,6 +91,10 @@ struct ModelArgs {
     /// Threads to encode with; the vectors do not depend on it [default: one per processor]
     #[arg(long, value_name = "NUM")]
     threads: Option<NonZeroUsize>,
+    /// Which matrix projects on the vocabulary where a checkpoint stores a decoder that differs from its embeddings and
+    /// config.json does not say [default: as the model's authors did, else the stored one]
+    #[arg(long, value_name = "stored|embeddings")]
+    decoder: Option<DecoderName>,
     /// Where the forward pass runs; cuda and metal need a build with that feature
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Device,
@@ -121,9 +127,44 @@ enum Device {
     Metal,
 }
 
+/// Which matrix projects on the vocabulary.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum DecoderName {
+    Stored,
+    Embeddings,
+}
+
+impl DecoderName {
+    fn name(self) -> &'static str {
+        match self {
+            DecoderName::Stored => "stored",
+            DecoderName::Embeddings => "embeddings",
+        }
+    }
+
+    fn reading(self) -> UntiedDecoder {
+        match self {
+            DecoderName::Stored => UntiedDecoder::UseStored,
+            DecoderName::Embeddings => UntiedDecoder::UseEmbeddings,
+        }
+    }
+}
+
 impl HubArgs {
-    /// The files of the model `name`. A licence that limits its use is noted before a download.
+    /// The files of the model `name`. A licence that limits its use is noted before a download, and so is a folder that
+    /// is taken for a model of the same name.
     fn resolve(&self, name: &str, parts: Parts) -> Result<ModelFiles, HubError> {
+        let resolved = self.resolve_name(name, parts)?;
+        if let Some(known) = resolved.shadowed.filter(|_| !self.quiet) {
+            let other = if known.hub_id.contains('/') { known.hub_id } else { "the built-in model" };
+            complain(format_args!(
+                "note: `{name}` is a folder or file here, and that is used; it is not {other}"
+            ));
+        }
+        Ok(resolved.files)
+    }
+
+    fn resolve_name(&self, name: &str, parts: Parts) -> Result<Resolved, HubError> {
         let options = environment::hub_options(self.offline, self.quiet)?;
         let resolve = |options: &HubOptions| hub::resolve(name, self.revision.as_deref(), parts, options);
         if !options.offline && !self.quiet && licence_note(name).is_some() {
@@ -145,7 +186,7 @@ impl HubArgs {
 
 /// What is to be said before the model `name` is downloaded.
 fn licence_note(name: &str) -> Option<String> {
-    let known = known::find(name).filter(|known| known.is_non_commercial())?;
+    let known = hub::known_model(name).filter(|known| known.is_non_commercial())?;
     Some(format!("note: `{name}` is licensed {}: non-commercial use only", known.licence))
 }
 
@@ -163,20 +204,40 @@ impl ModelArgs {
     }
 
     fn load(&self) -> anyhow::Result<SparseEncoder> {
-        Ok(SparseEncoder::load(&self.files()?, &self.options()?)?)
+        self.open(&self.files()?, &self.options()?)
+    }
+
+    /// Loads a model, and notes what its user may want to know.
+    fn open(&self, files: &ModelFiles, options: &EncoderOptions) -> anyhow::Result<SparseEncoder> {
+        let encoder = SparseEncoder::load(files, options)?;
+        if !self.hub.quiet {
+            for note in encoder.notes() {
+                complain(format_args!("note: {note}"));
+                if matches!(note, Note::TwoDecoders { .. }) {
+                    complain(format_args!(
+                        "      `--decoder stored|embeddings` states one; `model verify` tells which one fits a golden file"
+                    ));
+                }
+            }
+        }
+        Ok(encoder)
     }
 
     /// What decides a vector of `side`, by the names that messages give it.
     fn settings(&self, encoder: &SparseEncoder, side: Side) -> anyhow::Result<BTreeMap<String, Value>> {
         let device = format!("{:?}", self.device).to_lowercase();
-        let settings: [(&str, Value); 5] = [
+        let mut settings: Vec<(&str, Value)> = vec![
             ("--as", side.name().into()),
             ("--max-length", encoder.max_length(side)?.into()),
             ("--dialect", self.dialect.name().into()),
             ("--device", device.into()),
             ("the kernel", encoder.instruction_set().name().into()),
         ];
-        Ok(settings.map(|(name, value)| (name.to_string(), value)).into())
+        // What these decide is not in the model's files.
+        let known = hub::known_model(&self.model);
+        settings.extend(known.map(|known| ("the known model", Value::from(known.hub_id))));
+        settings.extend(self.decoder.map(|decoder| ("--decoder", Value::from(decoder.name()))));
+        Ok(settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
     }
 
     /// What a bulk run with this model is told; its texts are cut as those of `side` are.
@@ -197,7 +258,14 @@ impl ModelArgs {
     }
 
     fn options(&self) -> Result<EncoderOptions, UsageError> {
+        self.options_for(&self.model)
+    }
+
+    /// The options for the model `name`.
+    fn options_for(&self, name: &str) -> Result<EncoderOptions, UsageError> {
         Ok(EncoderOptions {
+            known: hub::known_model(name),
+            decoder: self.decoder.map(DecoderName::reading),
             max_length: self.max_length.map(NonZeroUsize::get),
             num_threads: self.threads.map(NonZeroUsize::get),
             instruction_set: environment::instruction_set()?,
@@ -231,7 +299,7 @@ impl ModelArgs {
 
     /// [`ModelArgs::known_side`] as far as the model's name tells, before anything is downloaded for nothing.
     fn check_side(&self) -> Result<(), UsageError> {
-        let known = known::find(&self.model);
+        let known = hub::known_model(&self.model);
         match known.is_some_and(|known| known.query_side != QuerySide::Model) && self.side.is_none() {
             true => Err(self.wants_side()),
             false => Ok(()),

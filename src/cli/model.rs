@@ -74,7 +74,8 @@ impl NamedModelArgs {
     }
 
     fn load(&self, decoder: Option<UntiedDecoder>, dialect: Dialect) -> anyhow::Result<SparseEncoder> {
-        let options = EncoderOptions { decoder, dialect, ..self.model.options()? };
+        let options = self.model.options_for(self.name())?;
+        let options = EncoderOptions { decoder: decoder.or(options.decoder), dialect, ..options };
         Ok(SparseEncoder::load(&self.model.hub.resolve(self.name(), self.model.parts())?, &options)?)
     }
 }
@@ -85,7 +86,7 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
         ModelCommand::List => list(&mut out)?,
         ModelCommand::Show(named) => {
             let encoder = named.load(None, named.model.dialect)?;
-            let rows = encoder.decisions().iter().map(|Provenance { what, value, source }| {
+            let rows = encoder.provenance().iter().map(|Provenance { what, value, source }| {
                 vec![what.to_string(), value.clone(), source.clone()]
             });
             write_table(&mut out, &["what", "how it is run", "decided by"], rows.collect())?;
@@ -162,7 +163,7 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
     let mut encoder = named.load(None, named.model.dialect)?;
     let side = named.model.side().unwrap_or(Side::Document);
     let mut checks = Vec::new();
-    match known::find(named.name()) {
+    match hub::known_model(named.name()) {
         // Scores are of both sides.
         Some(known) if named.model.side().is_none() => {
             let published = published_numbers(named, known, None)?;
@@ -222,7 +223,7 @@ fn other_decoder(
         UntiedDecoder::UseEmbeddings => (UntiedDecoder::UseStored, "the stored one"),
     };
     let other = named.load(Some(reading), named.model.dialect)?;
-    if other.decisions() == encoder.decisions() {
+    if other.provenance() == encoder.provenance() {
         return Ok(None);
     }
     let right = all_pass(&published_numbers(named, known, Some(reading))?);

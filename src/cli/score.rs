@@ -76,7 +76,7 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let options = args.model.options()?;
-    let scorer = Scorer::new(SparseEncoder::load(&model_files, &options)?, args.model.side());
+    let scorer = Scorer::new(args.model.open(&model_files, &options)?, args.model.side());
     let mut settings = args.model.settings(&scorer.encoder, scorer.document_side)?;
     settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
     settings.insert("the command".into(), Value::from("score"));

@@ -6,8 +6,9 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Findings, Format, Ingest, Keys, Options, Terms, TwoPhase};
+use neural_sparse::hub;
 use neural_sparse::jsonl::Keep;
-use neural_sparse::known::{self, QuerySide};
+use neural_sparse::known::QuerySide;
 use neural_sparse::{Prune, Side, SparseVector};
 
 use super::encode::{parse_prune, Shape};
@@ -152,7 +153,7 @@ impl StoreArgs {
 
 /// The largest weight to expect of the queries of a model: tables hold weights up to 15.6, transformers give less than 3.
 fn search_ceiling(model: &str) -> f32 {
-    match known::find(model).map(|known| known.query_side) {
+    match hub::known_model(model).map(|known| known.query_side) {
         Some(QuerySide::Table) => 16.0,
         _ => 3.0,
     }

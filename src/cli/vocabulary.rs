@@ -1,9 +1,9 @@
 //! The terms of a model, without the model: what names them where nothing is encoded.
 
 use clap::Args;
-use neural_sparse::hub::Parts;
+use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, Vocabulary};
-use neural_sparse::{ModelFiles, Tokenizer};
+use neural_sparse::{ModelFiles, ModelSpec, Tokenizer};
 
 use super::HubArgs;
 
@@ -20,7 +20,7 @@ pub(super) struct VocabularyArgs {
 
 impl VocabularyArgs {
     pub fn known(&self) -> Option<&'static KnownModel> {
-        known::find(&self.model)
+        hub::known_model(&self.model)
     }
 
     /// The vocabulary; that of most known models is compiled in.
@@ -29,7 +29,8 @@ impl VocabularyArgs {
             Some(known) if known.vocabulary == Vocabulary::BertUncased => ModelFiles::tiny(),
             _ => self.hub.resolve(&self.model, Parts::QuerySide)?,
         };
-        Ok(Tokenizer::load(&files, None, None)?.0)
+        let spec = ModelSpec::read(&files, self.known())?;
+        Ok(Tokenizer::load(&files, &spec)?)
     }
 
     /// V: from the table of known models, else counted.

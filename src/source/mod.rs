@@ -138,7 +138,8 @@ impl ModelFiles {
     /// The same model's files in `folder`, `""` for the same ones.
     pub(crate) fn within(&self, folder: &str) -> Self {
         let mut inside = ModelFiles { folder: self.inside(folder), ..self.clone() };
-        if let (Place::Folder(path) | Place::Partial(path, ..), false) = (&mut inside.place, folder.is_empty())
+        if let (Place::Folder(path) | Place::Partial(path, ..), false) =
+            (&mut inside.place, folder.is_empty())
         {
             path.push(folder);
         }

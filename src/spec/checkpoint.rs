@@ -47,7 +47,12 @@ impl CheckpointSpec {
             }
             let folder = folder.to_string();
             if !is_index {
-                return Ok(Some(CheckpointSpec { folder, format, index: None, files: vec![name.to_string()] }));
+                return Ok(Some(CheckpointSpec {
+                    folder,
+                    format,
+                    index: None,
+                    files: vec![name.to_string()],
+                }));
             }
             let index = reader.shard_index(&folder, name)?.unwrap_or_default();
             let shards =

@@ -227,7 +227,7 @@ fn encode_documents(
     let corpus = folder.join("corpus.jsonl");
     let model_files = model.files()?;
     let options = EncoderOptions { only: None, ..model.options()? };
-    let encoder = SparseEncoder::load(&model_files, &options)?;
+    let encoder = model.open(&model_files, &options)?;
     let mut settings = model.settings(&encoder, Side::Document)?;
     settings.insert("--on-long".into(), long.to_string().into());
     // All of it: vectors of an earlier text would give wrong figures in silence.

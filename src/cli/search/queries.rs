@@ -99,5 +99,5 @@ fn load(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<SparseEncode
         _ => &args.model.model,
     };
     let files = args.model.hub.resolve(name, args.model.parts())?;
-    Ok(SparseEncoder::load(&files, &args.model.options()?)?)
+    args.model.open(&files, &args.model.options_for(name)?)
 }
