@@ -7,7 +7,7 @@ use neural_sparse::hub::{OnProgress, Progress};
 
 const TEMPLATE: &str = "{msg} [{elapsed_precise}] [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} ({eta})";
 
-/// Draws one bar for each file. Where standard error is no terminal, nothing is drawn.
+/// Draws one bar for each file, and removes it when the file is there. Where standard error is no terminal, nothing is drawn.
 pub(super) fn on_progress() -> OnProgress {
     let current: Mutex<Option<(String, ProgressBar)>> = Mutex::new(None);
     Arc::new(move |Progress { file, received, total }| {
@@ -18,7 +18,7 @@ pub(super) fn on_progress() -> OnProgress {
         if let Some((_, bar)) = current.as_ref() {
             bar.set_position(received);
             if received == total {
-                bar.finish();
+                bar.finish_and_clear();
             }
         }
     })

@@ -64,12 +64,15 @@ pub(super) fn receive(
     let range = (start > 0).then(|| format!("bytes={start}-"));
     let request = Request { path, range, ..Request::default() };
     let mut response = client.get(&request).map_err(TransferError::Request)?;
-    if response.status().as_u16() != 206 && start > 0 {
-        // It does not resume: this is the whole file again.
-        file.set_len(0).map_err(TransferError::Disk)?;
+    let is_whole = response.status().as_u16() != 206;
+    if is_whole {
         start = 0;
     }
     check_headers(&response, start, expected.size)?;
+    if is_whole {
+        // Whatever there was: not every server resumes.
+        file.set_len(0).map_err(TransferError::Disk)?;
+    }
     // Only a length or an end mark tells the end of a body from a broken connection.
     let has_end = response.body().content_length().is_some()
         || response.headers().contains_key(header::TRANSFER_ENCODING);
