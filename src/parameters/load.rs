@@ -1,14 +1,17 @@
 //! A checkpoint of any supported family as one [`Parameters`].
 //!
-//! Every difference between checkpoints ends here: files and dtypes in
-//! [`Tensors`], names in [`Names`], tied and untied decoders in `load_decoder`.
-//! What follows the loader sees one set of f32 tensors.
+//! Every difference between checkpoints ends here: files and dtypes in [`Tensors`], names in [`Names`], tied and untied
+//! decoders in `load_decoder`, adapters in [`Adapter`]. What follows the loader sees one set of f32 tensors.
+//!
+//! Memory is set aside for a tensor only once its stored shape, which was checked against the file, equals the one that
+//! config.json asks for.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
+use super::adapter::Adapter;
 use super::parameter::Parameter;
 use super::tensors::Tensors;
 use super::{AbsoluteLayer, Affine, AttentionParameters, Layers, Parameters, RotaryLayer};
@@ -33,7 +36,8 @@ struct Report {
 }
 
 impl Parameters {
-    /// Reads the checkpoint that `spec` names, in the shape that its config gives, and says what was decided on the way.
+    /// Reads the checkpoint that `spec` names, in the shape that its config gives, an adapter beside it applied, and says
+    /// what was decided on the way.
     ///
     /// * `decoder`: the caller's reading of a stored decoder that differs from the embeddings.
     ///
@@ -50,15 +54,18 @@ impl Parameters {
         let stated = decoder.or(spec.known_decoder);
         let reading = stated.unwrap_or_default();
         let mut reader = Reader::open(files, spec)?;
+        reader.check_sizes(config)?;
         let (h, names) = (config.hidden_size, reader.names);
         // Where tensors are converted, that is most of a start: the embeddings and each layer on whichever thread is free.
         let (embeddings, layers) = rayon::join(|| reader.embeddings(config), || reader.layers(config));
-        let (word_embeddings, position_embeddings, token_type_embedding) = embeddings?;
+        let (stored_words, position_embeddings, token_type_embedding) = embeddings?;
         let layers = layers?;
         let embedding_norm = reader.norm(&reader.below_prefix(names.embedding_norm), config)?;
         let transform = reader.dense(names.transform, [h, h], config.biases.transform)?;
         let transform_norm = reader.norm(names.transform_norm, config)?;
-        let (decoder, decoder_bias) = load_decoder(&mut reader, config, reading, &word_embeddings)?;
+        let (decoder, decoder_bias) = load_decoder(&mut reader, config, reading, &stored_words)?;
+        // A tied decoder shares the stored matrix, not what an adapter makes of the embeddings.
+        let word_embeddings = reader.adapted(&reader.word_embeddings_name(), stored_words)?;
         let parameters = Parameters {
             word_embeddings,
             position_embeddings,
@@ -70,7 +77,7 @@ impl Parameters {
             decoder,
             decoder_bias,
         };
-        let report = reader.finish();
+        let report = reader.finish()?;
         let notes = match report.uses_stored_decoder.filter(|_| stated.is_none()) {
             Some(uses_stored) => vec![Note::TwoDecoders { file: report.file, uses_stored }],
             None => Vec::new(),
@@ -81,8 +88,8 @@ impl Parameters {
 
 /// The vocabulary projection, (V, H) and (V).
 ///
-/// A stored matrix that equals the embeddings, or none, means tied. A different
-/// one is used as `reading` says; config.json's `tie_word_embeddings: false` leaves no choice.
+/// A stored matrix that equals the embeddings, or none, means tied, and so does one that is there in their place. A
+/// different one is used as `reading` says; config.json's `tie_word_embeddings: false` leaves no choice.
 fn load_decoder(
     reader: &mut Reader,
     config: &ModelConfig,
@@ -92,14 +99,16 @@ fn load_decoder(
     let (v, h) = (config.vocab_size, config.hidden_size);
     let untied = config.tie_word_embeddings == Some(false);
     let name = reader.names.decoder;
-    let stored = reader.has(name);
-    let own = if !stored {
+    let own = if !reader.has(name) {
         if untied {
             return Err(reader
                 .tensors
                 .fault(name, "is missing, though config.json says `tie_word_embeddings: false`"));
         }
         reader.decide("decoder", "tied to the embeddings", format!("no tensor `{name}`"));
+        false
+    } else if !reader.has(&reader.word_embeddings_name()) {
+        reader.decide("decoder", "tied to the embeddings", format!("`{name}` is stored in their place"));
         false
     } else if reader.same(name, &reader.word_embeddings_name())? {
         reader.decide("decoder", "tied to the embeddings", format!("`{name}` equals them"));
@@ -124,7 +133,8 @@ fn load_decoder(
         }
         reading == UntiedDecoder::UseStored
     };
-    let decoder = if own { reader.tensor(name, &[v, h])? } else { embeddings.clone() };
+    let decoder = if own { reader.stored(name, &[v, h])? } else { embeddings.clone() };
+    let decoder = reader.adapted(name, decoder)?;
     let bias = match config.biases.decoder {
         true => reader.decoder_bias(v, reading)?,
         false => Parameter::owned(vec![0.0; v], &[v]),
@@ -133,12 +143,12 @@ fn load_decoder(
 }
 
 /// Reads tensors by name and remembers which, and in which dtypes.
+///
+/// Names are those of transformers' model: with the prefix of the family, and `weight` and `bias` for norms.
 struct Reader {
     tensors: Tensors,
-    stored: BTreeSet<String>,
+    adapter: Option<Adapter>,
     names: &'static Names,
-    /// That of the family, or nothing.
-    prefix: &'static str,
     read: Mutex<ReadSoFar>,
     provenance: Vec<Provenance>,
     /// Where a stored decoder differs from the embeddings and config.json leaves the choice: whether it is used.
@@ -153,32 +163,57 @@ struct ReadSoFar {
 
 impl Reader {
     fn open(files: &ModelFiles, spec: &TransformerSpec) -> Result<Self, Error> {
-        let missing = || CheckpointSpec::missing(&files.within(&spec.folder));
+        let missing = || CheckpointSpec::missing(&files.within(&spec.folder), spec.adapter.as_ref());
         let tensors = Tensors::open(files, spec.checkpoint.as_ref().ok_or_else(missing)?)?;
-        let stored = tensors.names();
         let names = &spec.config.family.names;
-        let prefixed = stored.iter().any(|name| name.starts_with(names.prefix));
-        let prefix = if prefixed { names.prefix } else { "" };
+        let adapter = match &spec.adapter {
+            None => None,
+            Some(spec) => Some(Adapter::open(files, spec, names.prefix, |name| names.is_of_head(name))?),
+        };
         Ok(Reader {
             tensors,
-            stored,
+            adapter,
             names,
-            prefix,
             read: Mutex::default(),
             provenance: Vec::new(),
             uses_stored_decoder: None,
         })
     }
 
+    /// Compares the sizes of config.json with the checkpoint, before anything is computed from either.
+    fn check_sizes(&self, config: &ModelConfig) -> Result<(), Error> {
+        let (v, h) = (config.vocab_size, config.hidden_size);
+        let words = self.word_embeddings_name();
+        let mut expected = vec![(words, vec![v, h]), (self.names.decoder.to_string(), vec![v, h])];
+        if let Blocks::Absolute { .. } = config.blocks {
+            let positions = self.below_prefix(self.names.position_embeddings) + ".weight";
+            expected.push((positions, vec![config.max_positions, h]));
+        }
+        let (down, last) = (self.names.down(), config.num_layers - 1);
+        expected.push((self.layer_name(last, down) + ".weight", vec![h, config.feed_forward_size]));
+        for (name, shape) in expected {
+            let Some(stored) = self.stored_name(&name) else { continue };
+            match self.tensors.shape(&stored) {
+                Some(has) if has != shape => {
+                    let reason = format!("has the shape {has:?}, config.json asks for {shape:?}");
+                    return Err(self.tensors.fault(&stored, reason));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn below_prefix(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+        format!("{}{name}", self.names.prefix)
     }
 
     fn word_embeddings_name(&self) -> String {
         self.below_prefix(self.names.word_embeddings) + ".weight"
     }
 
-    /// Words (V, H), positions (positions, H) where they have embeddings, and type 0 (H) where the architecture has types.
+    /// Words (V, H) as they are stored, positions (positions, H) where they have embeddings, and type 0 (H) where the
+    /// architecture has types.
     fn embeddings(
         &self,
         config: &ModelConfig,
@@ -186,7 +221,13 @@ impl Reader {
         let h = config.hidden_size;
         let embedding =
             |name: &str, rows: usize| self.tensor(&(self.below_prefix(name) + ".weight"), &[rows, h]);
-        let words = embedding(self.names.word_embeddings, config.vocab_size)?;
+        // transformers ties both ways: the one that is stored stands for both.
+        let words = self.word_embeddings_name();
+        let is_tied = config.tie_word_embeddings != Some(false);
+        let words = match !self.has(&words) && is_tied && self.has(self.names.decoder) {
+            true => self.stored(self.names.decoder, &[config.vocab_size, h])?,
+            false => self.stored(&words, &[config.vocab_size, h])?,
+        };
         let positions = match config.blocks {
             Blocks::Absolute { .. } => Some(embedding(self.names.position_embeddings, config.max_positions)?),
             Blocks::Rotary(_) => None,
@@ -214,7 +255,7 @@ impl Reader {
     }
 
     fn layer_name(&self, index: usize, part: &str) -> String {
-        format!("{}{}.{index}.{part}", self.prefix, self.names.layer)
+        format!("{}{}.{index}.{part}", self.names.prefix, self.names.layer)
     }
 
     fn absolute_layer(&self, index: usize, config: &ModelConfig) -> Result<AbsoluteLayer, Error> {
@@ -294,27 +335,62 @@ impl Reader {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.stored.contains(name)
+        self.stored_name(name).is_some()
     }
 
+    /// What the checkpoint calls the tensor `name`.
+    ///
+    /// As in transformers, the prefix of the family may be left out of any name or stand before one of the head, and
+    /// checkpoints that came from TensorFlow have `gamma` and `beta`. Of several that are stored the first in order counts.
+    ///
+    /// Source: `rename_source_key` in core_model_loading.py of transformers 5.
+    fn stored_name(&self, name: &str) -> Option<String> {
+        let prefix = self.names.prefix;
+        let toggled = match name.strip_prefix(prefix) {
+            Some(bare) => bare.to_string(),
+            None => format!("{prefix}{name}"),
+        };
+        let old = |name: &str| {
+            let old = name.strip_suffix("LayerNorm.weight").map(|start| format!("{start}LayerNorm.gamma"));
+            old.or_else(|| name.strip_suffix("LayerNorm.bias").map(|start| format!("{start}LayerNorm.beta")))
+        };
+        let candidates = [old(name), old(&toggled), Some(name.to_string()), Some(toggled)];
+        candidates.into_iter().flatten().filter(|name| self.tensors.contains(name)).min()
+    }
+
+    /// Whether two tensors that are stored hold the same values.
     fn same(&self, name: &str, other: &str) -> Result<bool, Error> {
-        self.lock_read().names.insert(name.to_string());
-        self.tensors.same(name, other)
+        let name = self.stored_name(name).unwrap_or_else(|| name.to_string());
+        let other = self.stored_name(other).unwrap_or_else(|| other.to_string());
+        let same = self.tensors.same(&name, &other);
+        self.lock_read().names.insert(name);
+        same
     }
 
     fn lock_read(&self) -> MutexGuard<'_, ReadSoFar> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Parameter, Error> {
-        if !self.has(name) {
-            return Err(self.tensors.fault(name, "is missing"));
-        }
-        let (tensor, dtype) = self.tensors.load(name, shape)?;
+    /// A tensor as it is stored, widened to f32.
+    fn stored(&self, name: &str, shape: &[usize]) -> Result<Parameter, Error> {
+        let stored = self.stored_name(name).ok_or_else(|| self.tensors.missing(name))?;
+        let (tensor, dtype) = self.tensors.load(&stored, shape)?;
         let mut read = self.lock_read();
-        read.names.insert(name.to_string());
-        read.dtypes.insert(dtype.as_str());
+        read.names.insert(stored);
+        read.dtypes.insert(dtype.name());
         Ok(tensor)
+    }
+
+    /// `parameter` with the adapter applied, where there is one.
+    fn adapted(&self, name: &str, parameter: Parameter) -> Result<Parameter, Error> {
+        match &self.adapter {
+            Some(adapter) => adapter.apply(name, parameter),
+            None => Ok(parameter),
+        }
+    }
+
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Parameter, Error> {
+        self.adapted(name, self.stored(name, shape)?)
     }
 
     /// A dense layer, its bias zeros where the model has none.
@@ -326,21 +402,17 @@ impl Reader {
     }
 
     fn bias(&self, name: &str, size: usize, has_bias: bool) -> Result<Parameter, Error> {
-        if has_bias {
-            self.tensor(name, &[size])
-        } else {
-            Ok(Parameter::owned(vec![0.0; size], &[size]))
+        match has_bias {
+            true => self.tensor(name, &[size]),
+            false => self.adapted(name, Parameter::owned(vec![0.0; size], &[size])),
         }
     }
 
-    /// A LayerNorm: `weight` and `bias`, or `gamma` and `beta` in checkpoints that came from TensorFlow.
     fn norm(&self, name: &str, config: &ModelConfig) -> Result<Affine, Error> {
-        let old = self.has(&format!("{name}.gamma"));
-        let (weight, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
         let size = config.hidden_size;
         Ok(Affine {
-            weight: self.tensor(&format!("{name}.{weight}"), &[size])?,
-            bias: self.bias(&format!("{name}.{bias}"), size, config.biases.norm)?,
+            weight: self.tensor(&format!("{name}.weight"), &[size])?,
+            bias: self.bias(&format!("{name}.bias"), size, config.biases.norm)?,
         })
     }
 
@@ -353,7 +425,11 @@ impl Reader {
             present.reverse();
         }
         let name = present.first().copied().unwrap_or(names[names.len() - 1]);
-        let bias = self.tensor(name, &[size])?;
+        let mut bias = self.stored(name, &[size])?;
+        // The forward pass adds the one that transformers prefers, so what an adapter makes of that one counts.
+        for name in names.iter().rev() {
+            bias = self.adapted(name, bias)?;
+        }
         match present.get(1) {
             None => self.decide("decoder bias", name, "the only one stored"),
             Some(other) if self.same(other, name)? => {
@@ -369,10 +445,10 @@ impl Reader {
     }
 
     /// What was decided, with what the file holds in front.
-    fn finish(self) -> Report {
+    fn finish(self) -> Result<Report, Error> {
         let read = std::mem::take(&mut *self.lock_read());
         let dtypes = read.dtypes.iter().copied().collect::<Vec<_>>().join(", ");
-        let ignored: Vec<&str> = self.stored.difference(&read.names).map(String::as_str).collect();
+        let ignored: Vec<&str> = self.tensors.names().filter(|name| !read.names.contains(*name)).collect();
         let ignored = match ignored.len() {
             0 => String::new(),
             1..=4 => format!("; not needed: {}", ignored.join(", ")),
@@ -380,9 +456,14 @@ impl Reader {
         };
         let value = format!("{} tensors ({dtypes}){ignored}", read.names.len());
         let mut provenance = vec![Provenance::new("checkpoint", value, &self.tensors.file)];
+        if let Some(adapter) = &self.adapter {
+            let made_for = adapter.base_model().map(|base| format!(" made for `{base}`")).unwrap_or_default();
+            let value = format!("LoRA{made_for}, {} tensors", adapter.insist_on_all_used()?);
+            provenance.push(Provenance::new("adapter", value, adapter.file()));
+        }
         provenance.extend(self.provenance);
         let Reader { uses_stored_decoder, tensors, .. } = self;
-        Report { provenance, uses_stored_decoder, file: tensors.file }
+        Ok(Report { provenance, uses_stored_decoder, file: tensors.file })
     }
 }
 

@@ -1,7 +1,13 @@
 //! The parameters of a masked language model, once every difference of names and files is behind.
 
+mod adapter;
 mod load;
 mod parameter;
+mod pickle;
+mod pytorch;
+mod safetensors;
+mod stored;
+mod stored_zip;
 mod tensors;
 
 use std::ops::Range;

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{Device, Tensor};
 
 use crate::kernel::{GemmWeight, InstructionSet, MatRef, Panels};
@@ -37,11 +36,15 @@ impl Parameter {
         }
     }
 
-    /// The f32 tensor `name` as it lies in a mapped file; `None` where it cannot be read in place.
-    pub fn mapped(file: &Arc<MmapedSafetensors>, name: &str, shape: &[usize]) -> Option<Self> {
-        let values = MappedValues::new(Arc::clone(file), name)?;
-        let values = Arc::new(Values::Mapped(values));
-        Some(Parameter { shape: shape.to_vec(), values, start: 0, panels: Arc::default() })
+    /// Values as they lie in a mapped file.
+    pub fn mapped(values: MappedValues, shape: &[usize]) -> Self {
+        debug_assert_eq!(values.values().len(), shape.iter().product::<usize>());
+        Parameter {
+            shape: shape.to_vec(),
+            values: Arc::new(Values::Mapped(values)),
+            start: 0,
+            panels: Arc::default(),
+        }
     }
 
     /// The values, rows one after the other.
@@ -51,6 +54,11 @@ impl Parameter {
             Values::Mapped(mapped) => mapped.values(),
         };
         &values[self.start..][..self.shape.iter().product()]
+    }
+
+    /// How many of each dimension there are.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     /// Rows of a matrix, or elements of a vector, where they lie.

@@ -1,164 +1,183 @@
 //! The tensors of one checkpoint by name, whatever file format and dtype holds them.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::parameter::Parameter;
+use super::stored::{Dtype, StoredTensor};
+use super::{pytorch, safetensors};
 use crate::error::Error;
-use crate::source::mmap::map_safetensors;
-use crate::source::ModelFiles;
+use crate::source::mmap::MappedValues;
+use crate::source::{FileBytes, ModelFiles};
 use crate::spec::{CheckpointFormat, CheckpointSpec};
-use candle_core::pickle::PthTensors;
-use candle_core::safetensors::{Load, MmapedSafetensors, SliceSafetensors};
-use candle_core::{DType, Device, Tensor};
 
-const SAFETENSORS: &str = "model.safetensors";
-
-/// The tensors of one checkpoint by name, whatever file format holds them.
+/// The tensors of one checkpoint by name. They are read where they lie, when they are asked for.
 pub(super) struct Tensors {
     /// Path of the file (of the index, where the checkpoint is sharded), for messages.
     pub file: String,
-    format: Format,
-}
-
-enum Format {
-    Mapped(Arc<MmapedSafetensors>),
-    BuiltIn(SliceSafetensors<'static>),
-    PyTorch(PthTensors),
+    files: Vec<FileBytes>,
+    tensors: BTreeMap<String, StoredTensor>,
 }
 
 impl Tensors {
     /// Opens the checkpoint that `spec` names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] and [`Error::Invalid`] for a file that cannot be used.
     pub fn open(files: &ModelFiles, spec: &CheckpointSpec) -> Result<Self, Error> {
         let files = files.within(&spec.folder);
         let first = spec.index.as_ref().unwrap_or(&spec.files[0]);
         let file = files.describe(first);
-        let Some(folder) = files.path() else { return Self::open_built_in(&files) };
-        for name in &spec.files {
-            if !files.contains(name)? {
-                return Err(Error::invalid(file, format!("names the shard `{name}`, which is not there")));
-            }
-            files.mark_used(name);
-        }
-        match spec.format {
-            CheckpointFormat::Safetensors => {
-                let paths: Vec<PathBuf> = spec.files.iter().map(|name| folder.join(name)).collect();
-                Self::open_safetensors(file, &paths)
-            }
-            CheckpointFormat::PyTorch => {
-                let tensors = PthTensors::new(folder.join(&spec.files[0]), None).map_err(|error| {
-                    Error::invalid(
-                        &file,
-                        format!("not a PyTorch checkpoint in zip format: {}", plain(&error)),
-                    )
-                })?;
-                Ok(Tensors { file, format: Format::PyTorch(tensors) })
+        let mut tensors = Tensors { file: file.clone(), files: Vec::new(), tensors: BTreeMap::new() };
+        for shard in &spec.files {
+            // Of a tensor that is in two shards, transformers takes the one from the last.
+            if !tensors.add(&files, shard, spec.format)? {
+                return Err(Error::invalid(file, format!("names the shard `{shard}`, which is not there")));
             }
         }
+        Ok(tensors)
     }
 
-    fn open_safetensors(file: String, paths: &[PathBuf]) -> Result<Self, Error> {
-        let tensors = map_safetensors(paths).map_err(|error| not_safetensors(&file, &error))?;
-        Ok(Tensors { file, format: Format::Mapped(Arc::new(tensors)) })
+    /// Adds the tensors of one file; whether it is there.
+    fn add(&mut self, files: &ModelFiles, file: &str, format: CheckpointFormat) -> Result<bool, Error> {
+        let Some(bytes) = files.map(file)? else { return Ok(false) };
+        let index = self.files.len();
+        let read = match format {
+            CheckpointFormat::Safetensors => safetensors::read_header(&bytes, index)
+                .map_err(|reason| format!("not a complete safetensors file: {reason}")),
+            CheckpointFormat::PyTorch => pytorch::read_tensors(&bytes, index),
+        };
+        self.tensors.extend(read.map_err(|reason| Error::invalid(files.describe(file), reason))?);
+        self.files.push(bytes);
+        Ok(true)
     }
 
-    fn open_built_in(files: &ModelFiles) -> Result<Self, Error> {
-        let file = files.describe(SAFETENSORS);
-        let bytes = files.built_in(SAFETENSORS).ok_or_else(|| Error::invalid(&file, "is not compiled in"))?;
-        let tensors = SliceSafetensors::new(bytes).map_err(|error| not_safetensors(&file, &error))?;
-        Ok(Tensors { file, format: Format::BuiltIn(tensors) })
+    /// The names of all tensors, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
     }
 
-    pub fn names(&self) -> BTreeSet<String> {
-        match &self.format {
-            Format::Mapped(tensors) => tensors.tensors().into_iter().map(|(name, _)| name).collect(),
-            Format::BuiltIn(tensors) => tensors.tensors().into_iter().map(|(name, _)| name).collect(),
-            Format::PyTorch(tensors) => tensors.tensor_infos().keys().cloned().collect(),
-        }
+    /// Whether there is a tensor `name`.
+    pub fn contains(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
-    /// Whether two stored tensors hold the same values, without copying either where the format allows.
+    /// The shape of the tensor `name`, where there is one.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        Some(&self.tensors.get(name)?.shape)
+    }
+
+    /// Whether two stored tensors hold the same values, without a copy of either where they are stored alike.
     pub fn same(&self, one: &str, other: &str) -> Result<bool, Error> {
-        if let Format::Mapped(tensors) = &self.format {
-            let (one, other) = (tensors.get(one)?, tensors.get(other)?);
-            return Ok(one.dtype() == other.dtype()
-                && one.shape() == other.shape()
-                && one.data() == other.data());
+        let (first, second) = (self.get(one)?, self.get(other)?);
+        if first == second {
+            return Ok(true);
         }
-        let (one, other) = (self.stored(one)?, self.stored(other)?);
-        let values = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
-        Ok(one.dims() == other.dims() && values(&one)? == values(&other)?)
+        if first.shape != second.shape {
+            return Ok(false);
+        }
+        if first.dtype == second.dtype && first.strides.is_none() && second.strides.is_none() {
+            let bytes = |tensor: &StoredTensor| &self.files[tensor.file][tensor.bytes.clone()];
+            return Ok(bytes(first) == bytes(second));
+        }
+        Ok(self.values(one, first)? == self.values(other, second)?)
     }
 
-    /// The tensor `name` in f32, in place where its file is mapped, and the dtype that it is stored in: f16 and bf16
-    /// widen exactly.
-    pub fn load(&self, name: &str, shape: &[usize]) -> Result<(Parameter, DType), Error> {
-        if let Format::Mapped(tensors) = &self.format {
-            let has_shape = tensors.get(name).is_ok_and(|view| view.shape() == shape);
-            if let Some(weights) = has_shape.then(|| Parameter::mapped(tensors, name, shape)).flatten() {
-                return Ok((weights, DType::F32));
-            }
-        }
-        let tensor = self.stored(name)?;
-        if tensor.dims() != shape {
-            let has = tensor.dims();
+    /// The tensor `name` in f32, in place where it lies so in a mapped file, and the dtype that it is stored in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`] when it is missing, has another shape, or is stored in a dtype that is no float.
+    pub fn load(&self, name: &str, shape: &[usize]) -> Result<(Parameter, Dtype), Error> {
+        let tensor = self.get(name)?;
+        if tensor.shape != shape {
+            let has = &tensor.shape;
             return Err(self.fault(name, format!("has the shape {has:?}, config.json asks for {shape:?}")));
         }
-        Ok((Parameter::owned(self.widened(name, &tensor)?, shape), tensor.dtype()))
+        Ok((self.parameter(name, tensor)?, tensor.dtype))
+    }
+
+    fn parameter(&self, name: &str, tensor: &StoredTensor) -> Result<Parameter, Error> {
+        if tensor.dtype == Dtype::F32 && tensor.strides.is_none() {
+            let file = self.files[tensor.file].clone();
+            if let Some(values) = MappedValues::new(file, tensor.bytes.clone()) {
+                return Ok(Parameter::mapped(values, &tensor.shape));
+            }
+        }
+        Ok(Parameter::owned(self.values(name, tensor)?, &tensor.shape))
     }
 
     /// The values of the vector `name` in f32.
     pub fn vector(&self, name: &str) -> Result<Vec<f32>, Error> {
-        if !self.names().contains(name) {
-            return Err(self.fault(name, "is missing"));
-        }
-        let tensor = self.stored(name)?;
-        match tensor.dims() {
-            [_] => self.widened(name, &tensor),
+        let tensor = self.get(name)?;
+        match tensor.shape.as_slice() {
+            [_] => self.values(name, tensor),
             other => Err(self.fault(name, format!("has the shape {other:?}, not that of a vector"))),
         }
     }
 
-    fn widened(&self, name: &str, tensor: &Tensor) -> Result<Vec<f32>, Error> {
-        let dtype = tensor.dtype();
-        if !matches!(dtype, DType::F32 | DType::F16 | DType::BF16) {
-            return Err(
-                self.fault(name, format!("is stored as {}; f32, f16 and bf16 are read", dtype.as_str()))
-            );
-        }
-        Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+    fn get(&self, name: &str) -> Result<&StoredTensor, Error> {
+        self.tensors.get(name).ok_or_else(|| self.missing(name))
     }
 
-    fn stored(&self, name: &str) -> Result<Tensor, Error> {
-        let loaded = match &self.format {
-            Format::Mapped(tensors) => tensors.get(name).and_then(|view| view.load(&Device::Cpu)),
-            Format::BuiltIn(tensors) => tensors.load(name, &Device::Cpu),
-            Format::PyTorch(tensors) => {
-                // The reader takes a view's offset for bytes, where it counts elements.
-                if tensors.tensor_infos().get(name).is_some_and(|info| info.layout.start_offset() != 0) {
-                    return Err(
-                        self.fault(name, "is a view into a larger storage; save the model as safetensors")
-                    );
-                }
-                tensors.get(name).and_then(|tensor| {
-                    tensor.ok_or_else(|| candle_core::Error::Msg("not in the file".into()))
-                })
-            }
+    fn values(&self, name: &str, tensor: &StoredTensor) -> Result<Vec<f32>, Error> {
+        tensor.to_f32(&self.files[tensor.file]).ok_or_else(|| {
+            let dtype = tensor.dtype.name();
+            self.fault(
+                name,
+                format!(
+                    "is stored as {dtype}, as in a quantized checkpoint; f64, f32, f16 and bf16 are read"
+                ),
+            )
+        })
+    }
+
+    /// That `name` is missing, and why, where the other names tell.
+    pub fn missing(&self, name: &str) -> Error {
+        let reason = match self.reason_of_absence() {
+            Some(reason) => format!("is missing: {reason}"),
+            None => "is missing".to_string(),
         };
-        loaded.map_err(|error| self.fault(name, format!("cannot be read: {}", plain(&error))))
+        self.fault(name, reason)
     }
 
+    /// What the names of a checkpoint say of its making, where that is why the right ones are missing.
+    fn reason_of_absence(&self) -> Option<String> {
+        // Those of GPTQ, AWQ, bitsandbytes, compressed-tensors, optimum-quanto and torchao.
+        const QUANTIZED: [&str; 13] = [
+            ".qweight",
+            ".qzeros",
+            ".scales",
+            ".g_idx",
+            ".SCB",
+            ".weight_format",
+            ".absmax",
+            ".quant_map",
+            ".weight_packed",
+            ".weight_scale",
+            ".weight_zero_point",
+            ".weight._data",
+            ".quant_state.bitsandbytes__nf4",
+        ];
+        let mut names = self.names();
+        if let Some(quantized) = self.names().find(|name| QUANTIZED.iter().any(|end| name.ends_with(end))) {
+            let quantized = quantized.escape_debug();
+            return Some(format!(
+                "the checkpoint is quantized, as `{quantized}` shows; f64, f32, f16 and bf16 are read"
+            ));
+        }
+        // What DataParallel, torch.compile and FSDP put in front of every name; transformers does not take it away.
+        const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "_fsdp_wrapped_module."];
+        let first = names.next()?;
+        let wrapper = WRAPPERS.into_iter().find(|wrapper| first.starts_with(wrapper))?;
+        let all = self.names().all(|name| name.starts_with(wrapper));
+        all.then(|| {
+            format!("every name begins with `{wrapper}`, which the model was wrapped in when it was saved")
+        })
+    }
+
+    /// An error about one tensor of this checkpoint.
     pub fn fault(&self, tensor: &str, reason: impl Into<String>) -> Error {
         Error::Tensor { file: self.file.clone(), tensor: tensor.to_string(), reason: reason.into() }
     }
-}
-
-fn not_safetensors(file: &str, error: &candle_core::Error) -> Error {
-    Error::invalid(file, format!("not a complete safetensors file: {}", plain(error)))
-}
-
-/// candle's message without its backtrace.
-fn plain(error: &candle_core::Error) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_string()
 }

@@ -87,7 +87,7 @@ impl SpladePooling {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] when a logit is NaN or infinite.
+    /// [`Error::NotFinite`] when a logit is NaN or +∞.
     pub fn pool_on_cpu(
         &self,
         kernel: InstructionSet,
@@ -216,7 +216,7 @@ impl SpladePooling {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] when a logit is NaN or infinite.
+    /// [`Error::NotFinite`] when a logit is NaN or +∞.
     pub fn pool(&self, hidden: &Tensor, with_positions: bool) -> Result<PooledRow, Error> {
         let decoder = match &self.on_device {
             Some(decoder) => decoder.clone(),
@@ -241,12 +241,15 @@ impl SpladePooling {
         self.finish(maxima, positions)
     }
 
-    /// The weights of a text from its largest logits, the bias not yet added.
+    /// The weights of a text from its largest products, the bias not yet added.
+    ///
+    /// A logit of −∞ gives the weight 0, as in PyTorch: biases of −∞ and of the lowest f32 take a term out of the
+    /// vocabulary.
     fn finish(&self, maxima: Vec<f32>, positions: Vec<u32>) -> Result<PooledRow, Error> {
         let mut row = PooledRow { weights: maxima, positions };
         for (weight, bias) in row.weights.iter_mut().zip(self.bias.values()) {
             let logit = *weight + bias;
-            if !logit.is_finite() {
+            if logit.is_nan() || logit == f32::INFINITY {
                 return Err(Error::NotFinite("a logit"));
             }
             *weight = self.config.activation.apply(logit);
@@ -344,6 +347,77 @@ mod tests {
         let bias = Parameter::owned(bias.to_vec(), &[bias.len()]);
         let decoder = Parameter::owned(decoder.concat(), &[decoder.len(), decoder[0].len()]);
         SpladePooling::new(&decoder, None, &bias, config, zeroed.to_vec(), Screening::default())
+    }
+
+    /// Biases that take terms out of the vocabulary, among others that leave some of them.
+    #[test]
+    fn biases_of_minus_infinity_and_of_the_lowest_f32_give_no_weight() {
+        let terms = 2 * PIECE_TERMS + 37;
+        let (hidden, decoder) = (numbers(24, 64, 1), numbers(terms, 64, 2));
+        let mut bias: Vec<f32> = numbers(1, terms, 3).remove(0).iter().map(|bias| bias - 6.0).collect();
+        let is_out = |term: usize| term % 7 == 3;
+        for term in (0..terms).filter(|&term| is_out(term)) {
+            // The lowest f32 with a product added is itself, or −∞ where the product is as low.
+            bias[term] = [f32::NEG_INFINITY, f32::MIN, f32::MIN.next_up()][term % 3];
+        }
+        let (plain, rows) = (pool_naive(&hidden, &decoder, &bias, PoolingActivation::Relu), hidden.concat());
+        assert!((0..terms).all(|term| !is_out(term) || plain[term] == 0.0));
+        assert!(plain.iter().filter(|weight| **weight > 0.0).count() > 20);
+        for kernel in InstructionSet::available() {
+            let pooled = |screening: Screening, bias: &[f32], scale: f32| {
+                let mut pooling = pooling(&decoder, bias, PoolingActivation::Relu, &[]);
+                pooling.screening = screening;
+                let rows: Vec<f32> = rows.iter().map(|value| value * scale).collect();
+                let text = 0..hidden.len();
+                let row = pooling
+                    .pool_on_cpu(kernel, MatRef::new(&rows, 64), &[text], Parallelism::Single, true)
+                    .map(|mut rows| rows.remove(0));
+                (row, pooling.screen_count())
+            };
+            let (screened, count) = pooled(Screening::default(), &bias, 1.0);
+            let (whole, _) = pooled(Screening::off(), &bias, 1.0);
+            let (screened, whole) = (screened.expect("pools"), whole.expect("pools"));
+            assert_eq!(count.pairs > 0, Screening::instructions(kernel).is_some(), "{kernel:?}: {count:?}");
+            assert!(
+                count.computed * 4 < count.pairs.max(1),
+                "{kernel:?}: a term spoils the screen, {count:?}"
+            );
+            for term in 0..terms {
+                let (one, other) = (screened.weights[term], whole.weights[term]);
+                assert_eq!(one.to_bits(), other.to_bits(), "{kernel:?} {term}");
+                assert!(one == 0.0 || screened.positions[term] == whole.positions[term], "{kernel:?} {term}");
+                assert!((one - plain[term]).abs() < 1e-5, "{kernel:?} {term}: {one} {}", plain[term]);
+            }
+            // Products so large that their sum with the lowest f32 is −∞.
+            for screening in [Screening::default(), Screening::off()] {
+                let row = pooled(screening, &vec![f32::MIN; terms], 1e36).0.expect("pools");
+                assert!(row.weights.iter().all(|weight| *weight == 0.0), "{kernel:?}");
+            }
+            for spoiled in [f32::NAN, f32::INFINITY] {
+                for screening in [Screening::default(), Screening::off()] {
+                    let mut bias = bias.clone();
+                    bias[5] = spoiled;
+                    let row = pooled(screening, &bias, 1.0).0;
+                    assert!(matches!(row, Err(Error::NotFinite(_))), "{kernel:?} {spoiled}");
+                }
+            }
+        }
+        for strategy in [Strategy::Max, Strategy::Sum] {
+            let config = PoolingConfig { strategy, ..PoolingActivation::Relu.into() };
+            let pooling = pooling(&decoder, &bias, config, &[]);
+            let twin = pooling.pool(&tensor(&hidden), true).expect("pools");
+            let text = 0..hidden.len();
+            let kernel = InstructionSet::best();
+            let row = pooling
+                .pool_on_cpu(kernel, MatRef::new(&rows, 64), &[text], Parallelism::Single, true)
+                .expect("pools")
+                .remove(0);
+            for term in 0..terms {
+                let (one, other) = (row.weights[term], twin.weights[term]);
+                assert!((one - other).abs() < 1e-4, "{strategy:?} {term}: {one} {other}");
+                assert!(!is_out(term) || (one == 0.0 && other == 0.0), "{strategy:?} {term}");
+            }
+        }
     }
 
     impl From<PoolingActivation> for PoolingConfig {

@@ -17,7 +17,8 @@ impl Sums {
         Sums { activation, weights, largest, positions: vec![0; terms] }
     }
 
-    /// Adds the weights of one token's logits. A logit that is not finite makes the sum NaN.
+    /// Adds the weights of one token's logits. A logit of NaN or +∞ leaves a sum that is not finite; one of −∞ adds
+    /// nothing.
     pub fn add(&mut self, token: u32, logits: &[f32]) {
         for (term, &logit) in logits.iter().enumerate() {
             if logit > self.largest[term] {
@@ -25,7 +26,7 @@ impl Sums {
             }
             if logit > 0.0 {
                 self.weights[term] += f64::from(self.activation.apply(logit));
-            } else if !logit.is_finite() {
+            } else if logit.is_nan() {
                 self.weights[term] = f64::NAN;
             }
         }

@@ -2,44 +2,30 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::ops::Range;
 
-use candle_core::safetensors::MmapedSafetensors;
-use candle_core::DType;
 use memmap2::Mmap;
 
-/// Maps safetensors files and checks their headers; a tensor's bytes are read when it is used.
-pub(crate) fn map_safetensors(paths: &[PathBuf]) -> candle_core::Result<MmapedSafetensors> {
-    // SAFETY: the files are mapped read-only and must not be cut while they are
-    // mapped, which is as long as the model is loaded. No safe interface can promise
-    // that for any memory-mapped file; this program never writes into a model's
-    // folder except by renaming a complete file into place.
-    #[expect(unsafe_code, reason = "mapping a file is unsafe by nature; this is the only place")]
-    unsafe {
-        MmapedSafetensors::multi(paths)
-    }
-}
+use super::FileBytes;
 
-/// The values of one f32 tensor, as they lie in a mapped file.
+/// f32 values, as they lie in the bytes of a file.
 pub(crate) struct MappedValues {
-    file: Arc<MmapedSafetensors>,
-    name: String,
+    file: FileBytes,
+    range: Range<usize>,
 }
 
 impl MappedValues {
-    /// `None` unless the tensor is f32, in this machine's byte order, and begins where an f32 may.
-    pub fn new(file: Arc<MmapedSafetensors>, name: &str) -> Option<Self> {
-        let view = file.get(name).ok()?;
-        let is_f32 = DType::try_from(view.dtype()).ok()? == DType::F32 && cfg!(target_endian = "little");
-        let in_place = is_f32 && size_of_val(as_f32(view.data())) == view.data().len();
-        in_place.then(|| MappedValues { name: name.to_string(), file })
+    /// The values in a range of the file's bytes; `None` unless they are in this machine's byte order and begin where
+    /// an f32 may.
+    pub fn new(file: FileBytes, range: Range<usize>) -> Option<Self> {
+        let bytes = file.get(range.clone())?;
+        let in_place = cfg!(target_endian = "little") && size_of_val(as_f32(bytes)) == bytes.len();
+        in_place.then_some(MappedValues { file, range })
     }
 
     /// The values, rows one after the other.
     pub fn values(&self) -> &[f32] {
-        let view = self.file.get(&self.name).expect("found before, anything else is a bug");
-        as_f32(view.data())
+        as_f32(&self.file[self.range.clone()])
     }
 }
 
@@ -53,8 +39,9 @@ fn as_f32(bytes: &[u8]) -> &[f32] {
 
 /// Maps a file; its bytes are read when they are used.
 pub(crate) fn map_file(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the file is mapped read-only and must not be cut or written while it is mapped. As above, no safe
-    // interface can promise that; this program replaces an index only by renaming a complete one into its place.
+    // SAFETY: the file is mapped read-only and must not be cut or written while it is mapped, which is as long as the
+    // model is loaded or the index is open. No safe interface can promise that for any memory-mapped file; this program
+    // replaces a model's file or an index only by renaming a complete one into its place.
     #[expect(unsafe_code, reason = "mapping a file is unsafe by nature; this is the only place")]
     unsafe {
         Mmap::map(file)

@@ -7,6 +7,7 @@
 #[cfg(feature = "archive")]
 mod archive;
 mod builtin;
+mod bytes;
 pub(crate) mod mmap;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+pub(crate) use bytes::FileBytes;
 
 /// The SHA-256 of everything that `bytes` gives, in hexadecimal.
 ///
@@ -44,9 +46,6 @@ const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 
 /// The most values of a JSON file. Parsed, each takes tens of bytes; a tokenizer of 256,000 tokens has two million.
 const MAX_JSON_VALUES: usize = 6_000_000;
-
-/// What a file begins with that git put in the place of a large one.
-const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Where the files of one model are.
 ///
@@ -224,9 +223,7 @@ impl ModelFiles {
         if bytes.len() as u64 > limit {
             return Err(invalid(format!("is larger than {} MiB: no model has such a file", limit >> 20)));
         }
-        if is_lfs_pointer(&bytes) {
-            return Err(self.lfs_pointer(file));
-        }
+        self.refuse_pointer(file, &bytes)?;
         if name.ends_with(".json")
             && bytes.iter().filter(|byte| b",[{".contains(byte)).count() > MAX_JSON_VALUES
         {
@@ -256,13 +253,6 @@ impl ModelFiles {
         let (Place::Folder(folder) | Place::Partial(folder, ..)) = &self.place else { return Ok(None) };
         let Some(path) = self.regular_file(folder, file)? else { return Ok(None) };
         File::open(path).map(Some).map_err(|source| Error::Read { file: self.describe(file), source })
-    }
-
-    /// That `file` is a pointer of Git LFS and not the file itself.
-    pub(crate) fn lfs_pointer(&self, file: &str) -> Error {
-        let reason =
-            "is a pointer of Git LFS, not the file itself: the repository was cloned without its large files";
-        Error::invalid(self.describe(file), reason)
     }
 
     /// The path of a regular file, or a link to one; `None` where nothing has the name.
@@ -332,11 +322,6 @@ impl ModelFiles {
         self.mark_used(file);
         Some(bytes)
     }
-}
-
-/// Whether a file holds a pointer of Git LFS in the place of its content.
-pub(crate) fn is_lfs_pointer(bytes: &[u8]) -> bool {
-    bytes.starts_with(LFS_POINTER)
 }
 
 /// The most bytes of a file of this name that is read whole.

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::adapter::AdapterSpec;
 use super::settings::SettingsReader;
 use crate::error::Error;
 use crate::source::ModelFiles;
@@ -63,13 +64,12 @@ impl CheckpointSpec {
     }
 
     /// That the folder `files` holds no checkpoint.
-    pub fn missing(files: &ModelFiles) -> Error {
-        let names = FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ");
-        Error::NoModel {
-            place: files.name().to_string(),
-            reason: format!("holds none of {names}"),
-            file: files.inside(FORMS[0].1),
-        }
+    pub fn missing(files: &ModelFiles, adapter: Option<&AdapterSpec>) -> Error {
+        let reason = match adapter.and_then(|adapter| adapter.base_model.as_deref()) {
+            Some(base) => format!("holds only an adapter for `{}`", base.escape_debug()),
+            None => format!("holds none of {}", FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ")),
+        };
+        Error::NoModel { place: files.name().to_string(), reason, file: files.inside(FORMS[0].1) }
     }
 
     /// Every file of it below the model's, in the order of download.

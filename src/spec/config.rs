@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 
+use super::adapter::AdapterSpec;
 use super::families::Family;
 use super::provenance::Provenance;
 use super::settings::{Settings, SettingsReader};
@@ -233,12 +234,12 @@ pub(super) fn refuse_model_type(reader: &SettingsReader, folder: &str) -> Result
 }
 
 fn missing_config(files: &ModelFiles) -> Error {
-    let reason = match files.path() {
-        Some(path) if !path.is_dir() => "no such folder",
-        _ => "holds no config.json",
+    let reason = match (files.path(), AdapterSpec::base_of(files)) {
+        (Some(path), _) if !path.is_dir() => "no such folder".into(),
+        (_, Some(base)) => format!("holds only an adapter for `{}`", base.escape_debug()),
+        (_, None) => "holds no config.json".into(),
     };
-    let place = files.name().to_string();
-    Error::NoModel { place, reason: reason.into(), file: files.inside("config.json") }
+    Error::NoModel { place: files.name().to_string(), reason, file: files.inside("config.json") }
 }
 
 /// Values of config.json, checked.

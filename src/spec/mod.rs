@@ -3,6 +3,7 @@
 //! [`ModelSpec::read`] is the only place that decides what a model is. It opens no tensor and builds no tokenizer. The
 //! loader opens what the spec says, and whoever fetches a model asks the same spec which files that takes.
 
+mod adapter;
 mod checkpoint;
 mod config;
 mod dialect;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub(crate) use adapter::AdapterSpec;
 pub(crate) use checkpoint::{CheckpointFormat, CheckpointSpec};
 pub(crate) use config::{Blocks, HiddenActivation, ModelConfig, RotaryBlocks};
 pub use dialect::Dialect;
@@ -259,7 +261,8 @@ impl ModelSpec {
                 Some(checkpoint) => checkpoint.paths().collect(),
                 None => vec![transformer.missing_checkpoint()],
             };
-            for file in paths {
+            let adapter = transformer.adapter.iter().flat_map(|adapter| adapter.checkpoint.paths());
+            for file in adapter.chain(paths) {
                 if !files.contains(&file) {
                     files.push(file);
                 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::adapter::AdapterSpec;
 use super::checkpoint::CheckpointSpec;
 use super::config::ModelConfig;
 use super::pooling::PoolingConfig;
@@ -21,6 +22,8 @@ pub(crate) struct TransformerSpec {
     pub config: ModelConfig,
     /// `None` where the folder holds none: only a query side without a transformer can then be run.
     pub checkpoint: Option<CheckpointSpec>,
+    /// An adapter that changes the parameters.
+    pub adapter: Option<AdapterSpec>,
     pub tokenizer: TokenizerSpec,
     pub pooling: PoolingConfig,
     /// What a known model's authors did with a stored decoder that differs from the embeddings.
@@ -47,6 +50,7 @@ impl TransformerSpec {
             folder: folder.to_string(),
             config,
             checkpoint,
+            adapter: AdapterSpec::read(reader.files(), folder)?,
             tokenizer,
             pooling,
             known_decoder: known.map(|known| known.decoder),

@@ -48,16 +48,16 @@ use super::{InstructionSet, MatRef, Operation};
 use quantized::Token;
 pub use quantized::{QuantizedTokens, Screen};
 
-/// The maximum of a term without a survivor.
-const SCREENED_OUT: f32 = f32::MIN;
+/// The maximum of a term without a survivor: below zero with any bias, the lowest f32 and −∞ included.
+const SCREENED_OUT: f32 = f32::NEG_INFINITY;
 
 /// The instructions that a screen beside `kernel` is computed with; `None` where nothing is screened.
 pub fn screen_instructions(kernel: InstructionSet) -> Option<&'static str> {
     Some(Int8Kernel::beside(kernel)?.name())
 }
 
-/// The largest product of any token of each text with each row of `weight`, where it is above −bias; elsewhere some finite
-/// number that is not above −bias.
+/// The largest product of any token of each text with each row of `weight`, where it is above −bias; elsewhere a number
+/// that is not above −bias, mostly −∞.
 ///
 /// * `hidden`: (T, K), the tokens of all texts, and `quantized`: the same in 8-bit integers.
 /// * `weight`: (N, K), the vocabulary or a range of it, and `screens`: the same in pieces, in 8-bit integers.

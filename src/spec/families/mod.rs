@@ -68,6 +68,23 @@ pub(crate) struct Names {
     pub decoder_biases: &'static [&'static str],
 }
 
+impl Names {
+    /// Whether a tensor of this name belongs to the head, outside of the backbone.
+    pub fn is_of_head(&self, name: &str) -> bool {
+        let top = |path: &'static str| path.split('.').next().unwrap_or_default();
+        let tops = [self.transform, self.transform_norm, self.decoder].map(top);
+        let biases = self.decoder_biases.iter().map(|bias| top(bias));
+        tops.into_iter().chain(biases).any(|top| name.split('.').next() == Some(top))
+    }
+
+    /// The last product of a layer.
+    pub fn down(&self) -> &'static str {
+        match self.block {
+            BlockNames::Separate { down, .. } | BlockNames::Packed { down, .. } => down,
+        }
+    }
+}
+
 /// The names below a layer.
 pub(crate) enum BlockNames {
     /// A tensor for each product.
