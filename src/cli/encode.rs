@@ -149,7 +149,7 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
     } else {
         for encoded in encoder.encode(&args.texts, side)? {
             tally.rows_in += 1;
-            tally.count_text(encoded.num_tokens, encoded.num_cut);
+            tally.count_text(encoded.num_tokens, encoded.is_cut);
             write_line(&mut out, &encoder, &shape.apply(encoded.vector))?;
         }
         Exit::Done

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use neural_sparse::format::{Content, Document, Format, Terms};
 use neural_sparse::jsonl::{Fields, Row, RowError};
-use neural_sparse::{Encoded, ScreenCount, Side, SparseEncoder};
+use neural_sparse::{Encoded, Error, ScreenCount, Side, SparseEncoder};
 use serde_json::Value;
 
 use super::bulk::{InputLine, Job, Tally};
 use super::encode::Shape;
-use super::failure::UsageError;
+use super::failure::{refused, UsageError};
 use super::fields::{FieldArgs, KeepArgs, LineParser};
 
 /// How rows are read, and what becomes of them.
@@ -210,14 +210,16 @@ impl Job for EncodeRows {
 
     fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<EncodedRow, RowError>>> {
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-        let parts: Vec<Vec<Encoded>> = if self.on_long == OnLong::Chunk {
-            self.encoder.encode_windows(&texts, self.chunk_overlap, self.side)?
+        let parts: Vec<Result<Vec<Encoded>, Error>> = if self.on_long == OnLong::Chunk {
+            self.encoder.encode_windows_each(&texts, self.chunk_overlap, self.side)?
         } else {
-            self.encoder.encode(&texts, self.side)?.into_iter().map(|encoded| vec![encoded]).collect()
+            let encoded = self.encoder.encode_each(&texts, self.side)?;
+            encoded.into_iter().map(|encoded| encoded.map(|encoded| vec![encoded])).collect()
         };
-        let value = |(row, parts): (Row, Vec<Encoded>)| {
+        let value = |(row, parts): (Row, Result<Vec<Encoded>, Error>)| {
+            let parts = parts.map_err(refused)?;
             if self.on_long == OnLong::Error {
-                refuse_cut(&parts[0])?;
+                self.refuse_cut(&row.text, &parts[0])?;
             }
             Ok(EncodedRow { id: row.id, kept: row.kept, parts })
         };
@@ -236,8 +238,7 @@ impl Job for EncodeRows {
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
         let id = line.id(row.id)?;
-        let texts: Vec<(usize, usize)> =
-            row.parts.iter().map(|part| (part.num_tokens, part.num_cut)).collect();
+        let texts: Vec<(usize, bool)> = row.parts.iter().map(|part| (part.num_tokens, part.is_cut)).collect();
         let vectors = row.parts.into_iter().map(|part| part.vector);
         let content = if self.chunk_rows {
             Content::Windows(vectors.map(|window| self.shape.apply(window)).collect())
@@ -248,19 +249,22 @@ impl Job for EncodeRows {
         let document = Document { id: &id, kept: &row.kept, content };
         let terms = Terms::Vocabulary(self.encoder.tokenizer());
         self.format.write(&document, terms, out, &mut tally.findings)?;
-        for (num_tokens, num_cut) in texts {
-            tally.count_text(num_tokens, num_cut);
+        for (num_tokens, is_cut) in texts {
+            tally.count_text(num_tokens, is_cut);
         }
         tally.count_document(&document);
         Ok(())
     }
 }
 
-/// The error of a text that was cut where none may be.
-fn refuse_cut(encoded: &Encoded) -> Result<(), RowError> {
-    if encoded.num_cut == 0 {
-        return Ok(());
+impl EncodeRows {
+    /// The error of a text that was cut where none may be.
+    fn refuse_cut(&self, text: &str, encoded: &Encoded) -> Result<(), RowError> {
+        if !encoded.is_cut {
+            return Ok(());
+        }
+        let tokens = self.encoder.num_tokens(text, self.side).map_err(refused)?;
+        let limit = encoded.num_tokens;
+        Err(RowError { column: None, reason: format!("a text of {tokens} tokens, {limit} are the limit") })
     }
-    let (tokens, limit) = (encoded.num_tokens + encoded.num_cut, encoded.num_tokens);
-    Err(RowError { column: None, reason: format!("a text of {tokens} tokens, {limit} are the limit") })
 }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{Fields, Row, RowError};
-use neural_sparse::{Explanation, ScreenCount, Side, SparseEncoder};
+use neural_sparse::{Error, Explanation, ScreenCount, Side, SparseEncoder};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::bulk::{InputArgs, InputLine, Job, Tally};
-use super::failure::Exit;
+use super::failure::{refused, Exit};
 use super::fields::{FieldArgs, LineParser};
 use super::output::{Existing, Output};
 use super::page::{self, ExplainPage};
@@ -125,7 +125,7 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     if !args.model.hub.quiet {
         page::say_where(args.html.as_deref());
         let mut tally = Tally { rows_in: 1, ..Tally::default() };
-        tally.count_text(explanation.encoded.num_tokens, explanation.encoded.num_cut);
+        tally.count_text(explanation.encoded.num_tokens, explanation.encoded.is_cut);
         tally.say_truncated(encoder.max_length(side)?);
     }
     Ok(Exit::Done)
@@ -172,8 +172,11 @@ impl Job for Explainer {
 
     fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>> {
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-        let explanations = self.encoder.explain_all(&texts, self.side)?;
-        Ok(rows.into_iter().zip(explanations).map(Ok).collect())
+        let explanations = self.encoder.explain_each(&texts, self.side)?;
+        let value = |(row, explanation): (Row, Result<Explanation, Error>)| {
+            explanation.map(|explanation| (row, explanation)).map_err(refused)
+        };
+        Ok(rows.into_iter().zip(explanations).map(value).collect())
     }
 
     fn screen_count(&self) -> ScreenCount {
@@ -189,7 +192,7 @@ impl Job for Explainer {
     ) -> anyhow::Result<()> {
         let id = RawValue::from_string(line.id(row.id)?)?;
         let encoded = &explanation.encoded;
-        tally.count_text(encoded.num_tokens, encoded.num_cut);
+        tally.count_text(encoded.num_tokens, encoded.is_cut);
         tally.count_vector(&encoded.vector);
         tally.rows_out += 1;
         serde_json::to_writer(&mut *out, &explained(Some(&id), &row.text, &explanation, &self.encoder))?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use neural_sparse::hub::HubError;
 use neural_sparse::index::IndexError;
+use neural_sparse::jsonl::RowError;
 
 use super::hints;
 
@@ -27,6 +28,11 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)
     }
+}
+
+/// The error of a row whose text the tokenizer refuses.
+pub(super) fn refused(error: neural_sparse::Error) -> RowError {
+    RowError { column: None, reason: error.to_string() }
 }
 
 /// Arguments that parse and yet make no sense together.

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 1 << 20;
 ///
 /// A program that writes a line and waits gets its answer: lines are read on a
 /// thread of their own, and whatever has arrived is encoded without waiting for
-/// more. A line that is not UTF-8 is answered with `{}`, so that the two never
+/// more. A line that is not UTF-8, or that the tokenizer refuses, is answered with `{}`, so that the two never
 /// lose step, and the run ends as [`Exit::Rejected`].
 pub(super) fn encode_lines(
     encoder: &SparseEncoder,
@@ -36,18 +36,22 @@ pub(super) fn encode_lines(
     while let Some(batch) = waiting_lines(&lines)? {
         let texts: Vec<Option<&str>> = batch.iter().map(|line| std::str::from_utf8(line).ok()).collect();
         let good: Vec<&str> = texts.iter().copied().flatten().collect();
-        let mut encoded = encoder.encode(&good, side)?.into_iter();
+        let mut encoded = encoder.encode_each(&good, side)?.into_iter();
         for text in texts {
             number += 1;
-            match text.and_then(|_| encoded.next()) {
-                Some(encoded) => {
+            let encoded = match text.and_then(|_| encoded.next()) {
+                Some(encoded) => encoded.map_err(|error| error.to_string()),
+                None => Err("not UTF-8".into()),
+            };
+            match encoded {
+                Ok(encoded) => {
                     tally.rows_in += 1;
-                    tally.count_text(encoded.num_tokens, encoded.num_cut);
+                    tally.count_text(encoded.num_tokens, encoded.is_cut);
                     write_line(out, encoder, &shape.apply(encoded.vector))?;
                 }
-                None => {
+                Err(reason) => {
                     complain(format_args!(
-                        "error: standard input line {number}: not UTF-8; answered with {{}}"
+                        "error: standard input line {number}: {reason}; answered with {{}}"
                     ));
                     exit = Exit::Rejected;
                     write_line(out, encoder, &SparseVector::default())?;

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{self, RowError};
-use neural_sparse::{Encoded, Explanation, ScreenCount, Side, SparseEncoder, SparseVector};
+use neural_sparse::{Encoded, Error, Explanation, ScreenCount, Side, SparseEncoder, SparseVector};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::bulk::{Container, InputArgs, InputLine, Job, Tally};
-use super::failure::{Exit, UsageError};
+use super::failure::{refused, Exit, UsageError};
 use super::output::{Existing, Output};
 use super::page::{self, ScorePage};
 use super::ModelArgs;
@@ -96,7 +96,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     }
     let pairs: Vec<(&str, &str)> =
         documents.iter().map(|document| (query.as_str(), document.as_str())).collect();
-    let encoded = scorer.encode(&pairs)?;
+    let encoded = scorer.encode(&pairs)?.into_iter().collect::<Result<Vec<_>, Error>>()?;
     for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
         let score = query_vector.dot(document_vector);
@@ -164,9 +164,9 @@ fn say_truncated(texts: &[&Encoded]) {
     let mut tally = Tally::default();
     for text in texts {
         tally.rows_in += 1;
-        tally.count_text(text.num_tokens, text.num_cut);
+        tally.count_text(text.num_tokens, text.is_cut);
     }
-    let cut = texts.iter().filter(|text| text.num_cut > 0);
+    let cut = texts.iter().filter(|text| text.is_cut);
     tally.say_truncated(cut.map(|text| text.num_tokens).max().unwrap_or(0));
 }
 
@@ -198,7 +198,7 @@ struct ScoredRow {
     line: Vec<u8>,
     score: f32,
     /// Tokens of both texts, and how many were cut.
-    tokens: [(usize, usize); 2],
+    tokens: [(usize, bool); 2],
 }
 
 impl Scorer {
@@ -208,20 +208,20 @@ impl Scorer {
     }
 
     /// The vectors of each pair; a text that stands in several is encoded once.
-    fn encode(&self, pairs: &[(&str, &str)]) -> anyhow::Result<Vec<(Encoded, Encoded)>> {
+    fn encode(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<(Encoded, Encoded), Error>>, Error> {
         let queries: Vec<&str> = pairs.iter().map(|pair| pair.0).collect();
         let documents: Vec<&str> = pairs.iter().map(|pair| pair.1).collect();
         let (queries, documents) = if self.query_side == self.document_side || !self.encoder.sides_differ() {
-            let mut both = self.encoder.encode(&[queries, documents].concat(), self.document_side)?;
+            let mut both = self.encoder.encode_each(&[queries, documents].concat(), self.document_side)?;
             let documents = both.split_off(pairs.len());
             (both, documents)
         } else {
             (
-                self.encoder.encode(&queries, self.query_side)?,
-                self.encoder.encode(&documents, self.document_side)?,
+                self.encoder.encode_each(&queries, self.query_side)?,
+                self.encoder.encode_each(&documents, self.document_side)?,
             )
         };
-        Ok(queries.into_iter().zip(documents).collect())
+        Ok(queries.into_iter().zip(documents).map(|(query, document)| Ok((query?, document?))).collect())
     }
 }
 
@@ -243,8 +243,9 @@ impl Job for Scorer {
         let pairs: Vec<(&str, &str)> =
             rows.iter().map(|row| (row.query.as_str(), row.document.as_str())).collect();
         let encoded = self.encode(&pairs)?;
-        let value = |(row, (query, document)): (Pair, (Encoded, Encoded))| {
-            let tokens = [&query, &document].map(|text| (text.num_tokens, text.num_cut));
+        let value = |(row, pair): (Pair, Result<(Encoded, Encoded), Error>)| {
+            let (query, document) = pair.map_err(refused)?;
+            let tokens = [&query, &document].map(|text| (text.num_tokens, text.is_cut));
             Ok(ScoredRow { line: row.line, score: query.vector.dot(&document.vector), tokens })
         };
         Ok(rows.into_iter().zip(encoded).map(value).collect())
@@ -261,8 +262,8 @@ impl Job for Scorer {
         out: &mut Vec<u8>,
         tally: &mut Tally,
     ) -> anyhow::Result<()> {
-        for (num_tokens, num_cut) in row.tokens {
-            tally.count_text(num_tokens, num_cut);
+        for (num_tokens, is_cut) in row.tokens {
+            tally.count_text(num_tokens, is_cut);
         }
         tally.rows_out += 1;
         Ok(jsonl::write_scored(out, &row.line, row.score)?)

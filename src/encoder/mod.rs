@@ -84,13 +84,13 @@ pub struct Encoded {
     pub vector: SparseVector,
     /// Tokens that were encoded, special tokens included.
     pub num_tokens: usize,
-    /// Tokens that were cut off because the text is longer than the limit.
-    pub num_cut: usize,
+    /// Whether the text has more tokens, which were cut off. [`SparseEncoder::num_tokens`] counts them.
+    pub is_cut: bool,
 }
 
 impl From<(SparseVector, TokenIds)> for Encoded {
     fn from((vector, tokens): (SparseVector, TokenIds)) -> Self {
-        Encoded { vector, num_tokens: tokens.ids.len(), num_cut: tokens.num_cut }
+        Encoded { vector, num_tokens: tokens.ids.len(), is_cut: tokens.is_cut }
     }
 }
 
@@ -103,6 +103,8 @@ pub struct Explanation {
     pub positions: Vec<usize>,
     /// The tokens of the text in order, special tokens included.
     pub tokens: Vec<Token>,
+    /// How many more tokens the text has, which were cut off.
+    pub num_cut: usize,
 }
 
 impl Explanation {
@@ -246,10 +248,27 @@ impl SparseEncoder {
     ///
     /// [`Error::Tokenize`], [`Error::NotFinite`] or [`Error::Compute`]; [`Error::Side`] when the model has no such side.
     pub fn encode<S: AsRef<str> + Sync>(&self, texts: &[S], side: Side) -> Result<Vec<Encoded>, Error> {
+        self.encode_each(texts, side)?.into_iter().collect()
+    }
+
+    /// As [`SparseEncoder::encode`], but a text that the tokenizer refuses has an error of its own, and the others are
+    /// encoded.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SparseEncoder::encode`] that are not of one text. Each text's own: [`Error::Tokenize`].
+    pub fn encode_each<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        side: Side,
+    ) -> Result<Vec<Result<Encoded, Error>>, Error> {
         let side = self.side(side)?;
-        let tokens = self.on_threads(texts, |text| side.tokenizer.encode(&side.prompted(text)))?;
-        let vectors = self.threads.install(|| side.encode(&tokens))?;
-        Ok(vectors.into_iter().zip(tokens).map(Encoded::from).collect())
+        let tokens = self.on_threads(texts, |text| Ok(vec![side.tokenizer.encode(&side.prompted(text))?]));
+        let encoded = self.encode_tokens(side, tokens)?;
+        let one = |mut encoded: Vec<Encoded>| {
+            encoded.pop().expect("a vector for each token list, anything else is a bug")
+        };
+        Ok(encoded.into_iter().map(|encoded| encoded.map(one)).collect())
     }
 
     /// Encodes the whole of each text in windows that overlap by `overlap` tokens. Returns each text's windows in order; a
@@ -264,14 +283,58 @@ impl SparseEncoder {
         overlap: usize,
         side: Side,
     ) -> Result<Vec<Vec<Encoded>>, Error> {
+        self.encode_windows_each(texts, overlap, side)?.into_iter().collect()
+    }
+
+    /// As [`SparseEncoder::encode_windows`], but a text that the tokenizer refuses has an error of its own, and the others
+    /// are encoded.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SparseEncoder::encode_windows`] that are not of one text. Each text's own: [`Error::Tokenize`].
+    pub fn encode_windows_each<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        overlap: usize,
+        side: Side,
+    ) -> Result<Vec<Result<Vec<Encoded>, Error>>, Error> {
         let side = self.side(side)?;
         let windows =
-            self.on_threads(texts, |text| side.tokenizer.encode_windows(&side.prompted(text), overlap))?;
-        let counts: Vec<usize> = windows.iter().map(Vec::len).collect();
-        let windows: Vec<TokenIds> = windows.into_iter().flatten().collect();
-        let vectors = self.threads.install(|| side.encode(&windows))?;
-        let mut encoded = vectors.into_iter().zip(windows).map(Encoded::from);
-        Ok(counts.into_iter().map(|count| encoded.by_ref().take(count).collect()).collect())
+            self.on_threads(texts, |text| side.tokenizer.encode_windows(&side.prompted(text), overlap));
+        self.encode_tokens(side, windows)
+    }
+
+    /// The vectors of each text's token lists. An error that is not of one text is that of all.
+    fn encode_tokens(
+        &self,
+        side: &SideEncoder,
+        tokens: Vec<Result<Vec<TokenIds>, Error>>,
+    ) -> Result<Vec<Result<Vec<Encoded>, Error>>, Error> {
+        let (mut lists, mut counts) = (Vec::new(), Vec::new());
+        for tokens in tokens {
+            counts.push(match tokens {
+                Ok(tokens) => {
+                    let count = tokens.len();
+                    lists.extend(tokens);
+                    Ok(count)
+                }
+                Err(error @ Error::Tokenize(_)) => Err(error),
+                Err(error) => return Err(error),
+            });
+        }
+        let vectors = self.threads.install(|| side.encode(&lists))?;
+        let mut encoded = vectors.into_iter().zip(lists).map(Encoded::from);
+        Ok(counts.into_iter().map(|count| Ok(encoded.by_ref().take(count?).collect())).collect())
+    }
+
+    /// How many tokens all of a text of one side has, special tokens included, whatever the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tokenize`], or [`Error::Side`] when the model has no such side.
+    pub fn num_tokens(&self, text: &str, side: Side) -> Result<usize, Error> {
+        let side = self.side(side)?;
+        side.tokenizer.num_tokens(&side.prompted(text))
     }
 
     /// Tokenizes on every thread.
@@ -279,7 +342,7 @@ impl SparseEncoder {
         &self,
         texts: &[S],
         tokenize: impl Fn(&str) -> Result<T, Error> + Sync,
-    ) -> Result<Vec<T>, Error> {
+    ) -> Vec<Result<T, Error>> {
         self.threads.install(|| texts.par_iter().map(|text| tokenize(text.as_ref())).collect())
     }
 
@@ -294,6 +357,20 @@ impl SparseEncoder {
         texts: &[S],
         side: Side,
     ) -> Result<Vec<Explanation>, Error> {
+        self.explain_each(texts, side)?.into_iter().collect()
+    }
+
+    /// As [`SparseEncoder::explain_all`], but a text that the tokenizer refuses has an error of its own, and the others
+    /// are explained.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode_each`].
+    pub fn explain_each<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        side: Side,
+    ) -> Result<Vec<Result<Explanation, Error>>, Error> {
         let mut places = HashMap::new();
         let mut distinct = Vec::new();
         for text in texts {
@@ -302,8 +379,15 @@ impl SparseEncoder {
                 distinct.len() - 1
             });
         }
-        let explained = self.on_threads(&distinct, |text| self.explain(text, side))?;
-        Ok(texts.iter().map(|text| explained[places[text.as_ref()]].clone()).collect())
+        let explained = self.on_threads(&distinct, |text| self.explain(text, side));
+        let own = |explained: Result<Explanation, Error>| match explained {
+            Ok(explanation) => Ok(Ok(explanation)),
+            Err(Error::Tokenize(reason)) => Ok(Err(reason)),
+            Err(error) => Err(error),
+        };
+        let explained: Vec<_> = explained.into_iter().map(own).collect::<Result<_, Error>>()?;
+        let of_text = |text: &S| explained[places[text.as_ref()]].clone().map_err(Error::Tokenize);
+        Ok(texts.iter().map(of_text).collect())
     }
 
     /// Encodes one text and records which token won each term. Queries of a table have no forward pass: each of their terms
@@ -315,7 +399,8 @@ impl SparseEncoder {
     pub fn explain(&self, text: &str, side: Side) -> Result<Explanation, Error> {
         let side = self.side(side)?;
         let prompted = side.prompted(text);
-        let TokenIds { ids, num_cut } = side.tokenizer.encode(&prompted)?;
+        let TokenIds { ids, is_cut } = side.tokenizer.encode(&prompted)?;
+        let num_cut = if is_cut { side.tokenizer.num_tokens(&prompted)? - ids.len() } else { 0 };
         // A position inside the prompt has none in the text.
         let in_text = |span: Range<usize>| {
             let start = span.start.checked_sub(side.prompt.len())?;
@@ -323,9 +408,9 @@ impl SparseEncoder {
         };
         let spans = side.tokenizer.spans(&prompted)?.into_iter().map(|span| span.and_then(in_text));
         let (vector, positions) = self.threads.install(|| side.explain(&ids))?;
-        let encoded = Encoded { vector, num_tokens: ids.len(), num_cut };
+        let encoded = Encoded { vector, num_tokens: ids.len(), is_cut };
         let tokens = ids.into_iter().zip(spans).map(|(id, span)| Token { id, span }).collect();
-        Ok(Explanation { encoded, positions, tokens })
+        Ok(Explanation { encoded, positions, tokens, num_cut })
     }
 
     /// The transformer of one side, if it has one.

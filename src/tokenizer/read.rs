@@ -14,6 +14,7 @@ use tokenizers::processors::bert::BertProcessing;
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{AddedToken, NormalizerWrapper};
 
+use super::normalized_size::check_parts;
 use crate::error::Error;
 use crate::source::ModelFiles;
 use crate::spec::tokenizer::{
@@ -94,6 +95,7 @@ fn from_json(bytes: &[u8]) -> tokenizers::Result<tokenizers::Tokenizer> {
         r#type: Option<&'a str>,
     }
     let mut parts: BTreeMap<&str, &RawValue> = serde_json::from_slice(bytes)?;
+    check_parts(&parts)?;
     let model = parts.get("model").copied().map(RawValue::get).unwrap_or_default();
     if serde_json::from_str::<Kind>(model).map_or(true, |kind| kind.r#type != Some("WordPiece")) {
         return tokenizers::Tokenizer::from_bytes(bytes);

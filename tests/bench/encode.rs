@@ -192,10 +192,7 @@ fn documents(encoder: &SparseEncoder, count: usize, num_tokens: usize) -> Vec<St
             _ => words[(place * place + seed * 3 + place) % words.len()],
         };
         let mut text = (0..num_tokens - 2).map(word).collect::<Vec<_>>().join(" ");
-        let tokens = |text: &str| {
-            let found = encoder.tokenizer().encode(text).unwrap();
-            found.ids.len() + found.num_cut
-        };
+        let tokens = |text: &str| encoder.tokenizer().num_tokens(text).unwrap();
         // Some vocabularies have a word in pieces.
         while tokens(&text) > num_tokens {
             text.truncate(text.rfind(' ').unwrap());

@@ -186,14 +186,19 @@ fn a_long_query_of_a_table_is_cut_or_not_as_the_dialect_says() {
         let options =
             EncoderOptions { dialect, max_length, only: Some(Side::Query), ..EncoderOptions::default() };
         let files = ModelFiles::folder("st5-router", fixture("st5-router"));
-        SparseEncoder::load(&files, &options).unwrap().encode(&[&text], Side::Query).unwrap().remove(0)
+        let encoder = SparseEncoder::load(&files, &options).unwrap();
+        (
+            encoder.encode(&[&text], Side::Query).unwrap().remove(0),
+            encoder.num_tokens(&text, Side::Query).unwrap(),
+        )
     };
-    let (card, cluster) = (encode(Dialect::Card, None), encode(Dialect::MlCommons, None));
-    assert_eq!((card.num_tokens, card.num_cut), (24, 41 - 22));
-    assert_eq!((cluster.num_tokens, cluster.num_cut), (41, 0));
-    let theirs = encode(Dialect::SentenceTransformers, None);
-    assert_eq!((theirs.num_tokens, theirs.num_cut), (24, 41 - 24));
-    assert_eq!(encode(Dialect::MlCommons, Some(10)).num_tokens, 10);
+    let (card, of_card) = encode(Dialect::Card, None);
+    let (cluster, of_cluster) = encode(Dialect::MlCommons, None);
+    assert_eq!((card.num_tokens, card.is_cut, of_card), (24, true, 41 + 2));
+    assert_eq!((cluster.num_tokens, cluster.is_cut, of_cluster), (41, false, 41));
+    let (theirs, of_theirs) = encode(Dialect::SentenceTransformers, None);
+    assert_eq!((theirs.num_tokens, theirs.is_cut, of_theirs), (24, true, 41));
+    assert_eq!(encode(Dialect::MlCommons, Some(10)).0.num_tokens, 10);
     assert_eq!(cluster.vector.len(), card.vector.len() + 1, "the last word is seen");
 }
 

@@ -54,9 +54,9 @@ impl Tally {
     }
 
     /// Counts a text that was encoded.
-    pub fn count_text(&mut self, num_tokens: usize, num_cut: usize) {
+    pub fn count_text(&mut self, num_tokens: usize, is_cut: bool) {
         self.tokens += num_tokens as u64;
-        self.truncated += u64::from(num_cut > 0);
+        self.truncated += u64::from(is_cut);
     }
 
     /// Says how many texts were cut, unless none was.

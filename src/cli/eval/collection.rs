@@ -259,7 +259,7 @@ fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<()
     let mut tally = Tally::default();
     for (query, encoded) in queries.iter_mut().zip(encoded) {
         tally.rows_in += 1;
-        tally.count_text(encoded.num_tokens, encoded.num_cut);
+        tally.count_text(encoded.num_tokens, encoded.is_cut);
         query.vector = encoded.vector.iter().map(|(id, weight)| (name(id), weight)).collect();
     }
     if !model.hub.quiet {

@@ -99,7 +99,7 @@ fn header(scores: &Scores) -> String {
         Escaped(&first_words(scores.query)),
         Escaped(scores.model),
         counted(num_documents as u64, "document"),
-        cut_note("The query", &scores.query_explanation.encoded),
+        cut_note("The query", scores.query_explanation),
     );
     if num_documents == 1 {
         return html;

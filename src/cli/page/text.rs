@@ -47,7 +47,7 @@ impl<'a> TokenText<'a> {
             text,
             names: explanation.tokens.iter().map(name).collect(),
             pieces: pieces(&explanation.tokens),
-            num_cut: explanation.encoded.num_cut,
+            num_cut: explanation.num_cut,
         }
     }
 
@@ -160,8 +160,9 @@ fn legend(what: &str, largest: f64) -> String {
 }
 
 /// Says that a text was cut, if it was.
-pub(super) fn cut_note(which: &str, encoded: &Encoded) -> String {
-    let Encoded { num_tokens, num_cut, .. } = encoded;
+pub(super) fn cut_note(which: &str, explanation: &Explanation) -> String {
+    let Explanation { encoded, num_cut, .. } = explanation;
+    let num_tokens = encoded.num_tokens;
     match num_cut {
         0 => String::new(),
         _ => format!(

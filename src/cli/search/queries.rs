@@ -80,7 +80,7 @@ fn encode(args: &SearchArgs, index: &InvertedIndex, queries: &mut [Query]) -> an
     for query in queries.iter_mut().filter(|query| query.text.is_some()) {
         let encoded = encoded.next().expect("a vector for each text, anything else is a bug");
         tally.rows_in += 1;
-        tally.count_text(encoded.num_tokens, encoded.num_cut);
+        tally.count_text(encoded.num_tokens, encoded.is_cut);
         let name = |id| encoder.tokenizer().term(id).unwrap_or_default();
         query.vector = index.vector(encoded.vector.iter().map(|(id, weight)| (name(id), weight)))?;
     }
