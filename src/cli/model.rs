@@ -9,7 +9,7 @@ use neural_sparse::check::golden::{self, Difference};
 use neural_sparse::check::verify::{self, Check, Outcome};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
-use neural_sparse::{Dialect, EncoderOptions, Provenance, Side, SparseEncoder, UntiedDecoder};
+use neural_sparse::{Dialect, EncoderOptions, Provenance, Side, SparseEncoder, UnknownKey, UntiedDecoder};
 
 use super::failure::Exit;
 use super::{counted, environment, HubArgs, ModelArgs, SideName};
@@ -89,7 +89,15 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
             let rows = encoder.provenance().iter().map(|Provenance { what, value, source }| {
                 vec![what.to_string(), value.clone(), source.clone()]
             });
-            write_table(&mut out, &["what", "how it is run", "decided by"], rows.collect())?;
+            let unknown = encoder.unknown_keys().iter().map(|UnknownKey { file, key }| {
+                vec!["unknown key".to_string(), format!("`{key}` is not followed"), file.clone()]
+            });
+            let notes = encoder.notes().iter().map(|note| vec!["note".to_string(), note.to_string()]);
+            let rows = rows.chain(unknown).collect();
+            write_table(&mut out, &["what", "how it is run", "decided by"], rows)?;
+            for note in notes {
+                writeln!(out, "{}", note.join(": "))?;
+            }
         }
         ModelCommand::Pull { name, side, hub } => {
             // Documents are encoded by what is large; the rest is not worth leaving out.
@@ -180,6 +188,13 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
             .into(),
             outcome: Outcome::None,
         }),
+    }
+    for UnknownKey { file, key } in encoder.unknown_keys() {
+        checks.push(Check {
+            what: format!("the key `{key}`"),
+            found: format!("`{file}` has it, and no table says whether it changes a vector"),
+            outcome: Outcome::None,
+        });
     }
     checks.push(verify::second_opinion(&encoder, side)?);
     checks.push(verify::invariance(&mut encoder, side)?);

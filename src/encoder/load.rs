@@ -163,7 +163,7 @@ impl<'a> Loader<'a> {
         match (side.max_length, self.options.max_length) {
             (Some(length), None) => {
                 let length = length.min(spec.config.max_tokens());
-                Ok((Arc::new(tokenizer.limited_to(length)), transformer))
+                Ok((Arc::new(tokenizer.with_limit(length)), transformer))
             }
             _ => Ok((tokenizer, transformer)),
         }

@@ -193,8 +193,8 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::conventions::UntiedDecoder;
     use crate::forward::reference::ReferenceForward;
+    use crate::spec::ModelSpec;
     use crate::forward::{DeviceName, MaskedLm};
     use crate::source::ModelFiles;
 
@@ -223,14 +223,16 @@ mod tests {
         .map(folder)
         .to_vec();
         for files in models.into_iter().chain([ModelFiles::tiny()]) {
-            let config = ModelConfig::load(&files).expect("a fixture");
+            let spec = ModelSpec::read(&files, None).expect("a fixture");
+            let document = spec.document.as_ref().expect("a model");
+            let transformer = document.modules.transformer().expect("a model");
+            let config = &transformer.config;
             let texts: Vec<Vec<u32>> = [1usize, 2, 7, 64]
                 .map(|length| (0..length).map(|place| (place * 37 % config.vocab_size) as u32).collect())
                 .to_vec();
             let batch = PackedBatch::pack(texts.iter().map(Vec::as_slice));
             for kernel in InstructionSet::available() {
-                let load =
-                    MaskedLm::load(&files, config.clone(), DeviceName::Cpu, UntiedDecoder::UseStored, kernel);
+                let load = MaskedLm::load(&files, transformer, DeviceName::Cpu, None, kernel);
                 let (model, _) = load.expect("a fixture");
                 let on_cpu = |sharing| {
                     let hidden = model.on_cpu(sharing).hidden_states(&batch);

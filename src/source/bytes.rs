@@ -50,7 +50,7 @@ impl ModelFiles {
                     map_file(&opened).map_err(|source| Error::Read { file: self.describe(file), source })?;
                 FileBytes::Mapped(Arc::new(map))
             }
-            Place::Archive(_, files) => match files.get(&self.inside(file)) {
+            Place::Memory(_, files) => match files.get(&self.inside(file)) {
                 Some(bytes) => FileBytes::Owned(bytes.as_slice().into()),
                 None => return Ok(None),
             },

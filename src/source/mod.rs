@@ -65,8 +65,8 @@ enum Place {
     Folder(PathBuf),
     /// A folder that is being filled: the names of all files that can be in it, and of those that are to be read.
     Partial(PathBuf, Arc<BTreeSet<String>>, Arc<Mutex<BTreeSet<String>>>),
-    /// A zip archive, its files in memory.
-    Archive(PathBuf, Arc<BTreeMap<String, Vec<u8>>>),
+    /// Files in memory, and what a message calls the place: the path of an archive.
+    Memory(String, Arc<BTreeMap<String, Vec<u8>>>),
     BuiltIn(&'static [(&'static str, &'static [u8])]),
 }
 
@@ -120,7 +120,7 @@ impl ModelFiles {
         #[cfg(feature = "archive")]
         {
             let files = archive::read(&path)?;
-            Ok(ModelFiles::at(name.into(), Place::Archive(path, Arc::new(files))))
+            Ok(ModelFiles::at(name.into(), Place::Memory(path.display().to_string(), Arc::new(files))))
         }
         #[cfg(not(feature = "archive"))]
         {
@@ -128,6 +128,13 @@ impl ModelFiles {
             let reason = "is a file, not a folder; this build reads no archives (cargo feature `archive`)";
             Err(Error::invalid(path.display().to_string(), reason))
         }
+    }
+
+    /// Files in memory by their names below the model's folder, with `/`.
+    pub fn in_memory(name: impl Into<String>, files: BTreeMap<String, Vec<u8>>) -> Self {
+        let name = name.into();
+        let place = Place::Memory(name.clone(), Arc::new(files));
+        ModelFiles::at(name, place)
     }
 
     fn at(name: String, place: Place) -> Self {
@@ -163,7 +170,7 @@ impl ModelFiles {
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(folder) | Place::Partial(folder, ..) => Some(folder),
-            Place::Archive(..) | Place::BuiltIn(_) => None,
+            Place::Memory(..) | Place::BuiltIn(_) => None,
         }
     }
 
@@ -172,7 +179,7 @@ impl ModelFiles {
         match &self.place {
             Place::Folder(folder) => folder.join(file).display().to_string(),
             Place::Partial(..) => format!("{}/{}", self.name, self.inside(file)),
-            Place::Archive(path, _) => format!("{}: {}", path.display(), self.inside(file)),
+            Place::Memory(place, _) => format!("{place}: {}", self.inside(file)),
             Place::BuiltIn(_) => format!("{}/{}", self.name, self.inside(file)),
         }
     }
@@ -188,7 +195,7 @@ impl ModelFiles {
         match &self.place {
             Place::Folder(folder) => Ok(self.regular_file(folder, file)?.is_some()),
             Place::Partial(_, listed, _) => Ok(listed.contains(&name)),
-            Place::Archive(_, files) => Ok(files.contains_key(&name)),
+            Place::Memory(_, files) => Ok(files.contains_key(&name)),
             Place::BuiltIn(files) => Ok(entry(files, &name).is_some()),
         }
     }
@@ -212,7 +219,7 @@ impl ModelFiles {
                     Cow::Owned(bytes)
                 }
             },
-            Place::Archive(_, files) => match files.get(&name) {
+            Place::Memory(_, files) => match files.get(&name) {
                 None => return Ok(None),
                 Some(bytes) => Cow::Owned(bytes.clone()),
             },
@@ -304,7 +311,7 @@ impl ModelFiles {
         for file in used {
             let hash = match &self.place {
                 Place::BuiltIn(files) => sha256(entry(files, &file).unwrap_or_default()),
-                Place::Archive(_, files) => sha256(files.get(&file).map(Vec::as_slice).unwrap_or_default()),
+                Place::Memory(_, files) => sha256(files.get(&file).map(Vec::as_slice).unwrap_or_default()),
                 Place::Folder(folder) | Place::Partial(folder, ..) => {
                     File::open(folder.join(&file)).and_then(sha256)
                 }

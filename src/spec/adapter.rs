@@ -64,8 +64,6 @@ const FOLLOWED: [&str; 13] = [
 /// A LoRA adapter, as its adapter_config.json describes it.
 #[derive(Clone, Debug)]
 pub(crate) struct AdapterSpec {
-    /// Path of adapter_config.json, for messages.
-    pub file: String,
     /// The model that it was made for, by the name that peft knew.
     pub base_model: Option<String>,
     /// The file with its tensors.
@@ -171,7 +169,6 @@ impl AdapterSpec {
                 .collect::<Result<_, _>>()?,
             saved: config.strings("modules_to_save")?,
             biases: config.biases()?,
-            file: config.file,
         }))
     }
 

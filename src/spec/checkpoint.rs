@@ -40,9 +40,34 @@ impl CheckpointSpec {
     /// # Errors
     ///
     /// [`Error::Invalid`] for an index that cannot be followed.
-    pub fn find(reader: &mut SettingsReader, folder: &str) -> Result<Option<Self>, Error> {
+    ///
+    /// * `named`: what config.json's `transformers_weights` names, which transformers takes before any other.
+    pub fn find(
+        reader: &mut SettingsReader,
+        folder: &str,
+        named: Option<Value>,
+    ) -> Result<Option<Self>, Error> {
         let files = reader.files().within(folder);
-        for (format, name, is_index) in FORMS {
+        let named = match &named {
+            None => None,
+            Some(value) => {
+                let wrong = |what: &str| {
+                    let reason = format!("`transformers_weights` is {value}, {what}");
+                    Error::invalid(files.describe("config.json"), reason)
+                };
+                let name = value.as_str().filter(|name| !name.contains(['/', '\\']));
+                let name = name.ok_or_else(|| wrong("not the name of a file in this folder"))?;
+                let is_index = name.ends_with(".safetensors.index.json");
+                if !is_index && !name.ends_with(".safetensors") {
+                    return Err(wrong("not a file in the safetensors format"));
+                }
+                if !files.contains(name)? {
+                    return Err(wrong("which is not there"));
+                }
+                Some((CheckpointFormat::Safetensors, name, is_index))
+            }
+        };
+        for (format, name, is_index) in named.into_iter().chain(FORMS) {
             if !files.contains(name)? {
                 continue;
             }

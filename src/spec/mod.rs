@@ -186,6 +186,12 @@ impl ModelSpec {
         })
     }
 
+    /// The tokenizer in a folder that holds nothing else.
+    #[cfg(test)]
+    pub(crate) fn read_tokenizer(files: &ModelFiles) -> Result<TokenizerSpec, Error> {
+        TokenizerSpec::read(&mut SettingsReader::new(files), "", tokenizer::Surroundings::default())
+    }
+
     /// Whether a text has another vector as a query than as a document.
     pub fn sides_differ(&self) -> bool {
         match (&self.query, &self.document) {

@@ -19,8 +19,15 @@ const ADDED_TOKENS: &str = "added_tokens.json";
 const SENTENCE_TRANSFORMERS: &str = "config_sentence_transformers.json";
 
 /// The settings of a transformer, in the order in which sentence-transformers looks for them.
-const TRANSFORMER_SETTINGS: [&str; 3] =
-    ["sentence_bert_config.json", "sentence_roberta_config.json", "sentence_distilbert_config.json"];
+const TRANSFORMER_SETTINGS: [&str; 7] = [
+    "sentence_bert_config.json",
+    "sentence_roberta_config.json",
+    "sentence_distilbert_config.json",
+    "sentence_camembert_config.json",
+    "sentence_albert_config.json",
+    "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json",
+];
 
 /// One settings file: an object of JSON.
 #[derive(Clone, Debug, Default)]
@@ -113,7 +120,8 @@ impl<'a> SettingsReader<'a> {
     pub fn transformer_settings(&mut self, folder: &str) -> Result<Settings, Error> {
         for name in TRANSFORMER_SETTINGS {
             let settings = self.object(folder, name, SettingsFile::SentenceBert)?;
-            if settings.exists {
+            // An empty object counts as none, as in sentence-transformers.
+            if !settings.keys.is_empty() {
                 return Ok(settings);
             }
         }

@@ -44,7 +44,8 @@ impl TransformerSpec {
         known: Option<&KnownModel>,
     ) -> Result<Self, Error> {
         let config = ModelConfig::read(reader, folder)?;
-        let checkpoint = CheckpointSpec::find(reader, folder)?;
+        let named = reader.config(folder)?.get("transformers_weights").cloned();
+        let checkpoint = CheckpointSpec::find(reader, folder, named)?;
         let tokenizer = tokenizer_of(reader, folder, Some(config.max_tokens()))?;
         Ok(TransformerSpec {
             folder: folder.to_string(),

@@ -150,11 +150,10 @@ impl Tokenizer {
         Ok((tokenizer, provenance))
     }
 
-    /// The same with this limit, if it is lower.
-    pub(crate) fn limited_to(&self, max_length: usize) -> Self {
-        // No less than what stands around every text.
+    /// The same with this limit, but no less than what stands around every text.
+    pub(crate) fn with_limit(&self, max_length: usize) -> Self {
         let least = (self.prefix.len() + self.suffix.len()).max(1);
-        Tokenizer { max_length: max_length.max(least).min(self.max_length), ..self.clone() }
+        Tokenizer { max_length: max_length.max(least), ..self.clone() }
     }
 
     /// The same with no special tokens around a text, and no limit either unless `is_limited`.

@@ -286,9 +286,10 @@ fn model(kind: &str) -> Value {
 
 fn load(folder: &Path, tokenizer: &Value) -> Result<(Tokenizer, tokenizers::Tokenizer), String> {
     let bytes = serde_json::to_vec(tokenizer).expect("JSON");
-    fs::write(folder.join(TOKENIZER_JSON), &bytes).expect("written");
+    fs::write(folder.join("tokenizer.json"), &bytes).expect("written");
     let files = ModelFiles::folder("test", folder.to_path_buf());
-    let (ours, _) = Tokenizer::load(&files, None, None).map_err(|error| error.to_string())?;
+    let spec = ModelSpec::read_tokenizer(&files).map_err(|error| error.to_string())?;
+    let (ours, _) = Tokenizer::open(&files, &spec, None).map_err(|error| error.to_string())?;
     // Not loaded again: of two added tokens that normalize to the same text, either may be found.
     let mut library = ours.inner.clone();
     library.with_post_processor(ours.span_steps[0].clone());
@@ -317,7 +318,7 @@ fn compare(tokenizer: &Tokenizer, library: &tokenizers::Tokenizer, text: &str, w
         (4, TruncationSide::Right),
         (100, TruncationSide::Left),
     ] {
-        let tokenizer = tokenizer.limited_to(length).truncated_at(truncation);
+        let tokenizer = tokenizer.with_limit(length).truncated_at(truncation);
         let cut = ids.len().saturating_sub(length);
         let kept = match truncation {
             TruncationSide::Right => 0..ids.len() - cut,
@@ -330,7 +331,7 @@ fn compare(tokenizer: &Tokenizer, library: &tokenizers::Tokenizer, text: &str, w
         assert_eq!(ours, spans[kept], "spans of {what}");
     }
     for (length, overlap) in [(2, 0), (5, 3)] {
-        let windows = tokenizer.limited_to(length).encode_windows(text, overlap).expect("windows");
+        let windows = tokenizer.with_limit(length).encode_windows(text, overlap).expect("windows");
         let mut start = 0;
         for (index, window) in windows.iter().enumerate() {
             let end = ids.len().min(start + length);

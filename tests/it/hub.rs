@@ -25,7 +25,7 @@ pub fn model_files() -> Vec<(String, Vec<u8>)> {
 }
 
 fn resolve(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<ModelFiles, HubError> {
-    hub::resolve(name, revision, Parts::Whole, options)
+    Ok(hub::resolve(name, revision, Parts::Whole, options)?.files)
 }
 
 fn pull(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<Pulled, HubError> {

@@ -89,7 +89,7 @@ impl Setting {
     }
 
     fn cached(&self, parts: Parts) -> Result<ModelFiles, HubError> {
-        hub::resolve(ID, None, parts, &self.offline())
+        Ok(hub::resolve(ID, None, parts, &self.offline())?.files)
     }
 
     /// The file that the cache is said to lack.
@@ -276,7 +276,7 @@ fn queries_alone_need_no_checkpoint() {
     ] {
         let setting = Setting::new(files);
         let model = hub::resolve(ID, None, Parts::QuerySide, &setting.options()).expect("the query side");
-        assert_eq!(model.path(), Some(setting.snapshot().as_path()));
+        assert_eq!(model.files.path(), Some(setting.snapshot().as_path()));
         let checkpoint_path = format!("/{COMMIT}/{checkpoint}");
         assert!(!setting.was_asked_for(&checkpoint_path), "{checkpoint}");
 

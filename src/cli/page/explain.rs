@@ -73,7 +73,7 @@ fn body(explained: &Explained, text: &TokenText, title: &str) -> String {
         counted(encoded.num_tokens as u64, "token"),
         counted(encoded.vector.len() as u64, "term"),
     );
-    html.push_str(&text::cut_note("The text", encoded));
+    html.push_str(&text::cut_note("The text", explained.explanation));
     html.push_str("</header>\n<main class=\"columns\">\n<section class=\"reading\">\n<h2>Text</h2>\n");
     html.push_str(&text.html(weights, "Weight that came from a token"));
     html.push_str(

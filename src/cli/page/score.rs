@@ -142,7 +142,7 @@ impl Document<'_> {
              <div class=\"joined\">\n<h3>Shared terms</h3>\n",
             self.score,
             Escaped(&first_words(self.text)),
-            cut_note("The document", &self.explanation.encoded),
+            cut_note("The document", self.explanation),
             shaded(query, 0),
         );
         self.write_terms(html);

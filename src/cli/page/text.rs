@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use neural_sparse::{Encoded, Explanation, SparseEncoder, Token};
+use neural_sparse::{Explanation, SparseEncoder, Token};
 use serde::Serialize;
 
 use super::Escaped;

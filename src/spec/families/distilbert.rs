@@ -40,9 +40,9 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let activation = file.activation("activation")?;
     file.checked(ModelConfig {
         family: &FAMILY,
-        num_layers: file.count("n_layers")?,
-        hidden_size: file.size("dim")?,
-        num_heads: file.count("n_heads")?,
+        num_layers: file.count(alias(file, "num_hidden_layers", "n_layers"))?,
+        hidden_size: file.size(alias(file, "hidden_size", "dim"))?,
+        num_heads: file.count(alias(file, "num_attention_heads", "n_heads"))?,
         feed_forward_size: file.size("hidden_dim")?,
         vocab_size: file.size("vocab_size")?,
         max_positions: file.size("max_position_embeddings")?,
@@ -55,4 +55,13 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
         blocks: Blocks::Absolute { padding_token: None },
         biases: Biases::ALL,
     })
+}
+
+/// The name that transformers has for a setting in every family, where the file uses it: it wins over DistilBERT's own.
+fn alias(file: &Settings, general: &'static str, own: &'static str) -> &'static str {
+    if file.keys.contains_key(general) {
+        general
+    } else {
+        own
+    }
 }

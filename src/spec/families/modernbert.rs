@@ -44,7 +44,11 @@ const NAMES: Names = Names {
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let num_layers = file.count("num_hidden_layers")?;
     let (hidden_size, num_heads) = (file.size("hidden_size")?, file.count("num_attention_heads")?);
-    let window = file.size_or("local_attention", 128)? / 2;
+    // How far a token sees to either side: transformers 5 writes that, 4 the whole width.
+    let window = match file.get("sliding_window") {
+        Some(_) => file.size("sliding_window")?,
+        None => file.size_or("local_attention", 128)? / 2,
+    };
     let bases = [
         ("full_attention", "global_rope_theta", 160_000.0),
         ("sliding_attention", "local_rope_theta", 10_000.0),

@@ -1,14 +1,13 @@
 //! Every key of a model's settings, and what becomes of it: followed, harmless or refused.
 //!
 //! A setting that nobody reads is the way to a wrong vector without a message. This table says for each key that
-//! transformers 4 and 5, sentence-transformers 5 and 6 and peft write whether it decides a vector, cannot change one, or
+//! transformers 4 and 5 and sentence-transformers 5 and 6 write whether it decides a vector, cannot change one, or
 //! may only have the values that are implemented. It holds no defaults and reads no values; the spec does. A key that is
 //! in no table is reported by name, so that `model show` can list it.
 //!
 //! The treatments were read from the libraries' sources and tried on small models; `tests/fixtures/make_keys.py` collects
 //! the keys that the libraries write, and a test requires that the table has them all.
 
-mod adapter;
 mod config;
 mod sentence_transformers;
 #[cfg(test)]
@@ -44,8 +43,6 @@ pub(crate) enum SettingsFile {
     SparseStaticEmbedding,
     /// config_sentence_transformers.json.
     SentenceTransformers,
-    /// adapter_config.json of a LoRA adapter.
-    Adapter,
 }
 
 /// What becomes of a key.
@@ -56,7 +53,9 @@ pub(crate) enum Treatment {
     /// The spec reads it, and it decides a vector.
     Followed,
     /// It cannot change a vector; why.
-    Harmless(&'static str),
+    Harmless(
+        #[cfg_attr(not(test), expect(dead_code, reason = "said for whoever reads the table"))] &'static str,
+    ),
     /// Followed in these values alone, written as JSON; what any other would do. No values: the key is refused.
     Only(&'static [&'static str], &'static str),
     /// A class, or a list of them, of which the last part of the name must be one of these; what another would do.
@@ -86,10 +85,6 @@ pub(crate) struct Refusal {
     /// What the value would do.
     pub reason: &'static str,
 }
-
-/// The tokenizer classes whose way to read their files is implemented, for config.json's `tokenizer_class`, which counts
-/// where tokenizer_config.json has none.
-pub(crate) const TOKENIZER_CLASSES: &[&str] = tokenizer::CLASSES;
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +117,7 @@ pub(crate) fn check(
 }
 
 /// The treatment of a key at the top level of a file; `None` for one that the table lacks.
+#[cfg(test)]
 pub(crate) fn treatment(file: SettingsFile, family: Option<&str>, name: &str) -> Option<Treatment> {
     find(tables(file, family), name)
 }
@@ -140,7 +136,6 @@ fn tables(file: SettingsFile, family: Option<&str>) -> &'static [&'static [Key]]
         SettingsFile::SpladePooling => &[sentence_transformers::SPLADE_POOLING],
         SettingsFile::SparseStaticEmbedding => &[sentence_transformers::SPARSE_STATIC_EMBEDDING],
         SettingsFile::SentenceTransformers => &[sentence_transformers::MODEL],
-        SettingsFile::Adapter => &[adapter::LORA],
     }
 }
 

@@ -11,7 +11,7 @@ const WRITTEN: &str = include_str!("../../../tests/fixtures/keys.json");
 
 const FAMILIES: [&str; 5] = ["bert", "distilbert", "roberta", "modernbert", "new"];
 
-const FILES: [(&str, SettingsFile); 12] = [
+const FILES: [(&str, SettingsFile); 11] = [
     ("config.json", SettingsFile::Config),
     ("tokenizer_config.json", SettingsFile::TokenizerConfig),
     ("tokenizer.json", SettingsFile::TokenizerJson),
@@ -23,7 +23,6 @@ const FILES: [(&str, SettingsFile); 12] = [
     ("SpladePooling/config.json", SettingsFile::SpladePooling),
     ("SparseStaticEmbedding/config.json", SettingsFile::SparseStaticEmbedding),
     ("config_sentence_transformers.json", SettingsFile::SentenceTransformers),
-    ("adapter_config.json", SettingsFile::Adapter),
 ];
 
 fn object(value: Value) -> Map<String, Value> {
@@ -190,12 +189,6 @@ fn values_that_would_change_vectors_are_refused() {
     assert_eq!(refusal(SettingsFile::Router, None, routes), "parameters.route_mappings");
     let dense = json!({"model_type": "SentenceTransformer"});
     assert_eq!(refusal(SettingsFile::SentenceTransformers, None, dense), "model_type");
-
-    let adapter = |keys| refusal(SettingsFile::Adapter, None, keys);
-    assert_eq!(adapter(json!({"peft_type": "IA3"})), "peft_type");
-    assert_eq!(adapter(json!({"use_dora": true})), "use_dora");
-    assert_eq!(adapter(json!({"init_lora_weights": "pissa"})), "init_lora_weights");
-    assert_eq!(adapter(json!({"modules_to_save": ["decoder"]})), "modules_to_save");
 }
 
 #[test]

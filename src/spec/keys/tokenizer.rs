@@ -4,7 +4,7 @@
 //! transformers 4.57 and 5.24: what `AutoTokenizer` makes of a folder, and which ids it gives for one text with
 //! `truncation=True`. The components of tokenizer.json are the tokenizers library's: it refuses what it does not know.
 
-use super::{followed, harmless, only, refused, within, Key, Treatment};
+use super::{followed, harmless, only, within, Key, Treatment};
 
 const BOOKKEEPING: &str = "says where the file came from";
 const SLOW: &str = "read only by the tokenizers of transformers 4 that are written in Python";
@@ -16,22 +16,8 @@ const OUR_LIMIT: &str = "kept for information; `model_max_length` is the limit";
 const COPIED_PATH: &str = "a path where the tokenizer was saved; the file in this folder is used";
 const NEVER_READ: &str = "read by no tokenizer of transformers";
 
-/// The tokenizer classes whose way to read their files is implemented.
-pub(super) const CLASSES: &[&str] = &[
-    "BertTokenizer",
-    "BertTokenizerFast",
-    "DistilBertTokenizer",
-    "DistilBertTokenizerFast",
-    "ElectraTokenizer",
-    "ElectraTokenizerFast",
-    "RobertaTokenizer",
-    "RobertaTokenizerFast",
-    "XLMRobertaTokenizer",
-    "XLMRobertaTokenizerFast",
-    "PreTrainedTokenizer",
-    "PreTrainedTokenizerFast",
-    "TokenizersBackend",
-];
+const OTHER_CLASSES: &str =
+    "read only by tokenizer classes that are not implemented, which are refused by name";
 
 /// A token and how a text matches it.
 const ADDED_TOKEN: &[Key] = &[
@@ -47,13 +33,8 @@ const ADDED_TOKEN: &[Key] = &[
 
 /// tokenizer_config.json.
 pub(super) const CONFIG: &[Key] = &[
-    Key {
-        name: "tokenizer_class",
-        treatment: Treatment::Class(
-            CLASSES,
-            "texts would be split into tokens in a way that is not implemented",
-        ),
-    },
+    // Which class builds the tokenizer; the spec refuses those that are not implemented.
+    followed("tokenizer_class"),
     // Case, accents and Chinese characters, over what tokenizer.json says, for BERT's classes.
     followed("do_lower_case"),
     followed("strip_accents"),
@@ -79,7 +60,7 @@ pub(super) const CONFIG: &[Key] = &[
     // Any other name is one more special token (transformers 5).
     within("*_token", ADDED_TOKEN),
     Key { name: "added_tokens_decoder", treatment: Treatment::Each(ADDED_TOKEN) },
-    only("split_special_tokens", &["false"], "special tokens in a text would be split like any other word"),
+    followed("split_special_tokens"),
     only("init_inputs", &["[]"], "the tokenizer would be built from a vocabulary in this file"),
     only("fix_mistral_regex", &["false"], "texts would be split by another pattern"),
     harmless("add_bos_token", "not read beside a tokenizer.json, nor by the classes that need none"),
@@ -135,14 +116,14 @@ pub(super) const CONFIG: &[Key] = &[
     harmless("special_tokens_map_file", COPIED_PATH),
     harmless("added_tokens_file", COPIED_PATH),
     // What the Japanese, Vietnamese … tokenizers take.
-    refused("word_tokenizer_type", "texts would be split into words by another program"),
-    refused("subword_tokenizer_type", "words would be split in a way that is not implemented"),
-    refused("mecab_kwargs", "texts would be split into words by MeCab"),
-    refused("sudachi_kwargs", "texts would be split into words by Sudachi"),
-    refused("jumanpp_kwargs", "texts would be split into words by Juman++"),
-    only("normalization", &["false"], "texts would be normalised as tweets"),
-    only("do_word_tokenize", &["true"], "texts would not be split into words first"),
-    only("do_subword_tokenize", &["true"], "words would not be split"),
+    harmless("word_tokenizer_type", OTHER_CLASSES),
+    harmless("subword_tokenizer_type", OTHER_CLASSES),
+    harmless("mecab_kwargs", OTHER_CLASSES),
+    harmless("sudachi_kwargs", OTHER_CLASSES),
+    harmless("jumanpp_kwargs", OTHER_CLASSES),
+    harmless("normalization", OTHER_CLASSES),
+    harmless("do_word_tokenize", OTHER_CLASSES),
+    harmless("do_subword_tokenize", OTHER_CLASSES),
 ];
 
 /// The top level of tokenizer.json.

@@ -222,37 +222,48 @@ fn truncation_side(
     }
 }
 
-/// The smallest length that the files name, and the file and key that named it.
+/// The most tokens of a text, and the file and key that named the number.
+///
+/// The settings of sentence-transformers take the place of the tokenizer's own; neither goes beyond the positions that
+/// the model has.
 fn max_length(
     settings: &Map<String, Value>,
     config: &Settings,
     sentence: &Settings,
     max_positions: Option<usize>,
 ) -> Result<(usize, String), Error> {
-    let mut smallest = match max_positions {
-        Some(positions) => (positions, "config.json: max_position_embeddings".to_string()),
-        None => (usize::MAX, "no file names one".to_string()),
-    };
     // `max_len` is the key's first name.
     let key = if settings.contains_key("model_max_length") { "model_max_length" } else { "max_len" };
-    let named =
-        [(config, key, settings.get(key)), (sentence, "max_seq_length", sentence.get("max_seq_length"))];
-    for (file, key, value) in named {
-        let Some(value) = value.filter(|value| !value.is_null()) else { continue };
-        let length = value.as_f64().filter(|length| *length >= 1.0);
-        let length =
-            length.ok_or_else(|| file.invalid(format!("`{key}` is {value}, not a number of tokens")))?;
-        if length >= NO_LIMIT {
-            continue;
-        }
-        if length.fract() != 0.0 {
-            return Err(file.invalid(format!("`{key}` is {value}, not a whole number of tokens")));
-        }
-        if (length as usize) < smallest.0 {
-            smallest = (length as usize, format!("{}: {key}", file.name));
-        }
+    let mut named = match sentence.get("max_seq_length") {
+        Some(value) => length(sentence, "max_seq_length", value)?,
+        None => None,
+    };
+    if named.is_none() {
+        named = match settings.get(key).filter(|value| !value.is_null()) {
+            Some(value) => length(config, key, value)?,
+            None => None,
+        };
     }
-    Ok(smallest)
+    Ok(match (named, max_positions) {
+        (Some((length, source)), positions) if positions.is_none_or(|positions| length < positions) => {
+            (length, source)
+        }
+        (_, Some(positions)) => (positions, "config.json: max_position_embeddings".to_string()),
+        (_, None) => (usize::MAX, "no file names one".to_string()),
+    })
+}
+
+/// A limit that a file names; `None` for one so large that it is none.
+fn length(file: &Settings, key: &str, value: &Value) -> Result<Option<(usize, String)>, Error> {
+    let length = value.as_f64().filter(|length| *length >= 1.0);
+    let length = length.ok_or_else(|| file.invalid(format!("`{key}` is {value}, not a number of tokens")))?;
+    if length >= NO_LIMIT {
+        return Ok(None);
+    }
+    if length.fract() != 0.0 {
+        return Err(file.invalid(format!("`{key}` is {value}, not a whole number of tokens")));
+    }
+    Ok(Some((length as usize, format!("{}: {key}", file.name))))
 }
 
 fn flag(settings: &Map<String, Value>, config: &Settings, key: &str) -> Result<bool, Error> {
