@@ -1,11 +1,12 @@
-//! Why a model could not be loaded or run.
+//! Why a model could not be loaded or run: what is wrong, and where.
+//!
+//! Errors are data. They hold what a caller needs to say the next step, and do not say it themselves.
 
 use std::io;
 
 /// Why a model could not be loaded or run.
 ///
-/// Every variant names the place (file, tensor, flag) and what is wrong there;
-/// [`Error::hint`] gives the next step where there is one.
+/// Every variant names the place (file, tensor, option) and what is wrong there.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -41,7 +42,7 @@ pub enum Error {
         /// What is wrong in it, and where.
         reason: String,
     },
-    /// The architecture is none of those that this program runs.
+    /// The architecture is not among [`supported_model_types`](crate::supported_model_types).
     #[error("`{file}`: model_type `{model_type}` is not supported")]
     UnsupportedModel {
         /// Path of config.json.
@@ -54,6 +55,29 @@ pub enum Error {
     TorchScript {
         /// Path of the archive.
         file: String,
+    },
+    /// A model in a zip archive, in a build that cannot read one.
+    #[error("`{file}` is a file, not a folder, and {missing}, which reads archives")]
+    Archive {
+        /// Path of the archive.
+        file: String,
+        /// The feature that reads archives.
+        missing: MissingFeature,
+    },
+    /// The model encodes queries by files of their own, which are not there.
+    #[error("`{model}` has a query side of its own, which these files lack")]
+    NoQuerySide {
+        /// What the user calls the model.
+        model: String,
+    },
+    /// The model's sides differ, and a line of vectors to compare with does not say which one its text is on.
+    #[error(
+        "the model encodes queries and documents differently, and line {line} of the vectors does not say which its \
+         text is"
+    )]
+    UnknownSide {
+        /// Number of the line, from 1.
+        line: usize,
     },
     /// The side of a text that this encoder cannot encode.
     #[error("`{model}` {reason}")]
@@ -98,30 +122,15 @@ pub enum Error {
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
-impl Error {
-    /// What to do next, where there is something that helps.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::NoModel { .. } => Some(
-                "a model is a folder with config.json, model.safetensors (or its shards, or pytorch_model.bin) and \
-                 tokenizer.json (or vocab.txt); `--model tiny` is built in and needs no files"
-                    .into(),
-            ),
-            Error::UnsupportedModel { .. } => Some(format!(
-                "supported: {}",
-                crate::spec::families::model_types().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-            )),
-            Error::TorchScript { file } => Some(match crate::known::contained_in(file) {
-                Some(known) => format!("the same weights are on the hub: `--model {}`", known.name),
-                None => "the hub has the same weights: `neural-sparse model list` shows the names".into(),
-            }),
-            Error::Device { device, .. } => Some(format!(
-                "build with `cargo build --release --features {device}` on a machine that has it, or use `--device cpu`"
-            )),
-            _ => None,
-        }
-    }
+/// A feature of this crate that the build lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this build lacks the feature `{feature}`")]
+pub struct MissingFeature {
+    /// Its name in Cargo.toml.
+    pub feature: &'static str,
+}
 
+impl Error {
     pub(crate) fn invalid(file: impl Into<String>, reason: impl Into<String>) -> Self {
         Error::Invalid { file: file.into(), reason: reason.into() }
     }

@@ -24,11 +24,19 @@ pub struct RowError {
     pub column: Option<usize>,
     /// What is wrong.
     pub reason: String,
+    /// The most terms that the store takes, where the row's vector has more.
+    pub max_terms: Option<usize>,
 }
 
 impl RowError {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
-        RowError { column: None, reason: reason.into() }
+    /// An error somewhere in the row.
+    pub fn new(reason: impl Into<String>) -> Self {
+        RowError { column: None, reason: reason.into(), max_terms: None }
+    }
+
+    /// An error at a byte of the line, counted from 1, where that is known.
+    pub fn at(column: Option<usize>, reason: impl Into<String>) -> Self {
+        RowError { column, ..RowError::new(reason) }
     }
 }
 
@@ -109,7 +117,7 @@ fn id<'a>(entries: &[Entry], fields: &'a Fields) -> Result<(&'a str, Option<Stri
     let (name, id) = match &fields.id {
         Some(name) => match find(entries, name)? {
             Some(value) => (name.as_str(), Some(value)),
-            None => return Err(RowError::new(format!("no field `{name}`, which `--id-field` asks for"))),
+            None => return Err(RowError::new(format!("no field `{name}`, which is the id field"))),
         },
         None => match (find(entries, "_id")?, find(entries, "id")?) {
             (Some(value), _) => ("_id", Some(value)),
@@ -192,7 +200,7 @@ pub(crate) struct Entry<'a> {
 /// The fields of the object in `line`, in their order; values are checked to be JSON and not read further.
 pub(crate) fn entries(line: &[u8]) -> Result<Vec<Entry<'_>>, RowError> {
     let text = std::str::from_utf8(line)
-        .map_err(|error| RowError { column: Some(error.valid_up_to() + 1), reason: "not UTF-8".into() })?;
+        .map_err(|error| RowError::at(Some(error.valid_up_to() + 1), "not UTF-8"))?;
     if !text.trim_ascii_start().starts_with('{') {
         return match serde_json::from_str::<&RawValue>(text) {
             Ok(value) => Err(RowError::new(format!("not a JSON object but {}", kind(value)))),
@@ -271,7 +279,7 @@ pub(crate) fn kind(value: &RawValue) -> &'static str {
 
 pub(crate) fn not_json(error: &serde_json::Error) -> RowError {
     let column = if error.column() > 0 { Some(error.column()) } else { None };
-    RowError { column, reason: format!("not JSON: {}", message(error)) }
+    RowError::at(column, format!("not JSON: {}", message(error)))
 }
 
 /// serde_json's message without the line, which is always 1 here, and in words that say what is meant.

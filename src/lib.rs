@@ -58,7 +58,7 @@ mod tokenizer;
 
 pub use conventions::{PoolingActivation, TruncationSide, UntiedDecoder};
 pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
-pub use error::Error;
+pub use error::{Error, MissingFeature};
 pub use forward::DeviceName;
 pub use kernel::InstructionSet;
 pub use pooling::screening::ScreenCount;
@@ -66,3 +66,8 @@ pub use source::{sha256, ModelFiles};
 pub use sparse::{Prune, SparseVector};
 pub use spec::{Dialect, ModelSpec, Note, Parts, Provenance, UnknownKey};
 pub use tokenizer::{TokenIds, Tokenizer};
+
+/// The values of `model_type` in config.json that can be run.
+pub fn supported_model_types() -> impl Iterator<Item = &'static str> {
+    spec::families::model_types()
+}

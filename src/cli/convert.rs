@@ -247,7 +247,7 @@ impl Convert {
         let model = &self.vocabulary.model;
         let reason =
             format!("`{term}` is not in the vocabulary of `{model}`: name the vectors' model with --model");
-        RowError { column: None, reason }
+        RowError::new(reason)
     }
 }
 

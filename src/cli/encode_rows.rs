@@ -265,6 +265,6 @@ impl EncodeRows {
         }
         let tokens = self.encoder.num_tokens(text, self.side).map_err(refused)?;
         let limit = encoded.num_tokens;
-        Err(RowError { column: None, reason: format!("a text of {tokens} tokens, {limit} are the limit") })
+        Err(RowError::new(format!("a text of {tokens} tokens, {limit} are the limit")))
     }
 }

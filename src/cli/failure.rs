@@ -3,8 +3,6 @@
 use std::io;
 use std::process::ExitCode;
 
-use neural_sparse::hub::HubError;
-use neural_sparse::index::IndexError;
 use neural_sparse::jsonl::RowError;
 
 use super::hints;
@@ -32,7 +30,7 @@ impl From<Exit> for ExitCode {
 
 /// The error of a row whose text the tokenizer refuses.
 pub(super) fn refused(error: neural_sparse::Error) -> RowError {
-    RowError { column: None, reason: error.to_string() }
+    RowError::new(error.to_string())
 }
 
 /// Arguments that parse and yet make no sense together.
@@ -76,11 +74,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     }
     complain(format_args!("error: {error:#}"));
     let hint = error.chain().find_map(|cause| {
-        cause
-            .downcast_ref::<neural_sparse::Error>()
-            .and_then(neural_sparse::Error::hint)
-            .or_else(|| cause.downcast_ref::<HubError>().and_then(hints::of_hub))
-            .or_else(|| cause.downcast_ref::<IndexError>().map(|error| error.hint().to_string()))
+        hints::of_cause(cause)
             .or_else(|| cause.downcast_ref::<UsageError>().and_then(|usage| usage.hint.clone()))
             .or_else(|| cause.downcast_ref::<Failure>().map(|failure| failure.hint.clone()))
     });

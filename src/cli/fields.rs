@@ -128,20 +128,16 @@ impl LineParser {
         if matches!(self.format, InputFormat::Jsonl | InputFormat::Parquet) {
             return jsonl::parse_row(line, &self.fields);
         }
-        let text = std::str::from_utf8(line).map_err(|error| RowError {
-            column: Some(error.valid_up_to() + 1),
-            reason: "not UTF-8".into(),
-        })?;
+        let text = std::str::from_utf8(line)
+            .map_err(|error| RowError::at(Some(error.valid_up_to() + 1), "not UTF-8"))?;
         let row = |id: Option<String>, text: &str| Row { id, text: text.into(), kept: String::new() };
         if self.format == InputFormat::Lines {
             return Ok(row(None, text));
         }
         match text.split_once('\t') {
-            Some(("", _)) => {
-                Err(RowError { column: Some(1), reason: "the id before the tab is empty".into() })
-            }
+            Some(("", _)) => Err(RowError::at(Some(1), "the id before the tab is empty")),
             Some((id, text)) => Ok(row(Some(Value::from(id).to_string()), text)),
-            None => Err(RowError { column: None, reason: "no tab between an id and a text".into() }),
+            None => Err(RowError::new("no tab between an id and a text")),
         }
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use neural_sparse::format::{self, Action, Assembly, Compression, Format, Options};
+use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatOption, Options};
 use neural_sparse::jsonl::Keep;
 use serde_json::Value;
 
 use super::failure::UsageError;
+use super::hints;
 use super::requests::Requests;
 
 /// What the output is.
@@ -129,10 +130,10 @@ impl FormatArgs {
             Options { action: self.bulk_action.map(Action::from), keep, has_windows, ..self.options() };
         let format: Arc<dyn Format> = named(&self.format, &options)?.into();
         let given = [
-            ("--bulk-action", self.bulk_action.is_some()),
-            ("--bulk-mb", self.bulk_mb.is_some()),
-            ("--index-name", self.index_name.is_some()),
-            ("--quantize", self.quantize.is_some()),
+            (FormatOption::Action, self.bulk_action.is_some()),
+            (FormatOption::RequestBytes, self.bulk_mb.is_some()),
+            (FormatOption::IndexName, self.index_name.is_some()),
+            (FormatOption::Scale, self.quantize.is_some()),
         ];
         refuse_idle_flags(&*format, &self.format, &given)?;
         self.check_suffix(&*format, output)?;
@@ -188,17 +189,19 @@ impl FormatArgs {
 
 /// The format of this name; what it cannot follow is a usage error.
 pub(super) fn named(name: &str, options: &Options) -> Result<Box<dyn Format>, UsageError> {
-    format::named(name, options).map_err(|reason| UsageError::new(format!("{name}: {reason}")))
+    format::named(name, options).map_err(|error| UsageError::new(hints::of_format(name, &error)))
 }
 
 /// An error where a flag is given that changes nothing.
 pub(super) fn refuse_idle_flags(
     format: &dyn Format,
     name: &str,
-    given: &[(&str, bool)],
+    given: &[(FormatOption, bool)],
 ) -> Result<(), UsageError> {
-    match given.iter().find(|(flag, is_given)| *is_given && !format.takes().contains(flag)) {
-        Some((flag, _)) => Err(UsageError::new(format!("{flag}: {name} has no use for it"))),
+    match given.iter().find(|(option, is_given)| *is_given && !format.takes().contains(option)) {
+        Some((option, _)) => {
+            Err(UsageError::new(format!("{}: {name} has no use for it", hints::flag_of(*option))))
+        }
         None => Ok(()),
     }
 }

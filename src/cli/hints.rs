@@ -1,173 +1,182 @@
 //! The next step after an error of the library, in words of the command line.
 
-use neural_sparse::hub::{Credentials, HubError, DEFAULT_ENDPOINT};
-use neural_sparse::known::{self, KnownModel};
+mod hub;
 
-/// What to do next after an error of the hub, where there is something that helps.
-pub(super) fn of_hub(error: &HubError) -> Option<String> {
+use std::io;
+
+use neural_sparse::format::{FormatError, FormatOption};
+use neural_sparse::hub::HubError;
+use neural_sparse::index::IndexError;
+use neural_sparse::jsonl::RowError;
+use neural_sparse::{known, supported_model_types, Error, MissingFeature};
+
+/// The next step after `error`, one of the causes of a failure, where there is something that helps.
+pub(super) fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return of_model(error);
+    }
+    if let Some(error) = error.downcast_ref::<HubError>() {
+        return hub::of_hub(error);
+    }
+    if let Some(error) = error.downcast_ref::<IndexError>() {
+        return of_index(error);
+    }
+    // The error inside an `io::Error` is not among its causes.
+    let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    inside.and_then(|error| error.downcast_ref::<MissingFeature>()).map(|missing| of_feature(*missing))
+}
+
+/// What to do next after an error of a model.
+pub(super) fn of_model(error: &Error) -> Option<String> {
     Some(match error {
-        HubError::NoFolder { .. } => NAMES.into(),
-        HubError::UnknownName { nearest, .. } => {
-            let slip = nearest.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
-            format!("{slip}{NAMES}")
+        Error::NoModel { .. } => {
+            "a model is a folder with config.json, model.safetensors (or its shards, or pytorch_model.bin) and \
+             tokenizer.json (or vocab.txt); `--model tiny` is built in and needs no files"
+                .into()
         }
-        HubError::NoRevision { .. } => "`--revision` is for models of the hub".into(),
-        HubError::Endpoint { .. } => {
-            format!("`HF_ENDPOINT` is like `{DEFAULT_ENDPOINT}`; write a password in it percent-encoded")
+        Error::UnsupportedModel { .. } => {
+            let names: Vec<String> = supported_model_types().map(|name| format!("`{name}`")).collect();
+            format!("supported: {}", names.join(", "))
         }
-        HubError::Token => "check `HF_TOKEN`, or the file that logging in to the hub left".into(),
-        HubError::Refused { endpoint, id, credentials, .. } => {
-            match credentials {
-                Credentials::None | Credentials::Token => {
-                    format!("accept its licence on {endpoint}/{id} and set `HF_TOKEN` to a token that may read it")
-                }
-                Credentials::Password => "check the user name and password in `HF_ENDPOINT`".into(),
-                Credentials::WithheldToken => {
-                    "`HF_TOKEN` is only sent over `https://`: set `HF_ENDPOINT` to such an address".into()
-                }
-            }
+        Error::TorchScript { file } => match known::contained_in(file) {
+            Some(known) => format!("the same weights are on the hub: `--model {}`", known.name),
+            None => "the hub has the same weights: `neural-sparse model list` shows the names".into(),
+        },
+        Error::NoQuerySide { model } => format!(
+            "`neural-sparse model pull {model}` completes them, and `--as document` does without it"
+        ),
+        Error::UnknownSide { .. } => {
+            "say it for all with `--as query` or `--as document`, or call the field `query` or `document`".into()
         }
-        HubError::Unreachable { name, .. } => {
-            format!("{}; `HF_ENDPOINT` names a mirror", without_network(name))
-        }
-        HubError::Status { name, .. } => format!("try again later; {}", without_network(name)),
-        HubError::Incomplete { name, has_query_side: true, .. } => {
-            format!(
-                "only the query side is cached, which is enough for `--as query`; {}",
-                without_network(name)
-            )
-        }
-        HubError::NotCached { name, .. } | HubError::Incomplete { name, .. } => without_network(name),
-        HubError::Model(error) => return error.hint(),
-        HubError::CutShort { name, .. } => {
-            format!(
-                "`neural-sparse model pull {name}` goes on where it stopped; `--model tiny` needs no network"
-            )
-        }
-        HubError::WrongSize { .. } | HubError::TooLong { .. } | HubError::WrongHash { .. } => {
-            "the file was deleted: try again, or without the mirror or proxy in between".into()
-        }
-        HubError::Answer { .. } => "check `HF_ENDPOINT`; `--model tiny` needs no network".into(),
-        HubError::Index { .. } => "`neural-sparse model pull` replaces damaged files of the cache".into(),
-        HubError::Cache { .. } => "`HF_HUB_CACHE` names another folder; `--model tiny` needs none".into(),
-        HubError::NotFound { .. } => {
-            "check the spelling; `neural-sparse model list` shows the models known by name".into()
-        }
+        Error::Device { device, .. } => format!(
+            "build with `cargo build --release --features {device}` on a machine that has it, or use `--device cpu`"
+        ),
+        Error::Archive { missing, .. } => of_feature(*missing),
         _ => return None,
     })
 }
 
-/// What `--model` takes.
-const NAMES: &str =
-    "a model is `tiny`, a folder, a hub id `org/name`, or a name that `neural-sparse model list` shows";
-
-fn without_network(name: &str) -> String {
-    let queries = match known::find(name).is_some_and(KnownModel::has_built_in_queries) {
-        true => " and neither do queries of this model, with `--as query`",
-        false => "",
+/// What to do next after an error of an index.
+pub(super) fn of_index(error: &IndexError) -> Option<String> {
+    let hint = match error {
+        IndexError::Read { .. } => "`neural-sparse index build` makes an index",
+        IndexError::Foreign { .. } => "build it again with `neural-sparse index build --force`",
+        IndexError::Damaged { .. } => "build it again, or copy it again from where it is whole",
+        _ => return None,
     };
-    format!(
-        "`--model tiny` needs no network{queries}; for `{name}`, run `neural-sparse model pull {name}` where there is \
-         network, and copy the cache folder if that is another machine"
-    )
+    Some(hint.into())
+}
+
+/// How to have a feature that this build lacks.
+pub(super) fn of_feature(missing: MissingFeature) -> String {
+    format!("`cargo install --path . --features {}` makes a build that has it", missing.feature)
+}
+
+/// What to do about a row that cannot be used.
+pub(super) fn of_row(error: &RowError) -> Option<String> {
+    error.max_terms.map(|most| format!("`--top-k {most}` keeps the heaviest"))
+}
+
+/// The flag of an option of a format.
+pub(super) fn flag_of(option: FormatOption) -> &'static str {
+    match option {
+        FormatOption::VectorField => "--vector-field",
+        FormatOption::IndexName => "--index-name",
+        FormatOption::Action => "--bulk-action",
+        FormatOption::RequestBytes => "--bulk-mb",
+        FormatOption::Scale => "--quantize",
+        FormatOption::Keep => "--keep",
+        FormatOption::Windows => "--chunk-rows",
+        FormatOption::TwoPhase => "--two-phase",
+        FormatOption::WithoutPlugin => "--without-plugin",
+    }
+}
+
+/// What the format `name` says against its options, with the flags to change.
+pub(super) fn of_format(name: &str, error: &FormatError) -> String {
+    match error {
+        FormatError::Option { option, value: Some(value), reason } => {
+            format!("{name}: {} {value}: {reason}", flag_of(*option))
+        }
+        FormatError::Option { option: FormatOption::Keep, value: None, reason } => {
+            format!("{name}: {reason}: leave out --keep and --keep-all")
+        }
+        FormatError::Option { option, value: None, reason } => {
+            format!("{name}: {reason}: leave out {}", flag_of(*option))
+        }
+        FormatError::Missing(missing) => format!("{name}: {missing}: {}", of_feature(*missing)),
+        FormatError::UnknownName => format!("{name}: {error}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use neural_sparse::jsonl;
+
     use super::*;
 
-    const NAME: &str = "org/model";
-
-    /// The hint after `error`, which must hold each of `parts`, and the error none of what is for the hint to say.
-    fn check(error: HubError, parts: &[&str]) {
-        let hint = of_hub(&error).expect("a hint");
-        for part in parts {
-            assert!(hint.contains(part), "{hint}");
-        }
-        let message = error.to_string();
-        for word in ["--", "HF_", "neural-sparse "] {
-            assert!(!message.contains(word), "{message}");
-        }
-    }
-
-    fn source() -> Box<dyn std::error::Error + Send + Sync> {
-        "refused".into()
-    }
-
     #[test]
-    fn a_name_that_means_nothing_has_the_names_that_do() {
-        let reason = "no such folder";
-        check(HubError::NoFolder { path: "./x".into(), reason }, &["`tiny`", "neural-sparse model list"]);
-        let nearest = Some("doc-v3-distill");
-        check(
-            HubError::UnknownName { name: "doc-v3-distil".into(), nearest },
-            &["did you mean `doc-v3-distill`?", "neural-sparse model list"],
+    fn an_error_of_a_model_has_its_next_step() {
+        let no_model = Error::NoModel { place: "x".into(), reason: "no such folder".into() };
+        let torch_script = |file: &str| Error::TorchScript { file: file.into() };
+        let known = torch_script(
+            "neural-sparse_opensearch-neural-sparse-encoding-doc-v2-distill-1.0.0-torch_script.zip",
         );
-        let (endpoint, id, revision) = ("https://hub".into(), NAME.into(), "v9".into());
-        check(HubError::NotFound { endpoint, id, revision }, &["neural-sparse model list"]);
-        let revision = "main".into();
-        check(
-            HubError::NoRevision { name: "tiny".into(), reason: "is compiled in", revision },
-            &["`--revision`"],
-        );
-    }
-
-    #[test]
-    fn what_needs_the_network_has_a_way_without() {
-        let pull = format!("neural-sparse model pull {NAME}");
-        let ways = ["--model tiny", pull.as_str()];
-        let (name, endpoint) = (NAME.to_string(), "https://hub".to_string());
-        check(
-            HubError::NotCached { name: name.clone(), revision: "main".into(), cache_dir: "hub".into() },
-            &ways,
-        );
-        check(HubError::Status { endpoint: endpoint.clone(), name: name.clone(), status: 503 }, &ways);
-        let unreachable = HubError::Unreachable { endpoint, name: name.clone(), source: source() };
-        check(unreachable, &[&ways[..], &["HF_ENDPOINT"]].concat());
-        for has_query_side in [false, true] {
-            let file = "model.safetensors".into();
-            let error = HubError::Incomplete { name: name.clone(), file, has_query_side };
-            assert_eq!(of_hub(&error).is_some_and(|hint| hint.contains("--as query")), has_query_side);
-            check(error, &ways);
-        }
-        let (file, source) = ("org/model/model.safetensors".into(), source());
-        check(HubError::CutShort { name, file, expected: 9, got: 7, source }, &ways);
-        let error = HubError::NotCached {
-            name: "doc-v3-distill".into(),
-            revision: "main".into(),
-            cache_dir: "hub".into(),
-        };
-        check(error, &["neither do queries of this model, with `--as query`"]);
-    }
-
-    #[test]
-    fn a_setting_that_is_wrong_is_named() {
-        let endpoint = || "https://hub".to_string();
-        let reason = "it names no scheme";
-        check(HubError::Endpoint { endpoint: endpoint(), reason }, &["HF_ENDPOINT", DEFAULT_ENDPOINT]);
-        check(HubError::Answer { endpoint: endpoint(), reason: "x".into() }, &["HF_ENDPOINT"]);
-        check(HubError::Token, &["HF_TOKEN"]);
-        for (credentials, parts) in [
-            (Credentials::None, ["HF_TOKEN", "licence on https://hub/org/model"]),
-            (Credentials::Token, ["HF_TOKEN", "licence"]),
-            (Credentials::Password, ["HF_ENDPOINT", "password"]),
-            (Credentials::WithheldToken, ["HF_ENDPOINT", "https://"]),
+        for (error, says) in [
+            (no_model, "`--model tiny`"),
+            (
+                Error::UnsupportedModel { file: "config.json".into(), model_type: "t5".into() },
+                "supported: `bert`, ",
+            ),
+            (known, "`--model doc-v2-distill`"),
+            (torch_script("x.zip"), "`neural-sparse model list`"),
+            (Error::NoQuerySide { model: "doc-v1".into() }, "`neural-sparse model pull doc-v1`"),
+            (Error::UnknownSide { line: 3 }, "`--as query` or `--as document`"),
+            (
+                Error::Device { device: "cuda", reason: "none".into() },
+                "`cargo build --release --features cuda`",
+            ),
         ] {
-            check(
-                HubError::Refused { endpoint: endpoint(), id: NAME.into(), status: 401, credentials },
-                &parts,
-            );
+            let hint = of_model(&error).expect("a hint");
+            assert!(hint.contains(says), "{hint}");
+            let in_chain = of_cause(&error).expect("a hint");
+            assert_eq!(in_chain, hint);
+            let message = error.to_string();
+            assert!(!message.contains("--") && !message.contains("neural-sparse "), "{message}");
         }
-        let source = std::io::ErrorKind::PermissionDenied.into();
-        check(HubError::Cache { path: "hub".into(), source }, &["HF_HUB_CACHE"]);
+        let unsupported = Error::UnsupportedModel { file: "config.json".into(), model_type: "t5".into() };
+        let in_hub = of_cause(&HubError::Model(unsupported)).expect("a hint");
+        assert!(in_hub.starts_with("supported: `bert`, `distilbert`"), "{in_hub}");
+        assert_eq!(of_model(&Error::Tokenize("x".into())), None);
     }
 
     #[test]
-    fn damaged_files_are_replaced() {
-        let file = || "org/model/config.json".to_string();
-        check(HubError::WrongSize { file: file(), expected: 1, got: 2 }, &["try again"]);
-        check(HubError::TooLong { file: file(), expected: 1 }, &["try again"]);
-        check(HubError::WrongHash { file: file(), expected: "a".into(), got: "b".into() }, &["try again"]);
-        check(HubError::Index { path: file().into(), reason: "x".into() }, &["neural-sparse model pull"]);
+    fn an_error_inside_an_input_error_has_its_next_step() {
+        let missing = MissingFeature { feature: "parquet" };
+        let error = io::Error::new(io::ErrorKind::Unsupported, missing);
+        assert!(of_cause(&error).is_some_and(|hint| hint.contains("--features parquet")));
+        assert_eq!(of_cause(&io::Error::other("x")), None);
+    }
+
+    #[test]
+    fn a_row_with_too_many_terms_has_the_flag_that_keeps_fewer() {
+        let row = |line: &[u8]| jsonl::parse_row(line, &jsonl::Fields::default()).expect_err("no text");
+        assert_eq!(of_row(&row(b"{}")), None);
+        let too_many = RowError { max_terms: Some(1000), ..row(b"{}") };
+        assert_eq!(of_row(&too_many).as_deref(), Some("`--top-k 1000` keeps the heaviest"));
+    }
+
+    #[test]
+    fn an_option_that_a_format_refuses_is_named_by_its_flag() {
+        let refused = |value: Option<&str>, option| {
+            let value = value.map(str::to_string);
+            of_format("store", &FormatError::Option { option, value, reason: "no such thing".into() })
+        };
+        assert_eq!(refused(Some("x y"), FormatOption::IndexName), "store: --index-name x y: no such thing");
+        assert_eq!(refused(None, FormatOption::Windows), "store: no such thing: leave out --chunk-rows");
+        assert_eq!(
+            refused(None, FormatOption::Keep),
+            "store: no such thing: leave out --keep and --keep-all"
+        );
     }
 }

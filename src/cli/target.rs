@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use neural_sparse::format::{self, Findings, Format, Ingest, Keys, Options, Terms, TwoPhase};
+use neural_sparse::format::{self, Findings, Format, FormatOption, Ingest, Keys, Options, Terms, TwoPhase};
 use neural_sparse::hub;
 use neural_sparse::jsonl::Keep;
 use neural_sparse::known::QuerySide;
@@ -139,10 +139,14 @@ impl StoreArgs {
         }
     }
 
-    fn format(&self, options: &Options, given: &[(&str, bool)]) -> Result<Box<dyn Format>, UsageError> {
+    fn format(
+        &self,
+        options: &Options,
+        given: &[(FormatOption, bool)],
+    ) -> Result<Box<dyn Format>, UsageError> {
         let format = named(&self.store, options)?;
         refuse_idle_flags(&*format, &self.store, given)?;
-        refuse_idle_flags(&*format, &self.store, &[("--chunk-rows", self.chunk_rows)])?;
+        refuse_idle_flags(&*format, &self.store, &[(FormatOption::Windows, self.chunk_rows)])?;
         Ok(format)
     }
 
@@ -175,7 +179,7 @@ fn mapping(args: &MappingArgs) -> anyhow::Result<String> {
     let keep = kept(&args.keep, args.keep_all);
     let keeps = !matches!(keep, Keep::Nothing);
     let options = Options { keep, ..store.options(&args.vocabulary.model) };
-    let given = [("--index-name", store.index_name.is_some()), ("--keep", keeps)];
+    let given = [(FormatOption::IndexName, store.index_name.is_some()), (FormatOption::Keep, keeps)];
     let format = store.format(&options, &given)?;
     // Only fields of ids have a size, and what cannot be found should not stand in the way of the others.
     let vocab_size = match format.keys() {
@@ -194,10 +198,10 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
         ..store.options(&args.model.model)
     };
     let given = [
-        ("--index-name", store.index_name.is_some()),
-        ("--two-phase", args.two_phase),
-        ("--without-plugin", args.without_plugin),
-        ("--quantize", args.quantize.is_some()),
+        (FormatOption::IndexName, store.index_name.is_some()),
+        (FormatOption::TwoPhase, args.two_phase),
+        (FormatOption::WithoutPlugin, args.without_plugin),
+        (FormatOption::Scale, args.quantize.is_some()),
     ];
     let format = store.format(&options, &given)?;
     let nothing = format.query(&SparseVector::default(), Terms::Ids(0), 1, &mut Findings::default());

@@ -84,8 +84,7 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
 }
 
 fn lacks_query_side(files: &ModelFiles) -> Error {
-    let reason = "has a query side of its own, which these files lack".to_string();
-    Error::Side { model: files.name().to_string(), reason }
+    Error::NoQuerySide { model: files.name().to_string() }
 }
 
 struct Loader<'a> {

@@ -4,7 +4,10 @@
 //! between precision and the time and space of the index.
 
 use super::scaled::Scale;
-use super::{as_object, json, kept_fields, Compression, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, json, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options,
+    Row, Terms,
+};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -18,9 +21,9 @@ struct Anserini {
     scale: Scale,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     if options.vector_field != "vector" {
-        return Err("Anserini reads the field `vector`: leave out --vector-field".into());
+        return Err(FormatError::fixed(FormatOption::VectorField, "Anserini reads the field `vector`"));
     }
     Ok(Box::new(Anserini { scale: Scale(options.scale.unwrap_or(DEFAULT_SCALE)) }))
 }
@@ -30,8 +33,8 @@ impl Format for Anserini {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--quantize", "--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::Scale, FormatOption::Windows]
     }
 
     fn compression(&self) -> Compression {

@@ -1,11 +1,12 @@
 //! The `_bulk` requests of OpenSearch and Elasticsearch: an action on a line, a document on the next.
 
-use super::{as_object, json, kept_fields, Options};
+use super::{as_object, json, kept_fields, FormatOption, Options};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
-/// The flags that every store with `_bulk` requests has a use for.
-pub(super) const FLAGS: &[&str] = &["--index-name", "--bulk-action", "--bulk-mb"];
+/// The options that every store with `_bulk` requests has a use for.
+pub(super) const OPTIONS: &[FormatOption] =
+    &[FormatOption::IndexName, FormatOption::Action, FormatOption::RequestBytes];
 
 /// Lines of a document.
 pub(super) const LINES: usize = 2;

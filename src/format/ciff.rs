@@ -13,7 +13,7 @@ use super::assembly::{each, names, write_file, Assembly, Collected};
 use super::collection::CollectionTerms;
 use super::csr::refuse_fields;
 use super::scaled::Scale;
-use super::{Compression, Findings, Format, Keys, Options, Row, Terms};
+use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 use crate::postings::Inverter;
 use crate::sparse::SparseVector;
@@ -28,7 +28,7 @@ struct Ciff {
     scale: Scale,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     refuse_fields(options)?;
     Ok(Box::new(Ciff { scale: Scale(options.scale.unwrap_or(DEFAULT_SCALE)) }))
 }
@@ -38,8 +38,8 @@ impl Format for Ciff {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--quantize", "--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::Scale, FormatOption::Windows]
     }
 
     fn compression(&self) -> Compression {
@@ -65,8 +65,7 @@ impl Format for Ciff {
             integers.push((index, self.scale.integer(weight)? as f32));
         }
         let large = integers.iter().filter(|(_, integer)| *integer > MAX_BYTE).count();
-        findings
-            .add("weights above 255, which BMP does not hold; a smaller --quantize makes them fit", large);
+        findings.add("weights above 255, which BMP does not hold; a smaller scale makes them fit", large);
         let vector = SparseVector::from_pairs(integers).expect("the ids of a vector, anything else is a bug");
         let names = names(&vector, terms);
         Collected { id, names, vector, ..Collected::default() }.write(out);

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::assembly::{each, with_suffix, write_file, Assembly, Collected};
-use super::{Compression, Findings, Format, Keys, Options, Row, Terms};
+use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::{Keep, RowError};
 
 /// A format whose file is a matrix, which `A` makes.
@@ -16,17 +16,17 @@ pub(super) struct Matrix<A>(pub A);
 
 impl<A: Assembly + Copy + 'static> Matrix<A> {
     /// A matrix has no place for fields.
-    pub fn format(self, options: &Options) -> Result<Box<dyn Format>, String> {
+    pub fn format(self, options: &Options) -> Result<Box<dyn Format>, FormatError> {
         refuse_fields(options)?;
         Ok(Box::new(self))
     }
 }
 
 /// An error where documents come with fields, for files that have no place for them.
-pub(super) fn refuse_fields(options: &Options) -> Result<(), String> {
+pub(super) fn refuse_fields(options: &Options) -> Result<(), FormatError> {
     match options.keep {
         Keep::Nothing => Ok(()),
-        _ => Err("its files have no place for other fields: leave out --keep and --keep-all".into()),
+        _ => Err(FormatError::fixed(FormatOption::Keep, "its files have no place for other fields")),
     }
 }
 
@@ -35,8 +35,8 @@ impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::Windows]
     }
 
     fn compression(&self) -> Compression {
@@ -67,7 +67,7 @@ impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
 #[derive(Clone, Copy)]
 struct BigAnnFile;
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Matrix(BigAnnFile).format(options)
 }
 

@@ -14,14 +14,14 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::assembly::{each, write_file, Assembly};
 use super::csr::{ids_path, write_all, write_ids, write_indptr, Matrix, Size};
-use super::{Format, Options};
+use super::{Format, FormatError, Options};
 
 pub use read::MatrixRows;
 
 #[derive(Clone, Copy)]
 struct NpzFile;
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Matrix(NpzFile).format(options)
 }
 

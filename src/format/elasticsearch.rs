@@ -3,7 +3,7 @@
 //! A document whose windows are rows gets a list of vectors, of which the field keeps each term's largest weight.
 
 use super::bulk::{self, Bulk};
-use super::{json, Findings, Format, Keys, Options, Row, Terms};
+use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -12,7 +12,7 @@ struct Elasticsearch {
     vector_field: String,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Ok(Box::new(Elasticsearch { bulk: Bulk::new(options), vector_field: options.vector_field.clone() }))
 }
 
@@ -33,8 +33,8 @@ impl Format for Elasticsearch {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--index-name", "--bulk-action", "--bulk-mb", "--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::IndexName, FormatOption::Action, FormatOption::RequestBytes, FormatOption::Windows]
     }
 
     fn reserved_fields(&self) -> &'static [&'static str] {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::assembly::{each, names, Assembly, Collected};
 use super::collection::CollectionTerms;
-use super::{as_object, Compression, Findings, Format, Keys, Row, Terms};
+use super::{as_object, Compression, Findings, Format, FormatOption, Keys, Row, Terms};
 use crate::index::{Codec, IndexBuilder};
 use crate::jsonl::RowError;
 
@@ -30,8 +30,8 @@ impl Format for Index {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::Windows]
     }
 
     fn compression(&self) -> Compression {

@@ -1,13 +1,13 @@
 //! This program's own rows: `{"id":…,"vector":{"term":weight,…}}`.
 
-use super::{json, Findings, Format, Keys, Options, Row, Terms};
+use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 
 struct Jsonl {
     vector_field: String,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Ok(Box::new(Jsonl { vector_field: json::string(&options.vector_field) }))
 }
 
@@ -16,7 +16,7 @@ impl Format for Jsonl {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
+    fn takes(&self) -> &'static [FormatOption] {
         &[]
     }
 

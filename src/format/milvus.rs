@@ -2,7 +2,9 @@
 //!
 //! Ids are always strings, as the collection's primary key; kept fields are dynamic fields.
 
-use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
+};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -17,13 +19,13 @@ struct Milvus {
     collection: String,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     let collection = options.index_name.as_deref().unwrap_or("docs");
-    for (flag, name) in [("--index-name", collection), ("--vector-field", &options.vector_field)] {
+    let names = [(FormatOption::IndexName, collection), (FormatOption::VectorField, &options.vector_field)];
+    for (option, name) in names {
         if !super::is_identifier(name) || name.len() > MAX_NAME_BYTES {
-            return Err(format!(
-                "{flag} {name}: a name of Milvus's is letters, digits and `_`, no digit first"
-            ));
+            let reason = "a name of Milvus's is letters, digits and `_`, no digit first";
+            return Err(FormatError::value(option, name, reason));
         }
     }
     Ok(Box::new(Milvus {
@@ -37,8 +39,8 @@ impl Format for Milvus {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--index-name", "--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::IndexName, FormatOption::Windows]
     }
 
     fn write_row(

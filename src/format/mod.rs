@@ -41,11 +41,12 @@ pub use json::write_by_name;
 pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
 pub use row::{id_text, Content, Document, Row, Terms};
 
+use crate::error::MissingFeature;
 use crate::jsonl::{Keep, RowError};
 use crate::sparse::{Prune, SparseVector};
 use row::{all_characters, as_object, kept_fields};
 
-type New = fn(&Options) -> Result<Box<dyn Format>, String>;
+type New = fn(&Options) -> Result<Box<dyn Format>, FormatError>;
 
 /// Every format by its name.
 const FORMATS: [(&str, New); 15] = [
@@ -66,20 +67,71 @@ const FORMATS: [(&str, New); 15] = [
     ("parquet", new_parquet),
 ];
 
-fn new_parquet(options: &Options) -> Result<Box<dyn Format>, String> {
+fn new_parquet(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     #[cfg(feature = "parquet")]
     return parquet::new(options);
     #[cfg(not(feature = "parquet"))]
     {
         let _ = options;
-        Err(WITHOUT_PARQUET.into())
+        Err(FormatError::Missing(MissingFeature { feature: "parquet" }))
     }
 }
 
-/// What to say where Parquet is asked for and not in the build.
-#[cfg(not(feature = "parquet"))]
-const WITHOUT_PARQUET: &str =
-    "not in this build: `cargo install --path . --features parquet` makes one that has it";
+/// Why a format cannot be had, or not with these options.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum FormatError {
+    /// No format has this name; see [`names`].
+    #[error("no format of this name")]
+    UnknownName,
+    /// The format is not in this build.
+    #[error(transparent)]
+    Missing(MissingFeature),
+    /// It cannot follow an option.
+    #[error("{reason}")]
+    Option {
+        /// The option.
+        option: FormatOption,
+        /// The value that it cannot have; `None` where the format knows no other than the default.
+        value: Option<String>,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl FormatError {
+    /// The format has one value of the option only, its default.
+    fn fixed(option: FormatOption, reason: impl Into<String>) -> Self {
+        FormatError::Option { option, value: None, reason: reason.into() }
+    }
+
+    /// The option cannot have this value.
+    fn value(option: FormatOption, value: impl Into<String>, reason: impl Into<String>) -> Self {
+        FormatError::Option { option, value: Some(value.into()), reason: reason.into() }
+    }
+}
+
+/// An option of [`Options`], or of the files that a format's rows are put into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormatOption {
+    /// [`Options::vector_field`].
+    VectorField,
+    /// [`Options::index_name`].
+    IndexName,
+    /// [`Options::action`].
+    Action,
+    /// The most bytes of a file, where several may hold a collection: see [`Format::lines_of_a_request`].
+    RequestBytes,
+    /// [`Options::scale`].
+    Scale,
+    /// [`Options::keep`].
+    Keep,
+    /// [`Options::has_windows`].
+    Windows,
+    /// [`Options::two_phase`].
+    TwoPhase,
+    /// [`Options::without_plugin`].
+    WithoutPlugin,
+}
 
 /// A file of rows that are no lines of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +156,9 @@ pub fn open_rows(
         #[cfg(feature = "parquet")]
         RowFile::Parquet => Ok(Box::new(parquet::TableRows::open(path)?)),
         #[cfg(not(feature = "parquet"))]
-        RowFile::Parquet => Err(io::Error::new(io::ErrorKind::Unsupported, WITHOUT_PARQUET)),
+        RowFile::Parquet => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, MissingFeature { feature: "parquet" }))
+        }
     }
 }
 
@@ -117,9 +171,9 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 ///
 /// # Errors
 ///
-/// A sentence that says which option it cannot follow.
-pub fn named(name: &str, options: &Options) -> Result<Box<dyn Format>, String> {
-    let (_, new) = FORMATS.iter().find(|format| format.0 == name).ok_or("no format of this name")?;
+/// A [`FormatError`] that names the option that it cannot follow.
+pub fn named(name: &str, options: &Options) -> Result<Box<dyn Format>, FormatError> {
+    let (_, new) = FORMATS.iter().find(|format| format.0 == name).ok_or(FormatError::UnknownName)?;
     new(options)
 }
 
@@ -206,8 +260,8 @@ pub trait Format: Send + Sync {
     /// What it has to know of terms.
     fn keys(&self) -> Keys;
 
-    /// Options other than the vector's field that change what it writes, by their flags.
-    fn takes(&self) -> &'static [&'static str];
+    /// Options other than the vector's field that change what it writes.
+    fn takes(&self) -> &'static [FormatOption];
 
     /// Names that a kept field cannot have, because the store has them for something else.
     fn reserved_fields(&self) -> &'static [&'static str] {
@@ -324,7 +378,7 @@ fn long_id(most: usize, store: &str) -> RowError {
     RowError::new(format!("an id of more than {most} bytes, which is what {store} takes"))
 }
 
-/// An error that says how many terms a store takes, and how to have no more.
+/// An error that says how many terms a store takes.
 fn too_many_terms(count: usize, most: usize, store: &str) -> RowError {
-    RowError::new(format!("{count} terms, and {store} takes {most}: `--top-k {most}` keeps the heaviest"))
+    RowError { max_terms: Some(most), ..RowError::new(format!("{count} terms, and {store} takes {most}")) }
 }

@@ -4,7 +4,7 @@
 //! its ingest pipelines make it: `"vector":[{"sparse_encoding":{…}},…]`.
 
 use super::bulk::{self, Bulk};
-use super::{json, Findings, Format, Keys, Options, Row, Terms, TwoPhase};
+use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms, TwoPhase};
 use crate::jsonl::RowError;
 use crate::sparse::{Prune, SparseVector};
 
@@ -25,7 +25,7 @@ struct OpenSearch {
     without_plugin: bool,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Ok(Box::new(OpenSearch {
         bulk: Bulk::new(options),
         vector_field: options.vector_field.clone(),
@@ -40,8 +40,15 @@ impl Format for OpenSearch {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--index-name", "--bulk-action", "--bulk-mb", "--two-phase", "--without-plugin", "--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[
+            FormatOption::IndexName,
+            FormatOption::Action,
+            FormatOption::RequestBytes,
+            FormatOption::TwoPhase,
+            FormatOption::WithoutPlugin,
+            FormatOption::Windows,
+        ]
     }
 
     fn reserved_fields(&self) -> &'static [&'static str] {

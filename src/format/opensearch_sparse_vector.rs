@@ -6,7 +6,7 @@
 
 use super::bulk::{self, Bulk};
 use super::opensearch::check_weights;
-use super::{json, Findings, Format, Keys, Options, Row, Terms};
+use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -23,9 +23,10 @@ struct SparseVectorField {
     search_ceiling: f32,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     if options.has_windows {
-        return Err("a sparse_vector field is one vector a document: leave out --chunk-rows".into());
+        let reason = "a sparse_vector field is one vector a document";
+        return Err(FormatError::fixed(FormatOption::Windows, reason));
     }
     Ok(Box::new(SparseVectorField {
         bulk: Bulk::new(options),
@@ -39,8 +40,8 @@ impl Format for SparseVectorField {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        bulk::FLAGS
+    fn takes(&self) -> &'static [FormatOption] {
+        bulk::OPTIONS
     }
 
     fn reserved_fields(&self) -> &'static [&'static str] {

@@ -23,7 +23,10 @@ use serde_json::Value;
 pub use read::TableRows;
 
 use super::assembly::{each, write_file, Assembly, Collected};
-use super::{as_object, kept_fields, Compression, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row,
+    Terms,
+};
 use crate::jsonl::RowError;
 
 /// Terms, and bytes of kept fields, after which a row group ends.
@@ -35,9 +38,10 @@ const MAX_COLUMNS: usize = 1000;
 
 struct Parquet;
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     if options.vector_field != "vector" {
-        return Err("a vector is the columns `indices` and `values`: leave out --vector-field".into());
+        let reason = "a vector is the columns `indices` and `values`";
+        return Err(FormatError::fixed(FormatOption::VectorField, reason));
     }
     Ok(Box::new(Parquet))
 }
@@ -47,8 +51,8 @@ impl Format for Parquet {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::Windows]
     }
 
     fn compression(&self) -> Compression {
@@ -146,8 +150,7 @@ fn columns(rows: &Path) -> io::Result<Vec<Column>> {
             match found {
                 Some(place) => columns[place].kind = columns[place].kind.with(kind),
                 None if columns.len() == MAX_COLUMNS => {
-                    let message =
-                        format!("more than {MAX_COLUMNS} different fields to keep: `--keep` names some");
+                    let message = format!("more than {MAX_COLUMNS} different fields to keep: name fewer");
                     return Err(io::Error::other(message));
                 }
                 None => columns.push(Column { name: field.key.clone(), kind }),

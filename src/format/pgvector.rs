@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
+};
 use crate::jsonl::{Keep, RowError};
 use crate::sparse::SparseVector;
 
@@ -20,9 +22,10 @@ struct Pgvector {
     has_windows: bool,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     if options.index_name.as_deref() == Some("vector") {
-        return Err("--index-name vector: the extension has a type of that name".into());
+        let reason = "the extension has a type of that name";
+        return Err(FormatError::value(FormatOption::IndexName, "vector", reason));
     }
     Ok(Box::new(Pgvector {
         table: quoted(options.index_name.as_deref().unwrap_or("docs")),
@@ -113,8 +116,8 @@ impl Format for Pgvector {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--index-name", "--chunk-rows", "--keep"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::IndexName, FormatOption::Windows, FormatOption::Keep]
     }
 
     fn write_row(
@@ -137,7 +140,7 @@ impl Format for Pgvector {
         write_sparsevec(out, row.vector, terms.vocab_size());
         self.write_columns(row, out)?;
         findings.add(
-            "vectors of more than 1,000 terms, which an HNSW index refuses; `--top-k 1000` keeps the heaviest",
+            "vectors of more than 1,000 terms, which an HNSW index refuses; with only the heaviest they fit",
             usize::from(count > MAX_HNSW_TERMS),
         );
         out.push(b'\n');

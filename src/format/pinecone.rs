@@ -3,7 +3,9 @@
 //! Rows and queries are in the form that its Python client takes. The limits are those of its documentation: a vector of
 //! 1 to 1,000 terms, ids of 512 characters of ASCII, flat metadata.
 
-use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
+};
 use crate::jsonl::{kind, RowError};
 use crate::sparse::SparseVector;
 
@@ -17,16 +19,16 @@ struct Pinecone {
     index_name: String,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     if options.vector_field != "vector" {
-        return Err("a record has its vector in `sparse_values`: leave out --vector-field".into());
+        let reason = "a record has its vector in `sparse_values`";
+        return Err(FormatError::fixed(FormatOption::VectorField, reason));
     }
     let name = options.index_name.as_deref().unwrap_or("docs");
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if !name.bytes().all(is_part) || !(1..=MAX_NAME_BYTES).contains(&name.len()) {
-        return Err(format!(
-            "--index-name {name}: a name of Pinecone's is 1 to 45 of a to z, 0 to 9 and `-`"
-        ));
+        let reason = "a name of Pinecone's is 1 to 45 of a to z, 0 to 9 and `-`";
+        return Err(FormatError::value(FormatOption::IndexName, name, reason));
     }
     Ok(Box::new(Pinecone { index_name: json::string(name) }))
 }
@@ -77,8 +79,8 @@ impl Format for Pinecone {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--index-name", "--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::IndexName, FormatOption::Windows]
     }
 
     fn reserved_fields(&self) -> &'static [&'static str] {

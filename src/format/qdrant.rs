@@ -6,7 +6,7 @@
 
 use uuid::Uuid;
 
-use super::{as_object, json, Findings, Format, Keys, Options, Row, Terms};
+use super::{as_object, json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -14,7 +14,7 @@ struct Qdrant {
     vector_field: String,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Ok(Box::new(Qdrant { vector_field: json::string(&options.vector_field) }))
 }
 
@@ -33,8 +33,8 @@ impl Format for Qdrant {
         Keys::Ids
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--chunk-rows"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::Windows]
     }
 
     fn reserved_fields(&self) -> &'static [&'static str] {

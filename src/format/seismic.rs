@@ -1,7 +1,10 @@
 //! Seismic: `{"id","content","vector"}` a line, ids that are integers, as every version takes them. It reads files whose
 //! names end in `.jsonl`, and numbers the terms of a collection with 16 bits.
 
-use super::{as_object, json, kept_fields, Compression, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, json, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options,
+    Row, Terms,
+};
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
@@ -10,15 +13,13 @@ const MAX_TERMS: usize = 65_535;
 
 struct Seismic;
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     if options.vector_field != "vector" {
-        return Err("Seismic reads the field `vector`: leave out --vector-field".into());
+        return Err(FormatError::fixed(FormatOption::VectorField, "Seismic reads the field `vector`"));
     }
     if options.has_windows {
-        return Err(
-            "Seismic's ids are numbers, which windows of a document cannot share: leave out --chunk-rows"
-                .into(),
-        );
+        let reason = "Seismic's ids are numbers, which windows of a document cannot share";
+        return Err(FormatError::fixed(FormatOption::Windows, reason));
     }
     Ok(Box::new(Seismic))
 }
@@ -28,7 +29,7 @@ impl Format for Seismic {
         Keys::NamesOfVocabulary
     }
 
-    fn takes(&self) -> &'static [&'static str] {
+    fn takes(&self) -> &'static [FormatOption] {
         &[]
     }
 

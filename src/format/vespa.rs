@@ -1,6 +1,8 @@
 //! Vespa: a `put` a line, for a field of type `tensor<float>(t{})` whose labels are terms.
 
-use super::{as_object, json, kept_fields, Findings, Format, Keys, Options, Row, Terms};
+use super::{
+    as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
+};
 use crate::jsonl::{Keep, RowError};
 use crate::sparse::SparseVector;
 
@@ -14,11 +16,13 @@ struct Vespa {
     kept: Vec<String>,
 }
 
-pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, String> {
+pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     let document_type = options.index_name.clone().unwrap_or_else(|| "doc".into());
-    for (flag, name) in [("--index-name", &document_type), ("--vector-field", &options.vector_field)] {
+    let names =
+        [(FormatOption::IndexName, &document_type), (FormatOption::VectorField, &options.vector_field)];
+    for (option, name) in names {
         if !is_field_name(name) {
-            return Err(format!("{flag} {name}: {NAMES}"));
+            return Err(FormatError::value(option, name, NAMES));
         }
     }
     let kept = match &options.keep {
@@ -47,8 +51,8 @@ impl Format for Vespa {
         Keys::Names
     }
 
-    fn takes(&self) -> &'static [&'static str] {
-        &["--index-name", "--chunk-rows", "--keep"]
+    fn takes(&self) -> &'static [FormatOption] {
+        &[FormatOption::IndexName, FormatOption::Windows, FormatOption::Keep]
     }
 
     fn reserved_fields(&self) -> &'static [&'static str] {

@@ -194,9 +194,9 @@ mod tests {
 
     use super::*;
     use crate::forward::reference::ReferenceForward;
-    use crate::spec::ModelSpec;
     use crate::forward::{DeviceName, MaskedLm};
     use crate::source::ModelFiles;
+    use crate::spec::ModelSpec;
 
     /// The reference's hidden states of each text, back to back.
     fn reference(model: &MaskedLm, batch: &PackedBatch) -> Vec<f32> {

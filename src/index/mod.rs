@@ -45,14 +45,3 @@ pub enum IndexError {
         reason: String,
     },
 }
-
-impl IndexError {
-    /// What to do next.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            IndexError::Read { .. } => "`neural-sparse index build` makes an index",
-            IndexError::Foreign { .. } => "build it again with `neural-sparse index build --force`",
-            IndexError::Damaged { .. } => "build it again, or copy it again from where it is whole",
-        }
-    }
-}

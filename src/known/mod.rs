@@ -17,7 +17,7 @@ pub const DEFAULT_MODEL: &str = "v2-distill";
 /// A model that this program knows by name.
 #[derive(Debug)]
 pub struct KnownModel {
-    /// Short name, as `--model` takes it; the hub id where it has none.
+    /// Short name; the hub id where it has none.
     pub name: &'static str,
     /// Where it lives on the hub, or `built in`.
     pub hub_id: &'static str,
@@ -148,7 +148,7 @@ pub(crate) fn find_by_hub_id(id: &str) -> Option<&'static KnownModel> {
 }
 
 /// The known model whose name on the hub is part of this file's, the longest such name.
-pub(crate) fn contained_in(file: &str) -> Option<&'static KnownModel> {
+pub fn contained_in(file: &str) -> Option<&'static KnownModel> {
     let name = |model: &KnownModel| model.hub_id.rsplit('/').next().unwrap_or_default();
     let matching =
         KNOWN_MODELS.iter().filter(|model| model.hub_id.contains('/') && file.contains(name(model)));

@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
+#[cfg(not(feature = "archive"))]
+use crate::error::MissingFeature;
 pub(crate) use bytes::FileBytes;
 
 /// The SHA-256 of everything that `bytes` gives, in hexadecimal.
@@ -114,7 +116,8 @@ impl ModelFiles {
     /// # Errors
     ///
     /// [`Error::Read`] or [`Error::Invalid`] when it cannot be read; [`Error::TorchScript`] for an archive with a
-    /// compiled model, which holds no weights that could be read.
+    /// compiled model, which holds no weights that could be read; [`Error::Archive`] in a build without the feature
+    /// `archive`.
     pub fn archive(name: impl Into<String>, path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         #[cfg(feature = "archive")]
@@ -125,8 +128,8 @@ impl ModelFiles {
         #[cfg(not(feature = "archive"))]
         {
             let _ = name.into();
-            let reason = "is a file, not a folder; this build reads no archives (cargo feature `archive`)";
-            Err(Error::invalid(path.display().to_string(), reason))
+            let missing = MissingFeature { feature: "archive" };
+            Err(Error::Archive { file: path.display().to_string(), missing })
         }
     }
 

@@ -23,6 +23,7 @@ mod index;
 mod invariance;
 /// What sentence-transformers writes, both generations of it.
 mod layouts;
+mod library;
 mod model;
 mod page;
 /// The library against PyTorch's numbers, on every checkpoint layout.

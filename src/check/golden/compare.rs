@@ -120,7 +120,7 @@ struct Pair<'a> {
 ///
 /// # Errors
 ///
-/// [`Error::Option`] where a text's side has to be known and is not; otherwise as [`SparseEncoder::encode`].
+/// [`Error::UnknownSide`] where a text's side has to be known and is not; otherwise as [`SparseEncoder::encode`].
 pub fn compare(
     encoder: &SparseEncoder,
     rows: &[GoldenRow],
@@ -158,13 +158,7 @@ pub fn compare(
 /// The side of a row's text. A score's texts have their sides from their names, whatever this says.
 fn known_side(row: &GoldenRow, default_side: Option<Side>) -> Result<Side, Error> {
     let needless = matches!(row.what, Golden::Score { .. }).then_some(Side::Document);
-    row.side.or(default_side).or(needless).ok_or_else(|| {
-        Error::Option(format!(
-            "the model encodes queries and documents differently, and line {} of the vectors does not say which its \
-             text is: say it for all with `--as query` or `--as document`, or call the field `query` or `document`",
-            row.line
-        ))
-    })
+    row.side.or(default_side).or(needless).ok_or_else(|| Error::UnknownSide { line: row.line })
 }
 
 /// What a row has to encode as `side`; `of` is the side of its text.
@@ -362,8 +356,8 @@ mod tests {
         let encoder = load(&ModelFiles::folder("idf-query", fixture("idf-query")));
         let vectors = pytorch("idf-query/queries.jsonl").join("\n");
         let compared = |file: &str, side| compare(&encoder, &rows(file), side);
-        let unknown = compared(&vectors, None).expect_err("no side").to_string();
-        assert!(unknown.contains("line 1") && unknown.contains("`--as query`"), "{unknown}");
+        let unknown = compared(&vectors, None).expect_err("no side");
+        assert!(matches!(unknown, Error::UnknownSide { line: 1 }), "{unknown}");
         assert!(compared(&vectors, Some(Side::Query)).expect("a side").matches());
         assert!(!compared(&vectors, Some(Side::Document)).expect("a side").matches());
         let documents = pytorch("idf-query/reference.jsonl").join("\n").replace("{\"text\"", "{\"document\"");

@@ -9,6 +9,7 @@ use neural_sparse::jsonl::RowError;
 use serde::Serialize;
 
 use super::rows::InputLine;
+use crate::cli::hints;
 
 /// As much of a rejected row as its report repeats.
 pub(super) const MAX_RAW_BYTES: usize = 64 << 10;
@@ -37,6 +38,14 @@ struct Reject<'a> {
     raw_encoding: Option<&'static str>,
 }
 
+/// What is wrong with a row, and what helps.
+pub(super) fn said(error: &RowError) -> String {
+    match hints::of_row(error) {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    }
+}
+
 /// The report of one rejected row, a line of JSON.
 pub(super) fn report(line: &InputLine, error: &RowError) -> io::Result<Vec<u8>> {
     let start = &line.start;
@@ -48,9 +57,10 @@ pub(super) fn report(line: &InputLine, error: &RowError) -> io::Result<Vec<u8>> 
         }
         Err(_) => (BASE64_STANDARD.encode(start).into(), Some("base64")),
     };
-    let RowError { column, reason } = error;
     let file = line.source.path.to_string_lossy();
-    let reject = Reject { file, line: line.number()?, column: *column, reason, raw, raw_encoding };
+    let reason = said(error);
+    let reject =
+        Reject { file, line: line.number()?, column: error.column, reason: &reason, raw, raw_encoding };
     let mut bytes = serde_json::to_vec(&reject)?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use neural_sparse::jsonl::RowError;
 
 use super::input::{InputFile, Position, ReadLine, Source};
-use super::rejects::MAX_RAW_BYTES;
+use super::rejects::{self, MAX_RAW_BYTES};
 use super::Job;
 
 /// Rows that are encoded together. The vectors do not depend on it.
@@ -48,11 +48,11 @@ impl InputLine {
 
     /// The error that stops a run at this line.
     pub(super) fn fault(&self, error: &RowError) -> BadRow {
-        let file = self.source.name();
+        let (file, said) = (self.source.name(), rejects::said(error));
         BadRow(match (self.number(), error.column) {
-            (Ok(line), Some(column)) => format!("{file} line {line}, column {column}: {error}"),
-            (Ok(line), None) => format!("{file} line {line}: {error}"),
-            (Err(_), _) => format!("{file} before byte {}: {error}", self.end.offset),
+            (Ok(line), Some(column)) => format!("{file} line {line}, column {column}: {said}"),
+            (Ok(line), None) => format!("{file} line {line}: {said}"),
+            (Err(_), _) => format!("{file} before byte {}: {said}", self.end.offset),
         })
     }
 }
@@ -225,7 +225,7 @@ impl<J: Job> Reader<J> {
                 ReadLine::Whole => self.job.parse(&bytes),
                 ReadLine::TooLong(length) => {
                     let reason = format!("a line of {length} bytes, more than --max-line-bytes allows");
-                    Err(RowError { column: None, reason })
+                    Err(RowError::new(reason))
                 }
             };
             let mut line = InputLine {

@@ -241,7 +241,7 @@ fn encode_documents(
     let input = InputArgs::resuming(&corpus);
     let Some(run) = input.prepare(Container::Lines, Some(&vectors), None, true)? else { return Ok(cache) };
     let fields = Fields { text: vec!["title".into(), "text".into()], ..Fields::default() };
-    let format = format::named("jsonl", &format::Options::default()).map_err(anyhow::Error::msg)?;
+    let format = format::named("jsonl", &format::Options::default())?;
     settings.insert("the command".into(), "eval".into());
     let around = model.surroundings(&model_files, &encoder, Side::Document, settings)?;
     let parser = LineParser::of_json(fields);
