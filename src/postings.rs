@@ -24,13 +24,14 @@ pub(crate) struct Posting {
 }
 
 /// A posting and its term.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
     term: u32,
     posting: Posting,
 }
 
 /// Takes documents, in ascending order.
+#[derive(Debug)]
 pub(crate) struct Inverter {
     /// Where runs are written.
     folder: PathBuf,
@@ -101,6 +102,7 @@ impl Inverter {
 }
 
 /// Postings of some of the documents, sorted by term.
+#[derive(Debug)]
 struct Run {
     file: BufReader<File>,
     /// The term whose list is next, and its length.

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
-use neural_sparse::index::{Codec, InvertedIndex};
+use neural_sparse::index::{Codec, InvertedIndex, JsonObject};
 use neural_sparse::EncoderOptions;
 use neural_sparse::{jsonl, known};
 use serde_json::{json, Value};
@@ -179,19 +179,19 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
 }
 
 /// What the index says of itself.
-fn metadata(args: &BuildArgs, holds: Holds) -> String {
+fn metadata(args: &BuildArgs, holds: Holds) -> JsonObject {
     // Of vectors it is known where it was named.
     let is_known = holds == Holds::Texts || args.model.model != known::DEFAULT_MODEL;
     let model = is_known.then_some(&args.model.model);
     let settings: serde_json::Map<String, Value> = args.shape.settings().into_iter().collect();
-    json!({
+    let metadata = json!({
         "made_by": concat!("neural-sparse ", env!("CARGO_PKG_VERSION")),
         "model": model,
         "dialect": args.model.dialect.name(),
         "max_length": args.model.max_length,
         "settings": settings,
-    })
-    .to_string()
+    });
+    JsonObject::from_json(&metadata.to_string()).expect("an object, anything else is a bug")
 }
 
 /// How many of the longest lists are shown.
@@ -203,7 +203,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
         index.verify()?;
     }
     let info = index.info();
-    let metadata: Value = serde_json::from_str(index.metadata()?).unwrap_or_default();
+    let metadata: Value = Value::Object(index.metadata()?.to_map());
     let mut longest = Vec::new();
     for term in 0..index.num_terms() {
         longest.push((index.document_frequency(term)?, term));

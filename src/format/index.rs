@@ -9,19 +9,17 @@ use std::path::{Path, PathBuf};
 use super::assembly::{each, names, Assembly, Collected};
 use super::collection::CollectionTerms;
 use super::{as_object, Compression, Findings, Format, FormatOption, Keys, Row, Terms};
-use crate::index::{Codec, IndexBuilder};
+use crate::index::{Codec, DocumentId, IndexBuilder, JsonObject};
 use crate::jsonl::RowError;
 
 #[derive(Clone)]
 struct Index {
     codec: Codec,
-    metadata: String,
+    metadata: JsonObject,
 }
 
 /// An index as the output of a run.
-///
-/// * `metadata`: an object of JSON.
-pub fn index(codec: Codec, metadata: String) -> Box<dyn Format> {
+pub fn index(codec: Codec, metadata: JsonObject) -> Box<dyn Format> {
     Box::new(Index { codec, metadata })
 }
 
@@ -62,9 +60,14 @@ impl Format for Index {
 impl Assembly for Index {
     fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
         let terms = CollectionTerms::read(rows, |_| ())?;
-        let mut builder = IndexBuilder::new(output, self.codec, terms.names().iter().map(String::as_str))?;
-        each(rows, |row| builder.add(&row.id, &as_object(&row.fields), &terms.vector(row)))?;
-        builder.finish(&self.metadata)
+        let vocabulary = (0..).zip(terms.names().iter().map(String::as_str));
+        let mut builder = IndexBuilder::new(output, self.codec, vocabulary)?;
+        each(rows, |row| {
+            let id = DocumentId::from_checked(row.id.clone());
+            let fields = JsonObject::from_checked(as_object(&row.fields));
+            Ok(builder.add(&id, &fields, &terms.vector(row))?)
+        })?;
+        Ok(builder.finish(&self.metadata)?)
     }
 
     fn results(&self, output: &Path) -> Vec<PathBuf> {

@@ -5,108 +5,123 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::codec::Codec;
+use super::document::{DocumentId, JsonObject};
 use super::layout::{
     Header, ListEntry, Section, SegmentEntry, ALIGNMENT, BLOCK_BYTES, HEADER_BYTES, LIST_BYTES, WINDOW,
 };
+use super::vocabulary::Vocabulary;
+use super::BuildError;
 use crate::postings::{Inverter, Posting};
 use crate::sparse::SparseVector;
 
 const BUFFER_BYTES: usize = 1 << 18;
 
-/// Takes documents in their order and writes the file at the end.
+/// Builds an index: takes documents in order, and writes the file at the end.
+#[derive(Debug)]
 pub struct IndexBuilder {
     path: PathBuf,
     folder: PathBuf,
     codec: Codec,
-    terms: Texts,
+    vocabulary: Vocabulary,
     ids: Texts,
     fields: Texts,
     num_documents: u32,
     num_postings: u64,
-    num_terms: u64,
     inverter: Inverter,
 }
 
 impl IndexBuilder {
-    /// Begins an index that will be the file `path`; until it is complete, there are files without a name in the same
-    /// folder only.
+    /// Begins an index that will be the file `path`. Until it is complete, only files without a name are in the same
+    /// folder.
     ///
-    /// * `terms`: distinct and ascending by bytes; the number of a term is its place among them.
+    /// * `vocabulary`: the terms of the vectors with their ids, in any order; see [`SparseEncoder::vocabulary`]. The index
+    ///   numbers them anew, by ascending bytes, and keeps those that a document has.
     ///
     /// # Errors
     ///
-    /// Those of the files.
-    pub fn new<'a>(path: &Path, codec: Codec, terms: impl IntoIterator<Item = &'a str>) -> io::Result<Self> {
+    /// [`BuildError::File`], and [`BuildError::DuplicateTerm`] or [`BuildError::DuplicateId`].
+    ///
+    /// [`SparseEncoder::vocabulary`]: crate::SparseEncoder::vocabulary
+    pub fn new<'a>(
+        path: &Path,
+        codec: Codec,
+        vocabulary: impl IntoIterator<Item = (u32, &'a str)>,
+    ) -> Result<Self, BuildError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = IndexBuilder {
+        Ok(IndexBuilder {
             path: path.to_path_buf(),
             folder: folder.to_path_buf(),
             codec,
-            terms: Texts::new(folder)?,
+            vocabulary: Vocabulary::new(vocabulary)?,
             ids: Texts::new(folder)?,
             fields: Texts::new(folder)?,
             num_documents: 0,
             num_postings: 0,
-            num_terms: 0,
             inverter: Inverter::new(folder),
-        };
-        for term in terms {
-            builder.terms.push(term)?;
-            builder.num_terms += 1;
-        }
-        Ok(builder)
+        })
     }
 
     /// Adds the next document.
     ///
-    /// * `id`: a string or a number of JSON.
-    /// * `fields`: an object of JSON.
-    /// * `vector`: over the terms of the index; a weight that the codec makes 0 is left out.
+    /// * `vector`: over the ids of the vocabulary. A weight that the codec rounds to 0 is left out.
     ///
     /// # Errors
     ///
-    /// Those of the files; one where there are more documents than 32 bits count.
-    pub fn add(&mut self, id: &str, fields: &str, vector: &SparseVector) -> io::Result<()> {
+    /// [`BuildError::UnknownId`] and [`BuildError::TooManyDocuments`], after which the builder is as it was before;
+    /// [`BuildError::File`].
+    pub fn add(
+        &mut self,
+        id: &DocumentId,
+        fields: &JsonObject,
+        vector: &SparseVector,
+    ) -> Result<(), BuildError> {
         let document = self.num_documents;
-        self.num_documents =
-            document.checked_add(1).ok_or_else(|| io::Error::other("more documents than an index holds"))?;
-        self.ids.push(id)?;
-        self.fields.push(fields)?;
-        // The largest weight of a list is not known yet, and keeps no codec from telling what becomes 0.
+        let num_documents = document.checked_add(1).ok_or(BuildError::TooManyDocuments)?;
+        let vector = self.vocabulary.renumber(vector)?;
+        self.num_documents = num_documents;
+        self.ids.push(id.as_json())?;
+        self.fields.push(fields.as_json())?;
+        // Every codec can tell what it rounds to 0, although the largest weight of a list is not known yet.
         let kept = vector.iter().filter(|(_, weight)| self.codec.rounded(*weight, *weight) > 0.0).collect();
         let kept = SparseVector::from_pairs(kept).expect("the terms of a vector, anything else is a bug");
         self.num_postings += kept.len() as u64;
-        self.inverter.add(document, &kept)
+        Ok(self.inverter.add(document, &kept)?)
     }
 
-    /// Writes the file; it appears under its name when it is complete.
+    /// Writes the file. It appears under its name when it is complete.
     ///
-    /// * `metadata`: an object of JSON.
+    /// * `metadata`: returned by [`InvertedIndex::metadata`](super::InvertedIndex::metadata).
     ///
     /// # Errors
     ///
-    /// Those of the files.
-    pub fn finish(self, metadata: &str) -> io::Result<()> {
+    /// [`BuildError::File`].
+    pub fn finish(self, metadata: &JsonObject) -> Result<(), BuildError> {
         let mut unfinished = self.path.clone().into_os_string();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
         let path = self.path.clone();
-        self.write(metadata, &unfinished)?;
-        fs::rename(unfinished, path)
+        self.write(metadata.as_json(), &unfinished)?;
+        Ok(fs::rename(unfinished, path)?)
     }
 
     fn write(mut self, metadata: &str, path: &Path) -> io::Result<()> {
+        let mut terms = Texts::new(&self.folder)?;
+        let mut places = Vec::new();
+        for (place, term) in self.vocabulary.used() {
+            terms.push(term)?;
+            places.push(place);
+        }
         let mut header = Header {
             codec: self.codec.code(),
             num_documents: self.num_documents.into(),
-            num_terms: self.num_terms,
+            num_terms: places.len() as u64,
             num_postings: self.num_postings,
             ..Header::default()
         };
         let mut file = Sections::create(path)?;
         file.section(&mut header, Section::Metadata, |out| out.write_all(metadata.as_bytes()))?;
         for (texts, places, bytes) in [
-            (&mut self.terms, Section::TermPlaces, Section::TermBytes),
+            (&mut terms, Section::TermPlaces, Section::TermBytes),
             (&mut self.ids, Section::IdPlaces, Section::IdBytes),
             (&mut self.fields, Section::FieldPlaces, Section::FieldBytes),
         ] {
@@ -115,7 +130,7 @@ impl IndexBuilder {
         }
         // The lists are known when their postings have been written, and those are written side by side.
         let sizes = [
-            (Section::Lists, self.num_terms * LIST_BYTES as u64),
+            (Section::Lists, places.len() as u64 * LIST_BYTES as u64),
             (Section::Documents, self.num_postings * 2),
             (Section::Weights, self.num_postings * self.codec.weight_bytes() as u64),
         ];
@@ -132,7 +147,7 @@ impl IndexBuilder {
             num_postings: 0,
         };
         let mut entries = open(Section::Lists)?;
-        lists.write(self.inverter, self.num_terms, &mut entries)?;
+        lists.write(self.inverter, &places, &mut entries)?;
         entries.flush()?;
         lists.documents.flush()?;
         lists.weights.flush()?;
@@ -143,6 +158,7 @@ impl IndexBuilder {
 }
 
 /// Texts one after the other, and where each begins.
+#[derive(Debug)]
 struct Texts {
     places: BufWriter<File>,
     bytes: BufWriter<File>,
@@ -266,12 +282,13 @@ struct Lists {
 }
 
 impl Lists {
-    fn write(&mut self, inverter: Inverter, num_terms: u64, entries: &mut BufWriter<File>) -> io::Result<()> {
+    /// Writes the lists of the terms at `places`, which ascend; a term whose weights all became 0 has an empty list.
+    fn write(&mut self, inverter: Inverter, places: &[u32], entries: &mut BufWriter<File>) -> io::Result<()> {
         let mut lists = inverter.finish()?;
         let mut postings = Vec::new();
         let mut next = lists.next(&mut postings)?;
-        for term in 0..num_terms {
-            let entry = if next.is_some_and(|found| u64::from(found) == term) {
+        for &place in places {
+            let entry = if next == Some(place) {
                 let entry = self.list(&postings)?;
                 next = lists.next(&mut postings)?;
                 entry
@@ -280,10 +297,8 @@ impl Lists {
             };
             entries.write_all(&entry.to_bytes())?;
         }
-        match next {
-            Some(term) => Err(io::Error::other(format!("a document has term {term} of {num_terms}"))),
-            None => Ok(()),
-        }
+        assert_eq!(next, None, "every posting's term is used, anything else is a bug");
+        Ok(())
     }
 
     fn list(&mut self, postings: &[Posting]) -> io::Result<ListEntry> {

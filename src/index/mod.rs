@@ -1,20 +1,86 @@
 //! An inverted index in one file: exact retrieval by dot product, on one machine, from a memory-mapped file.
 //!
-//! Knows neither texts nor models: documents are vectors over numbered terms, with an id and fields that it hands back.
-//! `layout.rs` specifies the file byte by byte.
+//! Knows neither texts nor models: a document is a vector with an id and fields, which the index returns as they were
+//! written. `layout.rs` specifies the file byte by byte.
+//!
+//! ```
+//! use neural_sparse::index::{Codec, DocumentId, IndexBuilder, InvertedIndex, JsonObject, Searcher};
+//! use neural_sparse::{EncoderOptions, ModelFiles, SparseEncoder};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("docs.index");
+//! let encoder = SparseEncoder::load(&ModelFiles::tiny(), &EncoderOptions::default())?;
+//! let texts = ["Bread needs flour and water.", "Currently New York is rainy."];
+//! let mut builder = IndexBuilder::new(&path, Codec::F32, encoder.vocabulary())?;
+//! for (id, document) in ["bread", "weather"].into_iter().zip(encoder.encode_documents(&texts)?) {
+//!     builder.add(&id.into(), &JsonObject::default(), &document.vector)?;
+//! }
+//! builder.finish(&JsonObject::default())?;
+//!
+//! let index = InvertedIndex::open(&path)?;
+//! let query = encoder.encode_query("What's the weather in ny now?")?;
+//! let hits = Searcher::new(&index).search(&index.vector(encoder.terms(&query.vector))?, 10)?;
+//! assert_eq!(index.id(hits[0].document)?, DocumentId::from("weather"));
+//! assert_eq!(hits[0].score, query.vector.dot(&encoder.encode_documents(&texts)?[1].vector));
+//! # Ok(())
+//! # }
+//! ```
 
 mod build;
 mod codec;
+mod document;
 mod layout;
 mod open;
 mod search;
+mod vocabulary;
 
 use std::io;
 
 pub use build::IndexBuilder;
 pub use codec::Codec;
+pub use document::{DocumentId, JsonObject};
 pub use open::{IndexInfo, InvertedIndex};
 pub use search::{Hit, Searcher};
+
+/// Why an index cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A file cannot be written, or read again.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    /// Two ids of the vocabulary have the same term.
+    #[error("the vocabulary has the term `{term}` twice")]
+    DuplicateTerm {
+        /// The term.
+        term: String,
+    },
+    /// Two terms of the vocabulary have the same id.
+    #[error("the vocabulary has the id {id} twice")]
+    DuplicateId {
+        /// The id.
+        id: u32,
+    },
+    /// A vector has an id that is not in the vocabulary.
+    #[error("a vector has the id {id}, which the vocabulary lacks")]
+    UnknownId {
+        /// The id.
+        id: u32,
+    },
+    /// There are more documents than 32 bits count.
+    #[error("more documents than an index holds")]
+    TooManyDocuments,
+}
+
+impl From<BuildError> for io::Error {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::File(error) => error,
+            other => io::Error::other(other),
+        }
+    }
+}
 
 /// Why an index cannot be opened or read.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use bytemuck::Pod;
 use memmap2::Mmap;
 
 use super::codec::Codec;
+use super::document::{DocumentId, JsonObject};
 use super::layout::{
     Header, HeaderFault, ListEntry, Section, SegmentEntry, ALIGNMENT, BLOCK_BYTES, HEADER_BYTES, LIST_BYTES,
     SEGMENT_BYTES,
@@ -17,6 +18,7 @@ use crate::source::mmap::map_file;
 use crate::sparse::SparseVector;
 
 /// An index that is open for reading, by any number of threads.
+#[derive(Debug)]
 pub struct InvertedIndex {
     file: String,
     bytes: Mmap,
@@ -239,31 +241,54 @@ impl InvertedIndex {
         self.codec
     }
 
-    /// What the builder was given, an object of JSON.
+    /// The metadata that the builder was given.
     ///
     /// # Errors
     ///
     /// [`IndexError::Damaged`], as for everything that is read.
-    pub fn metadata(&self) -> Result<&str, IndexError> {
+    pub fn metadata(&self) -> Result<JsonObject, IndexError> {
         let bytes = self.part(Section::Metadata, 0, self.header.section(Section::Metadata).1)?;
-        std::str::from_utf8(bytes).map_err(|error| self.damaged(error.to_string()))
+        let text = std::str::from_utf8(bytes).map_err(|error| self.damaged(error.to_string()))?;
+        JsonObject::from_json(text).ok_or_else(|| self.damaged("its metadata is no object".into()))
     }
 
-    /// The id of a document, a string or a number of JSON.
+    /// The id of a document.
     ///
     /// # Errors
     ///
     /// [`IndexError::Damaged`].
-    pub fn id(&self, document: u32) -> Result<&str, IndexError> {
+    pub fn id(&self, document: u32) -> Result<DocumentId, IndexError> {
+        let json = self.id_json(document)?;
+        DocumentId::from_json(json)
+            .ok_or_else(|| self.damaged(format!("the id of document {document} is neither text nor number")))
+    }
+
+    /// [`InvertedIndex::id`] as JSON, as it was written.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Damaged`].
+    pub fn id_json(&self, document: u32) -> Result<&str, IndexError> {
         self.text(Section::IdPlaces, Section::IdBytes, document.into())
     }
 
-    /// The fields of a document, an object of JSON.
+    /// The fields of a document.
     ///
     /// # Errors
     ///
     /// [`IndexError::Damaged`].
-    pub fn fields(&self, document: u32) -> Result<&str, IndexError> {
+    pub fn fields(&self, document: u32) -> Result<JsonObject, IndexError> {
+        let json = self.fields_json(document)?;
+        JsonObject::from_json(json)
+            .ok_or_else(|| self.damaged(format!("the fields of document {document} are no object")))
+    }
+
+    /// [`InvertedIndex::fields`] as JSON, as they were written.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError::Damaged`].
+    pub fn fields_json(&self, document: u32) -> Result<&str, IndexError> {
         self.text(Section::FieldPlaces, Section::FieldBytes, document.into())
     }
 

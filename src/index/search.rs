@@ -50,6 +50,7 @@ const SMALL_SHARE: f64 = 0.15;
 const CHUNK: usize = 64;
 
 /// Runs queries, one after the other, in memory that it keeps.
+#[derive(Debug)]
 pub struct Searcher<'a> {
     index: &'a InvertedIndex,
     /// Sums of one window, -0.0 where nothing was added.
@@ -76,7 +77,7 @@ macro_rules! by_codec {
 }
 
 /// A document of a window that may be among the best.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Candidate {
     document: u16,
     /// What the lists so far add up to.

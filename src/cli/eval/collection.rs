@@ -9,7 +9,7 @@ use std::time::Instant;
 use anyhow::Context;
 use neural_sparse::eval::{evaluate, mean, read_qrels, Flops, Qrels, Run, RunHit};
 use neural_sparse::format::{self, Format};
-use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex};
+use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex, JsonObject};
 use neural_sparse::jsonl::{self, Fields};
 use neural_sparse::{sha256, EncoderOptions, Side, SparseEncoder, SparseVector};
 
@@ -101,7 +101,7 @@ impl<'a> Collection<'a> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         let output = folder.join(INDEX);
         let vectors = self.cache.join(VECTORS);
-        let format: Arc<dyn Format> = format::index(setting.codec, "{}".into()).into();
+        let format: Arc<dyn Format> = format::index(setting.codec, JsonObject::default()).into();
         let input = InputArgs::resuming(&vectors);
         let assembly = format.assembly().map(Arc::from);
         if let Some(run) = input.prepare(Container::Lines, Some(&output), assembly, true)? {
@@ -191,7 +191,7 @@ impl<'a> Collection<'a> {
         let mut seen = HashSet::new();
         let mut documents = Vec::new();
         for hit in hits {
-            let mut document = format::id_text(index.id(hit.document)?);
+            let mut document = index.id(hit.document)?.to_string();
             if let LongTexts::ChunkRows(_) = self.long {
                 document.truncate(document.rfind('#').unwrap_or(document.len()));
                 if !seen.insert(document.clone()) {

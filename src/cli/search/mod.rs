@@ -130,7 +130,7 @@ impl SearchArgs {
         hit: Hit,
     ) -> anyhow::Result<Found<'i>> {
         let fields =
-            if self.fields { Some(serde_json::from_str(index.fields(hit.document)?)?) } else { None };
+            if self.fields { Some(serde_json::from_str(index.fields_json(hit.document)?)?) } else { None };
         let mut terms = None;
         if self.explain {
             let mut shared = Vec::new();
@@ -142,7 +142,7 @@ impl SearchArgs {
             shared.sort_by(|a, b| b.product.total_cmp(&a.product));
             terms = Some(shared);
         }
-        Ok(Found { id: serde_json::from_str(index.id(hit.document)?)?, score: hit.score, fields, terms })
+        Ok(Found { id: serde_json::from_str(index.id_json(hit.document)?)?, score: hit.score, fields, terms })
     }
 }
 
@@ -185,8 +185,7 @@ fn write_run(
     let mut seen = HashSet::new();
     for (query, hits) in queries.iter().zip(answers) {
         let id = format::id_text(&query.id);
-        let hit =
-            |hit: &Hit| Ok(RunHit { document: format::id_text(index.id(hit.document)?), score: hit.score });
+        let hit = |hit: &Hit| Ok(RunHit { document: index.id(hit.document)?.to_string(), score: hit.score });
         let hits: Vec<RunHit> = hits.iter().map(hit).collect::<Result<_, IndexError>>()?;
         write_ranking(out, &id, &hits, TAG)?;
         anyhow::ensure!(

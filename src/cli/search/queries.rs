@@ -92,7 +92,7 @@ fn encode(args: &SearchArgs, index: &InvertedIndex, queries: &mut [Query]) -> an
 
 /// The model: the one that is named, else that of the index.
 fn load(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<SparseEncoder> {
-    let metadata: Value = serde_json::from_str(index.metadata()?).unwrap_or_default();
+    let metadata: Value = Value::Object(index.metadata()?.to_map());
     let made_by = metadata["model"].as_str();
     let name = match made_by {
         Some(made_by) if args.model.model == known::DEFAULT_MODEL => made_by,

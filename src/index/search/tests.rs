@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::*;
-use crate::index::IndexBuilder;
+use crate::index::{BuildError, DocumentId, IndexBuilder, JsonObject};
 
 /// Numbers that are the same in each run: Knuth's MMIX generator, its upper half.
 struct Random(u64);
@@ -38,12 +38,20 @@ fn names(num_terms: u32) -> Vec<String> {
 
 fn built(path: &Path, codec: Codec, num_terms: u32, documents: &[SparseVector]) -> InvertedIndex {
     let names = names(num_terms);
-    let mut builder = IndexBuilder::new(path, codec, names.iter().map(String::as_str)).expect("a disk");
-    for (number, document) in documents.iter().enumerate() {
-        builder.add(&number.to_string(), "{}", document).expect("a disk");
+    let vocabulary = (0..).zip(names.iter().map(String::as_str));
+    let mut builder = IndexBuilder::new(path, codec, vocabulary).expect("a disk");
+    for (number, document) in (0u64..).zip(documents) {
+        builder.add(&number.into(), &JsonObject::default(), document).expect("a disk");
     }
-    builder.finish("{}").expect("a disk");
+    builder.finish(&JsonObject::default()).expect("a disk");
     InvertedIndex::open(path).expect("whole")
+}
+
+/// A query over the numbers of the vocabulary as one over those of the index.
+fn over(index: &InvertedIndex, query: &SparseVector) -> SparseVector {
+    let named: Vec<(String, f32)> =
+        query.iter().map(|(number, weight)| (format!("t{number:06}"), weight)).collect();
+    index.vector(named.iter().map(|(name, weight)| (name.as_str(), *weight))).expect("whole")
 }
 
 /// The hits by definition.
@@ -76,6 +84,7 @@ fn check(num_terms: u32, documents: &[SparseVector], queries: &[SparseVector]) {
         for (number, query) in queries.iter().enumerate() {
             for k in [0, 1, 10, 1000, documents.len() + 1] {
                 let expected = brute_force(codec, documents, query, k);
+                let query = &over(&index, query);
                 let found = searcher.search(query, k).expect("whole");
                 assert!(found == expected, "{codec:?}, query {number}, k {k}");
                 assert!(
@@ -158,9 +167,50 @@ fn terms_that_the_index_lacks_match_nothing() {
     assert_eq!(searcher.search(&vector(&[(1, 1.0), (2, 1.0), (99, 1.0)]), 5).expect("whole"), []);
     let query =
         index.vector([("t000001", 1.0), ("nowhere", 1.0), ("t000000", 2.0), ("", 1.0)]).expect("whole");
-    assert_eq!(query, vector(&[(0, 2.0), (1, 1.0)]));
+    assert_eq!(query, vector(&[(0, 2.0)]), "no document has the other");
     assert_eq!(searcher.search(&query, 5).expect("whole"), [Hit { document: 0, score: 2.0 }]);
     assert_eq!(searcher.explain(&query, 0).expect("whole"), [(0, 2.0, 1.0)]);
+}
+
+#[test]
+fn ids_of_a_vocabulary_in_any_order_find_their_documents() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index");
+    // A model's order is not that of bytes, and its ids need be neither dense nor in order.
+    for ids in [[2, 0, 1, 3], [700, 9, u32::MAX, 40]] {
+        let vocabulary = ids.into_iter().zip(["z", "##a", "b", "é"]);
+        let mut builder = IndexBuilder::new(&path, Codec::F32, vocabulary).expect("a disk");
+        let unknown = builder.add(&"x".into(), &JsonObject::default(), &vector(&[(ids[0], 1.0), (5, 1.0)]));
+        assert!(matches!(unknown, Err(BuildError::UnknownId { id: 5 })));
+        let fields = JsonObject::from_json("{\"a\": 1}").expect("an object");
+        builder.add(&"01".into(), &fields, &vector(&[(ids[3], 2.0), (ids[1], 3.0)])).expect("a disk");
+        let id = DocumentId::from_json("1.50").expect("an id");
+        builder.add(&id, &JsonObject::default(), &vector(&[(ids[0], 4.0), (ids[1], 1.0)])).expect("a disk");
+        builder.finish(&fields).expect("a disk");
+        let index = InvertedIndex::open(&path).expect("whole");
+        index.verify().expect("whole");
+        assert_eq!(index.num_terms(), 3, "no document has `b`, the refused one does not count");
+        let found = |query: &[(&str, f32)]| {
+            let query = index.vector(query.iter().copied()).expect("whole");
+            let hits = Searcher::new(&index).search(&query, 9).expect("whole");
+            hits.iter().map(|hit| (index.id(hit.document).expect("whole"), hit.score)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[("é", 10.0), ("b", 9.0)]), [("01".into(), 20.0)]);
+        assert_eq!(found(&[("z", 1.0), ("##a", 2.0)]), [("01".into(), 6.0), (id, 6.0)]);
+        assert_eq!(index.fields(0).expect("whole"), fields);
+        assert_eq!(index.metadata().expect("whole"), fields);
+    }
+}
+
+#[test]
+fn a_vocabulary_with_a_term_or_an_id_twice_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index");
+    let built = |vocabulary: [(u32, &'static str); 3]| IndexBuilder::new(&path, Codec::F32, vocabulary);
+    let term = built([(0, "a"), (1, "b"), (2, "a")]).expect_err("a term twice");
+    assert!(matches!(&term, BuildError::DuplicateTerm { term } if term == "a"), "{term}");
+    let id = built([(7, "a"), (1, "b"), (7, "c")]).expect_err("an id twice");
+    assert!(matches!(id, BuildError::DuplicateId { id: 7 }), "{id}");
 }
 
 #[test]
@@ -169,7 +219,7 @@ fn an_index_without_documents_has_no_hits() {
     for num_terms in [0, 3] {
         let index = built(&folder.path().join("index"), Codec::F32, num_terms, &[]);
         assert_eq!(Searcher::new(&index).search(&vector(&[(0, 1.0)]), 5).expect("whole"), []);
-        assert_eq!(index.info().postings, 0);
+        assert_eq!((index.info().postings, index.info().terms), (0, 0));
         index.verify().expect("whole");
     }
 }
