@@ -21,13 +21,15 @@
 //! heads, **D** head size, **F** feed-forward size, **L** layers, **V** vocabulary.
 //!
 //! ```
-//! use neural_sparse::{EncoderOptions, ModelFiles, Side, SparseEncoder};
+//! use neural_sparse::{EncoderOptions, ModelFiles, SparseEncoder};
 //!
 //! let encoder = SparseEncoder::load(&ModelFiles::tiny(), &EncoderOptions::default())?;
-//! let query = &encoder.encode(&["What's the weather in ny now?"], Side::Query)?[0];
-//! let document = &encoder.encode(&["Currently New York is rainy."], Side::Document)?[0];
+//! let query = encoder.encode_query("What's the weather in ny now?")?;
+//! let document = &encoder.encode_documents(&["Currently New York is rainy."])?[0];
 //! let score = query.vector.dot(&document.vector);
 //! assert!((score - 17.6849).abs() < 1e-3);
+//! let heaviest: Vec<&str> = encoder.terms(&document.vector).map(|(term, _)| term).take(3).collect();
+//! println!("{}", heaviest.join(" "));
 //! # Ok::<(), neural_sparse::Error>(())
 //! ```
 //!

@@ -74,6 +74,11 @@ impl SparseVector {
         self.indices.is_empty()
     }
 
+    /// The weight of an index; 0 where it is absent.
+    pub fn weight(&self, index: u32) -> f32 {
+        self.indices.binary_search(&index).map_or(0.0, |place| self.weights[place])
+    }
+
     /// (index, weight) pairs by ascending index.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, f32)> + '_ {
         self.indices.iter().copied().zip(self.weights.iter().copied())

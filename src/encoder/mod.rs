@@ -8,6 +8,7 @@ mod side;
 mod transformer;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -144,6 +145,18 @@ pub struct SparseEncoder {
     notes: Vec<Note>,
 }
 
+impl fmt::Debug for SparseEncoder {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.debug_struct("SparseEncoder")
+            .field("name", &self.name)
+            .field("sides_differ", &self.sides_differ)
+            .field("dialect", &self.dialect)
+            .field("instruction_set", &self.instruction_set)
+            .field("num_threads", &self.num_threads())
+            .finish_non_exhaustive()
+    }
+}
+
 impl SparseEncoder {
     /// Loads a model.
     ///
@@ -240,6 +253,56 @@ impl SparseEncoder {
             model: self.name.clone(),
             reason: format!("cannot encode {name}: {}", self.absence),
         })
+    }
+
+    /// Encodes one query.
+    ///
+    /// ```
+    /// # use neural_sparse::{EncoderOptions, ModelFiles, SparseEncoder};
+    /// let encoder = SparseEncoder::load(&ModelFiles::tiny(), &EncoderOptions::default())?;
+    /// let query = encoder.encode_query("rain in ny")?;
+    /// let (term, weight) = encoder.terms(&query.vector).next().expect("a text with words has terms");
+    /// assert_eq!(encoder.tokenizer().id(term).map(|id| query.vector.weight(id)), Some(weight));
+    /// # Ok::<(), neural_sparse::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`].
+    pub fn encode_query(&self, text: &str) -> Result<Encoded, Error> {
+        let mut encoded = self.encode_queries(&[text])?;
+        Ok(encoded.pop().expect("one result for one text, anything else is a bug"))
+    }
+
+    /// Encodes queries; one result per text, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`].
+    pub fn encode_queries<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Encoded>, Error> {
+        self.encode(texts, Side::Query)
+    }
+
+    /// Encodes documents; one result per text, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`SparseEncoder::encode`].
+    pub fn encode_documents<S: AsRef<str> + Sync>(&self, texts: &[S]) -> Result<Vec<Encoded>, Error> {
+        self.encode(texts, Side::Document)
+    }
+
+    /// The terms of a vector with their weights, heaviest first, ties by ascending id. An id that the vocabulary lacks,
+    /// which no vector of this encoder has, is left out.
+    pub fn terms(&self, vector: &SparseVector) -> impl Iterator<Item = (&str, f32)> {
+        let terms = vector.heaviest_first().into_iter();
+        terms.filter_map(|(id, weight)| Some((self.tokenizer().term(id)?, weight)))
+    }
+
+    /// Each term of the vocabulary with its id, by ascending id.
+    pub fn vocabulary(&self) -> impl Iterator<Item = (u32, &str)> {
+        let tokenizer = self.tokenizer();
+        (0..tokenizer.vocab_size() as u32).filter_map(|id| Some((id, tokenizer.term(id)?)))
     }
 
     /// Encodes texts of one side; one result per text, in their order.

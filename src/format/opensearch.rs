@@ -144,10 +144,7 @@ impl Format for OpenSearch {
             (Some(phases), true) => {
                 let heavy = vector.prune(phases.prune);
                 let light = SparseVector::from_pairs(
-                    vector
-                        .iter()
-                        .filter(|(index, _)| heavy.indices().binary_search(index).is_err())
-                        .collect(),
+                    vector.iter().filter(|(index, _)| heavy.weight(*index) == 0.0).collect(),
                 );
                 let light = light.expect("a part of a vector, anything else is a bug");
                 let window = (k as f64 * f64::from(phases.expansion_rate)) as u64;
@@ -244,6 +241,7 @@ pub fn two_phase_pipeline(phases: TwoPhase) -> String {
 }
 
 /// An ingest pipeline: how a cluster is to encode documents by itself.
+#[derive(Debug)]
 pub struct Ingest<'a> {
     /// The id that the cluster gave the model.
     pub model_id: &'a str,

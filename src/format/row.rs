@@ -7,6 +7,7 @@ use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
 
 /// A document with its vector, as a format writes it.
+#[derive(Debug)]
 pub struct Document<'a> {
     /// Its id as JSON: a string that is not empty, or a number.
     pub id: &'a str,
@@ -17,6 +18,7 @@ pub struct Document<'a> {
 }
 
 /// The vectors of a document.
+#[derive(Debug)]
 pub enum Content {
     /// One of the whole text.
     Whole(SparseVector),
@@ -25,6 +27,7 @@ pub enum Content {
 }
 
 /// One row of a store: a document or one of its windows.
+#[derive(Debug)]
 pub struct Row<'a> {
     /// The document's id as JSON.
     pub id: &'a str,
@@ -79,7 +82,7 @@ pub(super) fn as_object(fields: &str) -> String {
 }
 
 /// What names the terms of vectors.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Terms<'a> {
     /// A model's vocabulary: the number of a term is its id.
     Vocabulary(&'a Tokenizer),

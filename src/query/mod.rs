@@ -94,11 +94,7 @@ impl QueryTable {
     ///
     /// [`Error::NotFinite`] when a product is too large for f32.
     pub fn masked(&self, vector: &SparseVector, ids: &[u32]) -> Result<SparseVector, Error> {
-        let weight = |id| match vector.indices().binary_search(&id) {
-            Ok(place) => vector.weights()[place],
-            Err(_) => 0.0,
-        };
-        self.vector(ids, weight).ok_or(Error::NotFinite("a weight of a query's own token"))
+        self.vector(ids, |id| vector.weight(id)).ok_or(Error::NotFinite("a weight of a query's own token"))
     }
 
     /// `None` when a product is not finite.

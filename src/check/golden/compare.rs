@@ -185,10 +185,11 @@ fn weights<'a>(tokenizer: &'a Tokenizer, entries: &'a Entries, ours: &SparseVect
         }
     };
     let theirs: HashSet<u32> = named.iter().filter_map(|(id, ..)| *id).collect();
-    let weight = |id| ours.indices().binary_search(&id).map_or(0.0, |index| ours.weights()[index]);
     let pair = |term, ours, theirs| Pair { term: Some(term), ours, theirs, tolerance: WEIGHT_TOLERANCE };
-    let mut pairs: Vec<_> =
-        named.into_iter().map(|(id, term, theirs)| pair(term, id.map(weight), theirs)).collect();
+    let mut pairs: Vec<_> = named
+        .into_iter()
+        .map(|(id, term, theirs)| pair(term, id.map(|id| ours.weight(id)), theirs))
+        .collect();
     for (id, weight) in ours.heaviest_first().into_iter().filter(|(id, _)| !theirs.contains(id)) {
         let term = tokenizer.term(id).unwrap_or("?");
         pairs.push(pair(term.into(), Some(weight), Written { value: 0.0, rounding: 0.0 }));

@@ -1,5 +1,6 @@
 //! Reads such a matrix a row at a time: its three arrays are read side by side, none is held.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Lines, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -101,6 +102,16 @@ impl Iterator for MatrixRows {
 }
 
 impl ExactSizeIterator for MatrixRows {}
+
+impl fmt::Debug for MatrixRows {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.debug_struct("MatrixRows")
+            .field("num_rows", &self.num_rows)
+            .field("num_columns", &self.num_columns)
+            .field("next_row", &self.next_row)
+            .finish_non_exhaustive()
+    }
+}
 
 /// One array that is being read.
 struct Array {
