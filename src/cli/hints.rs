@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn an_error_of_a_model_has_its_next_step() {
-        let no_model = Error::NoModel { place: "x".into(), reason: "no such folder".into() };
+        let no_model =
+            Error::NoModel { place: "x".into(), reason: "no such folder".into(), file: "config.json".into() };
         let torch_script = |file: &str| Error::TorchScript { file: file.into() };
         let known = torch_script(
             "neural-sparse_opensearch-neural-sparse-encoding-doc-v2-distill-1.0.0-torch_script.zip",

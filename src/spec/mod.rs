@@ -155,6 +155,19 @@ pub enum Parts {
     QuerySide,
 }
 
+/// Every decision by the file and key behind it.
+impl fmt::Debug for ModelSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelSpec")
+            .field("has_query_table", &self.has_query_table())
+            .field("sides_differ", &self.sides_differ())
+            .field("max_active_dims", &self.max_active_dims)
+            .field("unknown_keys", &self.unknown_keys)
+            .field("notes", &self.notes)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ModelSpec {
     /// Reads what `files` say.
     ///

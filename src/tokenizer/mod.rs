@@ -11,6 +11,7 @@ mod read;
 mod terms;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::ops::Range;
 
 use tokenizers::{PostProcessor, PostProcessorWrapper};
@@ -59,6 +60,18 @@ pub struct TokenIds {
     pub ids: Vec<u32>,
     /// Whether the text has more tokens, which were cut off. [`Tokenizer::num_tokens`] counts them.
     pub is_cut: bool,
+}
+
+/// Without its vocabulary, which has tens of thousands of terms.
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer")
+            .field("vocab_size", &self.vocab_size())
+            .field("special_ids", &self.special_ids)
+            .field("max_length", &self.max_length)
+            .field("truncation", &self.truncation)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Tokenizer {
