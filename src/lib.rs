@@ -13,6 +13,8 @@
 //! That is the reading of the OpenSearch model cards; [`Dialect`] names others. Which modules the texts of either side go
 //! through is read from the model's files: a masked language model, a table of token weights, or both.
 //!
+//! A query and a document are compared by the [`Similarity`] that the model names, the dot product for most.
+//!
 //! The same text gives the same vector, bit for bit, alone or in any batch, in
 //! any order and with any number of threads; and PyTorch's vector to 1e-4.
 //!
@@ -53,6 +55,7 @@ mod parameters;
 mod pooling;
 mod postings;
 mod query;
+mod similarity;
 mod source;
 mod sparse;
 mod spec;
@@ -64,6 +67,7 @@ pub use error::{Error, MissingFeature};
 pub use forward::DeviceName;
 pub use kernel::InstructionSet;
 pub use pooling::screening::ScreenCount;
+pub use similarity::{Similarity, TermPart};
 pub use source::{sha256, ModelFiles};
 pub use sparse::{Prune, SparseVector};
 pub use spec::{Dialect, ModelSpec, Note, Parts, Provenance, UnknownKey};

@@ -109,7 +109,8 @@ impl SparseVector {
         shared
     }
 
-    /// The dot product: the score of a query and a document.
+    /// The dot product: the score of a query and a document, unless their model names another
+    /// [`Similarity`](crate::Similarity).
     ///
     /// Products are exact in f64, summed there by ascending index and rounded
     /// once, so the result depends on nothing but the two vectors.
@@ -119,30 +120,55 @@ impl SparseVector {
         self.intersection(other).iter().map(product).fold(0.0, |sum, product| sum + product) as f32
     }
 
-    /// Each term of either vector with the larger of its weights.
-    pub fn maximum(&self, other: &SparseVector) -> SparseVector {
-        let mut largest = SparseVector::default();
+    /// The terms of either vector, as (index, weight here, weight there) by ascending index; an absent term weighs 0.
+    pub fn union(&self, other: &SparseVector) -> Vec<(u32, f32, f32)> {
+        let mut all = Vec::with_capacity(self.len().max(other.len()));
         let (mut here, mut there) = (self.iter().peekable(), other.iter().peekable());
         loop {
-            let (index, weight) = match (here.peek().copied(), there.peek().copied()) {
+            match (here.peek().copied(), there.peek().copied()) {
                 (Some((a, left)), Some((b, right))) if a == b => {
+                    all.push((a, left, right));
                     here.next();
                     there.next();
-                    (a, left.max(right))
                 }
-                (Some(entry), other) if other.is_none_or(|other| entry.0 < other.0) => {
+                (Some((a, left)), other) if other.is_none_or(|(b, _)| a < b) => {
+                    all.push((a, left, 0.0));
                     here.next();
-                    entry
                 }
-                (_, Some(entry)) => {
+                (_, Some((b, right))) => {
+                    all.push((b, 0.0, right));
                     there.next();
-                    entry
                 }
-                _ => return largest,
-            };
-            largest.indices.push(index);
-            largest.weights.push(weight);
+                _ => return all,
+            }
         }
+    }
+
+    /// Each term of either vector with the larger of its weights.
+    pub fn maximum(&self, other: &SparseVector) -> SparseVector {
+        let larger = |(index, left, right): (u32, f32, f32)| (index, left.max(right));
+        let (indices, weights) = self.union(other).into_iter().map(larger).unzip();
+        SparseVector { indices, weights }
+    }
+
+    /// The length of the vector: the root of the sum of its squared weights.
+    ///
+    /// Squares are exact in f64, summed there by ascending index. No finite weights overflow it, and only an empty
+    /// vector has norm 0.
+    pub fn norm(&self) -> f64 {
+        // Not `sum`: that of nothing is -0.
+        self.weights.iter().fold(0.0, |sum, &weight| sum + f64::from(weight) * f64::from(weight)).sqrt()
+    }
+
+    /// The vector divided by its [`SparseVector::norm`], so that its length is 1; an empty vector stays empty.
+    ///
+    /// Each weight is divided in f64 and rounded once. A weight that is below the smallest f32 then, which takes one
+    /// 10^38 times as large beside it, is left out.
+    pub fn normalized(&self) -> SparseVector {
+        let norm = self.norm();
+        let divided = self.iter().map(|(index, weight)| (index, (f64::from(weight) / norm) as f32));
+        let (indices, weights) = divided.filter(|(_, weight)| *weight > 0.0).unzip();
+        SparseVector { indices, weights }
     }
 
     /// The `count` heaviest terms, ties by ascending index.
@@ -236,6 +262,38 @@ mod tests {
         assert_eq!((a.maximum(&b), b.maximum(&a)), (both.clone(), both));
         assert_eq!(a.maximum(&SparseVector::default()), a);
         assert_eq!(SparseVector::default().maximum(&a), a);
+    }
+
+    #[test]
+    fn the_union_has_0_for_an_absent_term() {
+        let (a, b) = (vector(&[(1, 2.0), (3, 0.5)]), vector(&[(0, 9.0), (3, 0.75), (8, 1.0)]));
+        assert_eq!(a.union(&b), [(0, 0.0, 9.0), (1, 2.0, 0.0), (3, 0.5, 0.75), (8, 0.0, 1.0)]);
+        assert_eq!(a.union(&SparseVector::default()), [(1, 2.0, 0.0), (3, 0.5, 0.0)]);
+        assert_eq!(SparseVector::default().union(&SparseVector::default()), []);
+    }
+
+    #[test]
+    fn a_normalized_vector_has_length_1() {
+        assert_eq!(vector(&[(2, 3.0), (7, 4.0)]).normalized(), vector(&[(2, 0.6), (7, 0.8)]));
+        assert_eq!(SparseVector::default().normalized(), SparseVector::default());
+        // Squares of neither fit an f32.
+        let half = std::f32::consts::FRAC_1_SQRT_2;
+        for weight in [f32::MAX, 3e38, 1.0, f32::MIN_POSITIVE, 1e-45] {
+            let equal = vector(&[(0, weight), (1, weight)]);
+            assert_eq!(equal.normalized(), vector(&[(0, half), (1, half)]), "{weight}");
+        }
+    }
+
+    #[test]
+    fn a_weight_that_normalizing_makes_0_is_left_out() {
+        let far_apart = vector(&[(0, 1e-45), (1, f32::MAX), (2, 1.0)]);
+        let normalized = far_apart.normalized();
+        assert_eq!(normalized.indices(), [1, 2]);
+        assert!(normalized.weights().iter().all(|weight| *weight > 0.0));
+        // The largest weight of V equal ones, far from 0.
+        let many = vector(&(0..300_000).map(|id| (id, f32::MAX)).collect::<Vec<_>>()).normalized();
+        assert_eq!(many.len(), 300_000);
+        assert!((many.norm() - 1.0).abs() < 1e-6);
     }
 
     #[test]

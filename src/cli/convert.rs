@@ -24,7 +24,8 @@ use super::vocabulary::VocabularyArgs;
 ///
 /// Reads what `encode` wrote, and vectors of other programs: rows of JSON with an object of terms and weights, or with
 /// lists of ids and weights; matrices of scipy; Anserini's integers. The output is what `encode --format` would have
-/// written, as far as the input says it.
+/// written, as far as the input says it: where --model names a model that compares by cosine, every format but jsonl
+/// gets normalised vectors.
 #[derive(Args)]
 pub(super) struct ConvertArgs {
     /// Vectors are named with --input
@@ -100,8 +101,12 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
     };
     let fields = Fields { id: args.id_field.clone(), keep: args.keep.keep(), reserved, ..Fields::default() };
     let vectors = Vectors { fields, field: args.input_vector_field.clone(), divisor, num_columns };
-    let job = Convert::new(vectors, args.vocabulary.clone(), args.shape.clone(), format);
-    let settings = args.settings();
+    let shape = match format.keeps_raw_weights() {
+        true => args.shape.clone(),
+        false => args.shape.for_dot_products(args.vocabulary.similarity()?, &args.vocabulary.model)?,
+    };
+    let settings = args.settings(&shape);
+    let job = Convert::new(vectors, args.vocabulary.clone(), shape, format);
     run.run(job, Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet })
 }
 
@@ -110,7 +115,7 @@ pub(super) const NUM_WINDOWS: usize = 8;
 
 impl ConvertArgs {
     /// The options and their values, which decide what is written.
-    fn settings(&self) -> BTreeMap<String, Value> {
+    fn settings(&self, shape: &Shape) -> BTreeMap<String, Value> {
         let own: [(&str, Value); 6] = [
             ("the command", "convert".into()),
             ("--model", self.vocabulary.model.clone().into()),
@@ -120,8 +125,7 @@ impl ConvertArgs {
             ("--id-field", self.id_field.clone().into()),
         ];
         let own = own.map(|(name, value)| (name.to_string(), value));
-        let others =
-            self.keep.settings().into_iter().chain(self.format.settings()).chain(self.shape.settings());
+        let others = self.keep.settings().into_iter().chain(self.format.settings()).chain(shape.settings());
         own.into_iter().chain(others).collect()
     }
 }
@@ -340,6 +344,7 @@ impl Job for Convert {
             }
             _ => self.format.write(&document, terms, out, &mut tally.findings)?,
         }
+        self.shape.count_normalized(document.content.vectors().len(), &mut tally.findings);
         tally.count_document(&document);
         Ok(())
     }

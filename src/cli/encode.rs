@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::format::{write_by_name, Terms};
-use neural_sparse::{Dialect, EncoderOptions, Prune, SparseEncoder, SparseVector};
+use neural_sparse::format::{write_by_name, Findings, Format, Terms};
+use neural_sparse::{Dialect, EncoderOptions, Prune, Similarity, SparseEncoder, SparseVector};
 use serde_json::Value;
 
 use super::bulk::{InputArgs, Tally};
 use super::encode_rows::RowArgs;
-use super::failure::{complain, Exit};
+use super::failure::{complain, Exit, Failure};
 use super::formats::FormatArgs;
 use super::output::{Existing, Output};
 use super::{lines, ModelArgs};
@@ -53,11 +53,14 @@ pub(super) struct Shape {
     /// Round weights to this many decimals; a term that becomes 0 is left out
     #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u8).range(0..=9))]
     decimals: Option<u8>,
+    /// What vectors are prepared for; the dot product leaves them as they are.
+    #[arg(skip)]
+    similarity: Similarity,
 }
 
 impl Shape {
     pub fn new(prune: Option<Prune>, top_k: Option<NonZeroUsize>) -> Self {
-        Shape { top_k, prune, decimals: None }
+        Shape { top_k, prune, ..Shape::default() }
     }
 
     /// The same, pruning as the dialect does.
@@ -69,6 +72,49 @@ impl Shape {
         Shape { prune, ..self.clone() }
     }
 
+    /// The same for what is written in `format`: see [`Shape::for_dot_products`].
+    pub fn for_format(
+        &self,
+        format: &dyn Format,
+        similarity: Similarity,
+        model: &str,
+    ) -> Result<Self, Failure> {
+        if format.keeps_raw_weights() {
+            return Ok(self.clone());
+        }
+        self.for_dot_products(similarity, model)
+    }
+
+    /// The same for vectors that will be compared by dot product, in an engine or in an index: those of a model that
+    /// compares by cosine are normalised, after they are pruned and before they are rounded. A distance is refused.
+    ///
+    /// * `model`: as the user names it.
+    pub fn for_dot_products(&self, similarity: Similarity, model: &str) -> Result<Self, Failure> {
+        if similarity.is_dot_of_prepared() {
+            return Ok(Shape { similarity, ..self.clone() });
+        }
+        Err(Failure {
+            message: format!(
+                "`{model}` compares vectors by {similarity} distance, which cannot be ranked by sums of products, as \
+                 inverted indexes and search engines do"
+            ),
+            hint: "`neural-sparse score` computes it for pairs of texts, and `encode` without --format writes the \
+                   vectors themselves"
+                .into(),
+        })
+    }
+
+    /// Says of so many vectors how they differ from the model's.
+    pub fn count_normalized(&self, vectors: usize, findings: &mut Findings) {
+        if self.similarity == Similarity::Cosine {
+            findings.add(
+                "vectors normalised: the model compares by cosine, which is the dot product of normalised vectors",
+                vectors,
+            );
+        }
+    }
+
+    /// What is kept of a vector: pruned, cut to the heaviest terms, prepared for the similarity, rounded.
     pub fn apply(&self, mut vector: SparseVector) -> SparseVector {
         if let Some(rule) = self.prune {
             vector = vector.prune(rule);
@@ -76,6 +122,7 @@ impl Shape {
         if let Some(count) = self.top_k {
             vector = vector.top_k(count.get());
         }
+        vector = self.similarity.prepared(vector);
         match self.decimals {
             Some(decimals) => rounded(&vector, decimals.into()),
             None => vector,
@@ -83,16 +130,20 @@ impl Shape {
     }
 
     /// The options and their values, which decide what is written.
-    pub fn settings(&self) -> [(String, Value); 3] {
+    pub fn settings(&self) -> Vec<(String, Value)> {
         let prune = self.prune.map(|rule| {
             let (name, value) = named(rule);
             format!("{name}={value}")
         });
-        [
-            ("--top-k".into(), self.top_k.map(NonZeroUsize::get).into()),
+        let mut settings = vec![
+            ("--top-k".to_string(), self.top_k.map(NonZeroUsize::get).into()),
             ("--prune".into(), prune.into()),
             ("--decimals".into(), self.decimals.into()),
-        ]
+        ];
+        if self.similarity != Similarity::Dot {
+            settings.push(("the similarity".into(), self.similarity.name().into()));
+        }
+        settings
     }
 }
 
@@ -127,9 +178,10 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.rows.settings());
     settings.extend(args.format.settings());
-    settings.extend(args.shape.settings());
-    let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
     let shape = args.shape.in_dialect(args.model.dialect);
+    let shape = shape.for_format(&*target.format, encoder.similarity(), &args.model.model)?;
+    settings.extend(shape.settings());
+    let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
     run.run(args.rows.job(encoder, side, shape, parser, target.format), around)
 }
 

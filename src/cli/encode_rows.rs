@@ -249,6 +249,7 @@ impl Job for EncodeRows {
         let document = Document { id: &id, kept: &row.kept, content };
         let terms = Terms::Vocabulary(self.encoder.tokenizer());
         self.format.write(&document, terms, out, &mut tally.findings)?;
+        self.shape.count_normalized(document.content.vectors().len(), &mut tally.findings);
         for (num_tokens, is_cut) in texts {
             tally.count_text(num_tokens, is_cut);
         }

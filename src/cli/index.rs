@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, InvertedIndex, JsonObject};
 use neural_sparse::EncoderOptions;
+use neural_sparse::Similarity;
 use neural_sparse::{jsonl, known};
 use serde_json::{json, Value};
 
@@ -43,6 +44,7 @@ enum IndexCommand {
 /// Build an index of vectors, or of texts that are encoded on the way
 ///
 /// The first row of the input tells which of the two it holds: vectors, if its vector field is an object of numbers.
+/// Where --model compares by cosine, vectors are normalised, and `search` normalises the queries.
 #[derive(Args)]
 struct BuildArgs {
     /// Files are named with --input
@@ -94,6 +96,18 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<InvertedIndex> {
     Ok(InvertedIndex::open(&folder.join(FILE))?)
 }
 
+/// How the documents of an index are compared with queries. An index that does not say so has raw vectors, as all of
+/// them had once.
+pub(super) fn similarity_of(index: &InvertedIndex) -> anyhow::Result<Similarity> {
+    let metadata: Value = serde_json::from_str(index.metadata()?).unwrap_or_default();
+    match &metadata["similarity"] {
+        Value::Null => Ok(Similarity::Dot),
+        value => value.as_str().and_then(Similarity::named).with_context(|| {
+            format!("the index was made for the similarity {value}, which is not known here")
+        }),
+    }
+}
+
 /// What the rows of the input hold.
 #[derive(Clone, Copy, PartialEq)]
 enum Holds {
@@ -107,11 +121,18 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
         return Err(UsageError::with_hint("index build needs a file of vectors or of texts", hint).into());
     };
     let holds = holds(first, args)?;
+    if holds == Holds::Texts {
+        args.model.check_side()?;
+    }
+    // Before the model is loaded: an index that only has to be assembled needs nothing else of it.
+    let vocabulary = VocabularyArgs { model: args.model.model.clone(), hub: args.model.hub.clone() };
+    let similarity = vocabulary.similarity()?;
+    let shape = args.shape.for_dot_products(similarity, &args.model.model)?;
     let folder = args.output.as_deref().expect("required, anything else is a bug");
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let output = folder.join(FILE);
     let codec = Codec::named(&args.codec).expect("a known name, anything else is a bug");
-    let format: Arc<dyn Format> = format::index(codec, metadata(args, holds)).into();
+    let format: Arc<dyn Format> = format::index(codec, metadata(args, holds, similarity)).into();
     let assembly = format.assembly().map(Arc::from);
     let quiet = args.model.hub.quiet;
     let container = args.rows.fields.container();
@@ -122,16 +143,14 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             let Some(run) = run else { return Ok(Exit::Done) };
             let field = args.vector_field.clone();
             let vectors = Vectors { fields, field, divisor: 1.0, num_columns: None };
-            let vocabulary = VocabularyArgs { model: args.model.model.clone(), hub: args.model.hub.clone() };
             let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
             settings.extend(args.rows.settings());
-            settings.extend(args.shape.settings());
+            settings.extend(shape.settings());
             let around =
                 Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet };
-            run.run(Convert::new(vectors, vocabulary, args.shape.clone(), format), around)
+            run.run(Convert::new(vectors, vocabulary, shape, format), around)
         }
         Holds::Texts => {
-            args.model.check_side()?;
             let mut fields = args.rows.fields(match args.rows.chunk_rows {
                 true => vec!["chunk".into()],
                 false => Vec::new(),
@@ -148,9 +167,9 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             let mut settings = args.model.settings(&encoder, side)?;
             settings.extend(args.settings(codec));
             settings.extend(args.rows.settings());
-            settings.extend(args.shape.settings());
+            let shape = shape.in_dialect(args.model.dialect);
+            settings.extend(shape.settings());
             let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
-            let shape = args.shape.in_dialect(args.model.dialect);
             run.run(args.rows.job(encoder, side, shape, parser, format), around)
         }
     }
@@ -179,7 +198,7 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
 }
 
 /// What the index says of itself.
-fn metadata(args: &BuildArgs, holds: Holds) -> JsonObject {
+fn metadata(args: &BuildArgs, holds: Holds, similarity: Similarity) -> JsonObject {
     // Of vectors it is known where it was named.
     let is_known = holds == Holds::Texts || args.model.model != known::DEFAULT_MODEL;
     let model = is_known.then_some(&args.model.model);
@@ -189,6 +208,7 @@ fn metadata(args: &BuildArgs, holds: Holds) -> JsonObject {
         "model": model,
         "dialect": args.model.dialect.name(),
         "max_length": args.model.max_length,
+        "similarity": similarity.name(),
         "settings": settings,
     });
     JsonObject::from_json(&metadata.to_string()).expect("an object, anything else is a bug")
@@ -247,6 +267,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
             info.bytes, info.list_bytes, info.document_bytes
         )?;
         writeln!(out, "model          {}", said("model"))?;
+        writeln!(out, "similarity     {}", similarity_of(&index)?)?;
         writeln!(out, "made by        {}", said("made_by"))?;
         if args.verify {
             writeln!(out, "verified       every byte")?;

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{self, RowError};
-use neural_sparse::{Encoded, Error, Explanation, ScreenCount, Side, SparseEncoder, SparseVector};
+use neural_sparse::{
+    Encoded, Error, Explanation, ScreenCount, Side, Similarity, SparseEncoder, SparseVector, TermPart,
+};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,9 +19,11 @@ use super::output::{Existing, Output};
 use super::page::{self, ScorePage};
 use super::ModelArgs;
 
-/// Score documents against a query: the dot product of their vectors, one score a line
+/// Score documents against a query, one score a line: the dot product of their vectors, unless the model names another
+/// similarity
 ///
-/// With --input, each row {"query", "document"} is written with a field "score" added.
+/// A model's `similarity_fn_name` may be `dot`, `cosine`, `euclidean` or `manhattan`. The last two are negative distances:
+/// in all four a larger score is a better match. With --input, each row {"query", "document"} is written with a field "score" added.
 #[derive(Args)]
 pub(super) struct ScoreArgs {
     /// The query, then one or more documents
@@ -33,7 +37,9 @@ pub(super) struct ScoreArgs {
     /// [default: standard output]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Show the shared terms: weight in the query, weight in the document, product, share of the score
+    /// Show the terms that make the score: weight in the query, weight in the document, product, share of the score.
+    /// For cosine the weights are those of the normalised vectors. For a distance the terms are those of either text,
+    /// with the difference of their weights, or its square, and the share of the distance, or of its square
     #[arg(long, conflicts_with = "files")]
     explain: bool,
     /// One JSON object a document instead of text
@@ -51,21 +57,51 @@ struct Scored<'a> {
     query: &'a str,
     document: &'a str,
     score: f32,
+    similarity: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    terms: Option<Vec<SharedTerm<'a>>>,
+    terms: Option<Vec<Term<'a>>>,
 }
 
-/// A term that the query and the document share.
+/// A term that takes part in a score.
 #[derive(Serialize)]
-struct SharedTerm<'a> {
+struct Term<'a> {
     #[serde(skip)]
     id: u32,
     term: &'a str,
     query: f32,
     document: f32,
-    product: f32,
-    /// Of the score, from 0 to 1.
+    #[serde(flatten)]
+    part: Part,
+    /// Of the sum of all parts, from 0 to 1.
     share: f32,
+}
+
+/// What a term adds, by its name in JSON.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    /// To a dot product or a cosine.
+    Product(f32),
+    /// To the square of a euclidean distance.
+    SquaredDifference(f32),
+    /// To a manhattan distance.
+    Difference(f32),
+}
+
+impl Part {
+    fn new(similarity: Similarity, part: f32) -> Self {
+        match similarity {
+            Similarity::Dot | Similarity::Cosine => Part::Product(part),
+            Similarity::Euclidean => Part::SquaredDifference(part),
+            Similarity::Manhattan => Part::Difference(part),
+        }
+    }
+
+    fn value(self) -> f32 {
+        match self {
+            Part::Product(value) | Part::SquaredDifference(value) | Part::Difference(value) => value,
+        }
+    }
 }
 
 pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
@@ -97,19 +133,22 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let pairs: Vec<(&str, &str)> =
         documents.iter().map(|document| (query.as_str(), document.as_str())).collect();
     let encoded = scorer.encode(&pairs)?.into_iter().collect::<Result<Vec<_>, Error>>()?;
+    let similarity = scorer.encoder.similarity();
     for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
-        let score = query_vector.dot(document_vector);
-        let terms = args.explain.then(|| shared_terms(&scorer.encoder, query_vector, document_vector, score));
+        let score = similarity.score(query_vector, document_vector);
+        let terms = args.explain.then(|| terms(&scorer.encoder, query_vector, document_vector));
         if args.json {
-            serde_json::to_writer(&mut out, &Scored { query, document, score, terms })?;
+            let similarity = similarity.name();
+            serde_json::to_writer(&mut out, &Scored { query, document, score, similarity, terms })?;
             out.write_all(b"\n")?;
         } else if let Some(terms) = terms {
             if documents.len() > 1 {
                 let gap = if index > 0 { "\n" } else { "" };
                 writeln!(out, "{gap}{document}")?;
             }
-            write_table(&mut out, &terms, score)?;
+            let total = similarity.total(query_vector, document_vector);
+            write_table(&mut out, similarity, &terms, total, score)?;
         } else {
             jsonl::write_f32(&mut out, score)?;
             out.write_all(b"\n")?;
@@ -134,12 +173,13 @@ fn write_page(args: &ScoreArgs, scorer: &Scorer, mut out: Output) -> anyhow::Res
         .zip(&explanations)
         .map(|(text, explanation)| {
             let vectors = [&query_explanation, explanation].map(|explanation| &explanation.encoded.vector);
-            let score = vectors[0].dot(vectors[1]);
-            let terms = shared_terms(encoder, vectors[0], vectors[1], score)
+            let score = encoder.similarity().score(vectors[0], vectors[1]);
+            let total = encoder.similarity().total(vectors[0], vectors[1]);
+            let terms = terms(encoder, vectors[0], vectors[1])
                 .into_iter()
-                .filter_map(|term| term.on_page(&query_explanation, explanation))
+                .map(|term| term.on_page(&query_explanation, explanation))
                 .collect();
-            page::Document { text, explanation, score, terms }
+            page::Document { text, explanation, score, total, terms }
         })
         .collect();
     // Stable: documents of one score stay in the order given.
@@ -246,7 +286,8 @@ impl Job for Scorer {
         let value = |(row, pair): (Pair, Result<(Encoded, Encoded), Error>)| {
             let (query, document) = pair.map_err(refused)?;
             let tokens = [&query, &document].map(|text| (text.num_tokens, text.is_cut));
-            Ok(ScoredRow { line: row.line, score: query.vector.dot(&document.vector), tokens })
+            let score = self.encoder.similarity().score(&query.vector, &document.vector);
+            Ok(ScoredRow { line: row.line, score, tokens })
         };
         Ok(rows.into_iter().zip(encoded).map(value).collect())
     }
@@ -270,42 +311,57 @@ impl Job for Scorer {
     }
 }
 
-impl<'a> SharedTerm<'a> {
+impl<'a> Term<'a> {
     /// The term with the tokens that it came from.
-    fn on_page(self, query: &Explanation, document: &Explanation) -> Option<page::SharedTerm<'a>> {
-        let positions = [query.source(self.id)?, document.source(self.id)?];
-        let SharedTerm { term, product, share, .. } = self;
-        Some(page::SharedTerm { term, weights: [self.query, self.document], product, share, positions })
+    fn on_page(self, query: &Explanation, document: &Explanation) -> page::ScoreTerm<'a> {
+        page::ScoreTerm {
+            term: self.term,
+            weights: [self.query, self.document],
+            part: self.part.value(),
+            share: self.share,
+            positions: [query.source(self.id), document.source(self.id)],
+        }
     }
 }
 
-/// The shared terms, largest product first, ties by term id.
-fn shared_terms<'e>(
-    encoder: &'e SparseEncoder,
-    query: &SparseVector,
-    document: &SparseVector,
-    score: f32,
-) -> Vec<SharedTerm<'e>> {
-    let term = |(id, query, document): (u32, f32, f32)| {
-        let product = query * document;
+/// The terms that take part in the score, largest part first, ties by term id.
+fn terms<'e>(encoder: &'e SparseEncoder, query: &SparseVector, document: &SparseVector) -> Vec<Term<'e>> {
+    let similarity = encoder.similarity();
+    let total = similarity.total(query, document);
+    let term = |TermPart { term: id, query, document, part }: TermPart| {
+        // Vectors without a distance have no parts to share.
+        let share = if part > 0.0 { part / total } else { 0.0 };
         let term = encoder.tokenizer().term(id).unwrap_or_default();
-        SharedTerm { id, term, query, document, product, share: product / score }
+        Term { id, term, query, document, part: Part::new(similarity, part), share }
     };
-    let mut terms: Vec<SharedTerm> = query.intersection(document).into_iter().map(term).collect();
+    let mut terms: Vec<Term> = similarity.explain(query, document).into_iter().map(term).collect();
     // Stable, and the terms come by ascending id.
-    terms.sort_by(|a, b| b.product.total_cmp(&a.product));
+    terms.sort_by(|a, b| b.part.value().total_cmp(&a.part.value()));
     terms
 }
 
-fn write_table(out: &mut Output, terms: &[SharedTerm], score: f32) -> io::Result<()> {
+/// Writes the terms, what they add up to, and for a distance the score that is made of that.
+fn write_table(
+    out: &mut Output,
+    similarity: Similarity,
+    terms: &[Term],
+    total: f32,
+    score: f32,
+) -> io::Result<()> {
+    let (column, is_score) = match similarity {
+        Similarity::Dot | Similarity::Cosine => ("product", true),
+        Similarity::Euclidean => ("(q-d)^2", false),
+        Similarity::Manhattan => ("|q-d|", false),
+    };
     let width = terms.iter().map(|term| term.term.chars().count()).max().unwrap_or(0).max("total".len());
-    writeln!(out, "{:<width$}  {:>8}  {:>8}  {:>8}  {:>6}", "term", "query", "document", "product", "share")?;
-    for SharedTerm { term, query, document, product, share, .. } in terms {
-        writeln!(
-            out,
-            "{term:<width$}  {query:>8.4}  {document:>8.4}  {product:>8.4}  {:>5.1}%",
-            share * 100.0
-        )?;
+    writeln!(out, "{:<width$}  {:>8}  {:>8}  {column:>8}  {:>6}", "term", "query", "document", "share")?;
+    for Term { term, query, document, part, share, .. } in terms {
+        let part = part.value();
+        writeln!(out, "{term:<width$}  {query:>8.4}  {document:>8.4}  {part:>8.4}  {:>5.1}%", share * 100.0)?;
     }
-    writeln!(out, "{:<width$}  {:>8}  {:>8}  {score:>8.4}", "total", "", "")
+    writeln!(out, "{:<width$}  {:>8}  {:>8}  {total:>8.4}", "total", "", "")?;
+    if is_score {
+        return Ok(());
+    }
+    writeln!(out, "{:<width$}  {:>8}  {:>8}  {score:>8.4}", "score", "", "")
 }

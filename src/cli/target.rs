@@ -9,7 +9,7 @@ use neural_sparse::format::{self, Findings, Format, FormatOption, Ingest, Keys, 
 use neural_sparse::hub;
 use neural_sparse::jsonl::Keep;
 use neural_sparse::known::QuerySide;
-use neural_sparse::{Prune, Side, SparseVector};
+use neural_sparse::{Prune, Side, Similarity, SparseVector};
 
 use super::encode::{parse_prune, Shape};
 use super::failure::{complain, Exit, UsageError};
@@ -55,6 +55,9 @@ struct MappingArgs {
 }
 
 /// Print the body of a query for each text, a line each
+///
+/// Engines score by dot product: where the model compares by cosine, queries are normalised, as `encode --format`
+/// normalises documents.
 #[derive(Args)]
 struct QueryArgs {
     #[command(flatten)]
@@ -178,12 +181,22 @@ fn mapping(args: &MappingArgs) -> anyhow::Result<String> {
     let store = &args.store;
     let keep = kept(&args.keep, args.keep_all);
     let keeps = !matches!(keep, Keep::Nothing);
-    let options = Options { keep, ..store.options(&args.vocabulary.model) };
+    let model = &args.vocabulary.model;
+    let options = Options { keep, ..store.options(model) };
     let given = [(FormatOption::IndexName, store.index_name.is_some()), (FormatOption::Keep, keeps)];
-    let format = store.format(&options, &given)?;
-    // Only fields of ids have a size, and what cannot be found should not stand in the way of the others.
+    let mut format = store.format(&options, &given)?;
+    // Only fields of ids have a size and limits, and what cannot be found should not stand in the way of the others.
     let vocab_size = match format.keys() {
-        Keys::Ids => args.vocabulary.size()?,
+        Keys::Ids => {
+            let similarity = args.vocabulary.similarity()?;
+            Shape::default().for_dot_products(similarity, model)?;
+            if similarity == Similarity::Cosine {
+                // No weight of a normalised vector is above 1.
+                format =
+                    store.format(&Options { ingest_ceiling: 1.0, search_ceiling: 1.0, ..options }, &given)?;
+            }
+            args.vocabulary.size()?
+        }
         Keys::Names | Keys::NamesOfVocabulary => 0,
     };
     Ok(format.mapping(vocab_size).ok_or_else(|| store.lacks("index body"))?)
@@ -211,12 +224,14 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
     let encoder = args.model.load()?;
     let side = args.model.side().unwrap_or(Side::Query);
     let shape = args.shape.in_dialect(args.model.dialect);
+    let shape = shape.for_dot_products(encoder.similarity(), &args.model.model)?;
     let terms = Terms::Vocabulary(encoder.tokenizer());
     let mut findings = Findings::default();
     for (text, encoded) in args.texts.iter().zip(encoder.encode(&args.texts, side)?) {
         let body = format.query(&shape.apply(encoded.vector), terms, args.k as usize, &mut findings);
         let body = body.with_context(|| format!("the query `{text}`"))?.unwrap_or_default();
         writeln!(out, "{body}")?;
+        shape.count_normalized(1, &mut findings);
     }
     if !args.model.hub.quiet {
         for (what, count) in findings.iter() {

@@ -1,17 +1,20 @@
 //! The terms of a model, without the model: what names them where nothing is encoded.
 
+use std::path::Path;
+
+use anyhow::Context;
 use clap::Args;
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, Vocabulary};
-use neural_sparse::{ModelFiles, ModelSpec, Tokenizer};
+use neural_sparse::{ModelFiles, ModelSpec, Similarity, Tokenizer};
 
 use super::HubArgs;
 
 /// Whose terms they are.
 #[derive(Args, Clone)]
 pub(super) struct VocabularyArgs {
-    /// The model that the vectors are of: short name, hub id, folder, or `tiny`. Only its vocabulary is read, and only
-    /// where ids and terms have to be told apart
+    /// The model that the vectors are of: short name, hub id, folder, or `tiny`. Only its settings and its vocabulary
+    /// are read, and only where they make a difference
     #[arg(long, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
     pub model: String,
     #[command(flatten)]
@@ -31,6 +34,19 @@ impl VocabularyArgs {
         };
         let spec = ModelSpec::read(&files, self.known())?;
         Ok(Tokenizer::load(&files, &spec)?)
+    }
+
+    /// How the model compares vectors. No file is read of a known model: all of them use the dot product.
+    pub fn similarity(&self) -> anyhow::Result<Similarity> {
+        // A folder may have the name of a known model.
+        if self.known().is_some() && !Path::new(&self.model).exists() {
+            return Ok(Similarity::Dot);
+        }
+        let files = self
+            .hub
+            .resolve(&self.model, Parts::QuerySide)
+            .with_context(|| format!("cannot tell how `{}` compares vectors", self.model))?;
+        Ok(Similarity::read(&files)?)
     }
 
     /// V: from the table of known models, else counted.

@@ -75,6 +75,7 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         absence,
         sides_differ,
         dialect,
+        similarity: spec.similarity(),
         instruction_set,
         threads,
         provenance,

@@ -22,6 +22,7 @@ use crate::kernel::InstructionSet;
 use crate::known::KnownModel;
 use crate::parallel;
 use crate::pooling::screening::ScreenCount;
+use crate::similarity::Similarity;
 use crate::source::ModelFiles;
 use crate::sparse::SparseVector;
 use crate::spec::Dialect;
@@ -138,6 +139,7 @@ pub struct SparseEncoder {
     absence: &'static str,
     sides_differ: bool,
     dialect: Dialect,
+    similarity: Similarity,
     instruction_set: InstructionSet,
     threads: ThreadPool,
     provenance: Vec<Provenance>,
@@ -205,6 +207,11 @@ impl SparseEncoder {
     /// Whose reading of the model is followed.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// How the model compares a query and a document.
+    pub fn similarity(&self) -> Similarity {
+        self.similarity
     }
 
     /// The instruction set that computes the forward pass on the CPU.

@@ -20,6 +20,10 @@ impl Format for Jsonl {
         &[]
     }
 
+    fn keeps_raw_weights(&self) -> bool {
+        true
+    }
+
     /// The id stays as it was written; a window's number stands beside it.
     fn write_row(
         &self,

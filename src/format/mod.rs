@@ -196,7 +196,9 @@ pub struct Options {
     pub two_phase: Option<TwoPhase>,
     /// Whether a query must do without the store's plugin for sparse vectors.
     pub without_plugin: bool,
-    /// The largest weight that queries are expected to have.
+    /// The largest weight that documents are expected to have.
+    pub ingest_ceiling: f32,
+    /// The same of queries.
     pub search_ceiling: f32,
 }
 
@@ -211,6 +213,7 @@ impl Default for Options {
             has_windows: false,
             two_phase: None,
             without_plugin: false,
+            ingest_ceiling: 3.0,
             search_ceiling: 16.0,
         }
     }
@@ -262,6 +265,12 @@ pub trait Format: Send + Sync {
 
     /// Options other than the vector's field that change what it writes.
     fn takes(&self) -> &'static [FormatOption];
+
+    /// Whether its vectors are to stay as the model gives them. Every other format goes to an engine that scores by dot
+    /// product, so the vectors of a model that scores by cosine are normalised for it.
+    fn keeps_raw_weights(&self) -> bool {
+        false
+    }
 
     /// Names that a kept field cannot have, because the store has them for something else.
     fn reserved_fields(&self) -> &'static [&'static str] {

@@ -10,7 +10,7 @@ use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Ro
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
-/// Weights of documents above this are cut to it: the field's own default.
+/// Weights of documents above this are cut to it: the field's own default, which normalised vectors never reach.
 const INGEST_CEILING: f32 = 3.0;
 
 /// Ids from here on are folded into those below.
@@ -19,6 +19,8 @@ const FOLD: u32 = 1 << 15;
 struct SparseVectorField {
     bulk: Bulk,
     vector_field: String,
+    /// What the index body says of weights of documents.
+    ingest_ceiling: f32,
     /// Weights of queries above this are cut to it.
     search_ceiling: f32,
 }
@@ -31,6 +33,7 @@ pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     Ok(Box::new(SparseVectorField {
         bulk: Bulk::new(options),
         vector_field: options.vector_field.clone(),
+        ingest_ceiling: options.ingest_ceiling,
         search_ceiling: options.search_ceiling,
     }))
 }
@@ -77,11 +80,12 @@ impl Format for SparseVectorField {
     }
 
     fn mapping(&self, _: usize) -> Option<String> {
-        let (name, search_ceiling) = (json::string(&self.vector_field), self.search_ceiling);
+        let name = json::string(&self.vector_field);
+        let (ingest_ceiling, search_ceiling) = (self.ingest_ceiling, self.search_ceiling);
         Some(json::pretty(&format!(
             "{{\"settings\":{{\"index\":{{\"sparse\":true}}}},\"mappings\":{{\"properties\":{{{name}:{{\"type\":\
              \"sparse_vector\",\"method\":{{\"name\":\"seismic\",\"parameters\":{{\"quantization_ceiling_ingest\":\
-             {INGEST_CEILING:?},\"quantization_ceiling_search\":{search_ceiling:?}}}}}}}}}}}}}"
+             {ingest_ceiling:?},\"quantization_ceiling_search\":{search_ceiling:?}}}}}}}}}}}}}"
         )))
     }
 

@@ -26,6 +26,16 @@ pub enum Content {
     Windows(Vec<SparseVector>),
 }
 
+impl Content {
+    /// The vectors, one or those of the windows.
+    pub fn vectors(&self) -> &[SparseVector] {
+        match self {
+            Content::Whole(vector) => std::slice::from_ref(vector),
+            Content::Windows(vectors) => vectors,
+        }
+    }
+}
+
 /// One row of a store: a document or one of its windows.
 #[derive(Debug)]
 pub struct Row<'a> {

@@ -13,6 +13,7 @@ mod modules;
 mod pooling;
 mod provenance;
 mod settings;
+mod similarity;
 mod table;
 pub(crate) mod tokenizer;
 mod transformer;
@@ -36,6 +37,7 @@ pub(crate) use transformer::TransformerSpec;
 
 use crate::error::Error;
 use crate::known::KnownModel;
+use crate::similarity::Similarity;
 use crate::source::ModelFiles;
 use modules::{Route, RouteModules, Routes, TransformerPlace};
 use settings::Settings;
@@ -50,6 +52,7 @@ pub struct ModelSpec {
     pub(crate) document: Option<SideSpec>,
     /// Terms of a vector that are kept, the heaviest; all of them when `None`.
     pub(crate) max_active_dims: Option<usize>,
+    similarity: Similarity,
     provenance: Vec<Provenance>,
     unknown_keys: Vec<UnknownKey>,
     notes: Vec<Note>,
@@ -185,6 +188,8 @@ impl ModelSpec {
         let settings = reader.sentence_transformers()?;
         let mut builder = SpecBuilder { reader, known, transformers: Vec::new(), provenance: Vec::new() };
         let max_active_dims = builder.max_active_dims(&settings)?;
+        let (similarity, of_similarity) = similarity::similarity(&settings)?;
+        builder.provenance.push(of_similarity);
         let document_place = document.as_ref().and_then(Route::transformer).map(|place| place.folder.clone());
         let document = builder.side(document, &settings, "document", document_place.as_deref())?;
         let query = builder.side(query, &settings, "query", document_place.as_deref())?;
@@ -193,6 +198,7 @@ impl ModelSpec {
             query,
             document,
             max_active_dims,
+            similarity,
             provenance,
             unknown_keys: reader.into_unknown(),
             notes,
@@ -215,6 +221,11 @@ impl ModelSpec {
             }
             _ => true,
         }
+    }
+
+    /// How a query and a document are compared.
+    pub fn similarity(&self) -> Similarity {
+        self.similarity
     }
 
     /// The decisions that belong to no single transformer or table.

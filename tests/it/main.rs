@@ -35,6 +35,8 @@ mod resume;
 /// Sides, tables without a model, dialects.
 mod roles;
 mod score;
+/// Dot products, cosines and distances.
+mod similarity;
 mod stats;
 mod target;
 

@@ -146,7 +146,7 @@ pub fn compare(
                 comparison.add(index, row.line, weights(encoder.tokenizer(), entries, &next(side)));
             }
             Golden::Score { score, .. } => {
-                let ours = Some(next(Side::Query).dot(&next(Side::Document)));
+                let ours = Some(encoder.similarity().score(&next(Side::Query), &next(Side::Document)));
                 let pair = Pair { term: None, ours, theirs: *score, tolerance: SCORE_TOLERANCE };
                 comparison.add(index, row.line, vec![pair]);
             }

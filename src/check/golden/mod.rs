@@ -36,7 +36,7 @@ pub enum Golden {
         /// Its vector, in the order of the file.
         entries: Entries,
     },
-    /// The dot product of a query's and a document's vectors.
+    /// How well a document matches a query, by the model's similarity.
     Score {
         /// The query.
         query: String,

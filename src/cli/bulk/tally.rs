@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use neural_sparse::format::{Content, Document, Findings};
+use neural_sparse::format::{Document, Findings};
 use neural_sparse::{ScreenCount, SparseVector};
 use serde::{Deserialize, Serialize};
 
@@ -76,10 +76,7 @@ impl Tally {
 
     /// Counts a document that is written.
     pub fn count_document(&mut self, document: &Document) {
-        let vectors = match &document.content {
-            Content::Whole(vector) => std::slice::from_ref(vector),
-            Content::Windows(vectors) => vectors,
-        };
+        let vectors = document.content.vectors();
         self.rows_out += vectors.len() as u64;
         vectors.iter().for_each(|vector| self.count_vector(vector));
     }

@@ -11,7 +11,9 @@ use neural_sparse::eval::{evaluate, mean, read_qrels, Flops, Qrels, Run, RunHit}
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex, JsonObject};
 use neural_sparse::jsonl::{self, Fields};
-use neural_sparse::{sha256, EncoderOptions, Side, SparseEncoder, SparseVector};
+use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, SparseVector};
+
+use serde_json::{json, Value};
 
 use super::report::Evaluated;
 use crate::cli::bulk::input::read_lines;
@@ -44,6 +46,8 @@ pub(super) struct Collection<'a> {
     model: &'a ModelArgs,
     long: LongTexts,
     qrels: Qrels,
+    /// How the model compares vectors.
+    similarity: Similarity,
     /// Judged queries.
     queries: Vec<Query>,
     /// Where what is made of it is kept.
@@ -54,7 +58,7 @@ pub(super) struct Collection<'a> {
 struct Query {
     id: String,
     text: String,
-    /// By the names of its terms.
+    /// By the names of its terms, prepared for the similarity.
     vector: Vec<(String, f32)>,
 }
 
@@ -77,16 +81,21 @@ impl<'a> Collection<'a> {
         }
         let qrels = read_qrels(&qrels_path)?;
         let mut queries = judged_queries(&folder.join("queries.jsonl"), &qrels)?;
-        encode_queries(&mut queries, model)?;
+        let similarity = encode_queries(&mut queries, model)?;
         let cache = encode_documents(folder, model, long, cache)?;
-        Ok(Collection { folder: folder.to_path_buf(), model, long, qrels, queries, cache })
+        Ok(Collection { folder: folder.to_path_buf(), model, long, qrels, similarity, queries, cache })
     }
 
     /// The folder of the index that a setting makes.
     fn index_folder(&self, setting: &Setting) -> anyhow::Result<PathBuf> {
-        let settings = BTreeMap::from(setting.shape.settings());
+        let settings: BTreeMap<String, Value> = self.shape(setting)?.settings().into_iter().collect();
         let described = format!("{settings:?} {}", setting.codec.name());
         Ok(self.cache.join(format!("index-{}", &sha256(described.as_bytes())?[..16])))
+    }
+
+    /// What the index keeps of each vector.
+    fn shape(&self, setting: &Setting) -> anyhow::Result<Shape> {
+        Ok(setting.shape.for_dot_products(self.similarity, &self.model.model)?)
     }
 
     /// Removes the index of a setting: many of them would fill a disk.
@@ -101,7 +110,9 @@ impl<'a> Collection<'a> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         let output = folder.join(INDEX);
         let vectors = self.cache.join(VECTORS);
-        let format: Arc<dyn Format> = format::index(setting.codec, JsonObject::default()).into();
+        let metadata = json!({"similarity": self.similarity.name()}).to_string();
+        let metadata = JsonObject::from_json(&metadata).expect("an object, anything else is a bug");
+        let format: Arc<dyn Format> = format::index(setting.codec, metadata).into();
         let input = InputArgs::resuming(&vectors);
         let assembly = format.assembly().map(Arc::from);
         if let Some(run) = input.prepare(Container::Lines, Some(&output), assembly, true)? {
@@ -112,8 +123,9 @@ impl<'a> Collection<'a> {
                 num_columns: None,
             };
             let vocabulary = VocabularyArgs { model: self.model.model.clone(), hub: self.model.hub.clone() };
-            let job = Convert::new(reads, vocabulary, setting.shape.clone(), format);
-            let settings = setting.shape.settings().into();
+            let shape = self.shape(setting)?;
+            let settings = shape.settings().into_iter().collect();
+            let job = Convert::new(reads, vocabulary, shape, format);
             completed(run.run(
                 job,
                 Surroundings {
@@ -250,9 +262,12 @@ fn encode_documents(
     Ok(cache)
 }
 
-fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<()> {
+/// Encodes the queries, and says how their model compares vectors: by no distance, which an index cannot rank.
+fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<Similarity> {
     let options = EncoderOptions { only: Some(Side::Query), ..model.options()? };
     let encoder = SparseEncoder::load(&model.files()?, &options)?;
+    let similarity = encoder.similarity();
+    Shape::default().for_dot_products(similarity, &model.model)?;
     let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
     let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
     let encoded = encoder.encode(&texts, Side::Query)?;
@@ -260,12 +275,13 @@ fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<()
     for (query, encoded) in queries.iter_mut().zip(encoded) {
         tally.rows_in += 1;
         tally.count_text(encoded.num_tokens, encoded.is_cut);
-        query.vector = encoded.vector.iter().map(|(id, weight)| (name(id), weight)).collect();
+        let vector = similarity.prepared(encoded.vector);
+        query.vector = vector.iter().map(|(id, weight)| (name(id), weight)).collect();
     }
     if !model.hub.quiet {
         tally.say_truncated(encoder.max_length(Side::Query)?);
     }
-    Ok(())
+    Ok(similarity)
 }
 
 /// What a collection is called: its folder's own name.

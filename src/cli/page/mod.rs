@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::failure::complain;
 pub(super) use explain::{write as write_explain, Explained as ExplainPage, Term};
-pub(super) use score::{write as write_score, Document, Scores as ScorePage, SharedTerm};
+pub(super) use score::{write as write_score, Document, ScoreTerm, Scores as ScorePage};
 
 /// Colours in light and dark, type, tables, the ring around what has the focus, print.
 const BASE_STYLE: &str = include_str!("base.css");

@@ -11,7 +11,7 @@ const said = document.getElementById("said");
 const [markShown, markJoined, markLiteral] = ["is-shown", "is-joined", "is-literal"].map(marker);
 
 /** Each document's part of the page, with the query's tokens as they are shaded there. */
-const pairs = data.documents.map(({ text, score, terms }, index) => {
+const pairs = data.documents.map(({ text, total, terms }, index) => {
   const section = document.getElementById(`document-${index + 1}`);
   const [query, joined, side] = section.querySelector(".sides").children;
   const texts = [new TokenText(query.querySelector(".shaded"), data.query), new TokenText(side.querySelector(".shaded"), text)];
@@ -20,13 +20,13 @@ const pairs = data.documents.map(({ text, score, terms }, index) => {
   if (rows.length > 0) rove(rows[0].parentElement, buttons, false);
   return {
     section,
-    score,
+    total,
     texts,
     rows,
     buttons,
     scrollers: [query, joined, side],
     summary: section.querySelector(".summary"),
-    terms: terms.map(([term, weights, product, share, positions]) => ({ term, weights, product, share, positions })),
+    terms: terms.map(([term, weights, part, share, positions]) => ({ term, weights, part, share, positions })),
   };
 });
 
@@ -45,14 +45,25 @@ function find(target) {
 }
 
 const SIDES = ["query", "document"];
-const percent = (share) => `${(share * 100).toFixed(1)} % of the score`;
+const percent = (share) => `${(share * 100).toFixed(1)} % of the ${data.total}`;
+const isProduct = data.similarity === "dot" || data.similarity === "cosine";
+/** The terms that are shown: those that make the score. */
+const NOUN = isProduct ? "shared term" : "term";
+
+/** How the part of a term is made of its weight in the query and that in the document. */
+const formula = {
+  dot: (query, document) => `${query} × ${document}`,
+  cosine: (query, document) => `${query} × ${document}`,
+  euclidean: (query, document) => `(${query} − ${document})²`,
+  manhattan: (query, document) => `|${query} − ${document}|`,
+}[data.similarity];
 
 /** What to say and to mark of a token. */
 function piece({ pair, side, place }) {
   const text = pair.texts[side];
   const own = pair.terms.flatMap((term, index) => (text.pieceOf[term.positions[side]] === place ? [index] : []));
-  const sum = own.reduce((sum, index) => sum + pair.terms[index].product, 0);
-  const shared = own.length === 0 ? "no shared term came from it" : `${counted(own.length, "shared term")}, ${sum.toFixed(4)}, ${percent(sum / pair.score)}`;
+  const sum = own.reduce((sum, index) => sum + pair.terms[index].part, 0);
+  const shared = own.length === 0 ? `no ${NOUN} came from it` : `${counted(own.length, NOUN)}, ${sum.toFixed(4)}, ${percent(pair.total > 0 ? sum / pair.total : 0)}`;
   return {
     terms: own,
     title: `${text.title(place)} in the ${SIDES[side]}`,
@@ -64,14 +75,22 @@ function piece({ pair, side, place }) {
 
 /** The same of a term. */
 function term({ pair, term }) {
-  const { term: name, weights, product, share, positions } = pair.terms[term];
-  const from = positions.map((position, side) => `${pair.texts[side].title(pair.texts[side].pieceOf[position])} in the ${SIDES[side]}`);
+  const { term: name, weights, part, share, positions } = pair.terms[term];
+  const from = positions.map((position, side) => {
+    if (position === null) return `0 (not in the ${SIDES[side]})`;
+    return `${weights[side].toFixed(4)} from ${pair.texts[side].title(pair.texts[side].pieceOf[position])} in the ${SIDES[side]}`;
+  });
   return {
     terms: [term],
     title: isolated(name),
-    summary: `${weights[0].toFixed(4)} from ${from[0]} × ${weights[1].toFixed(4)} from ${from[1]} = ${product.toFixed(4)}, ${percent(share)}`,
+    summary: `${formula(...from)} = ${part.toFixed(4)}, ${percent(share)}`,
     literal: pair.texts.flatMap((text) => text.occurrences(name)),
   };
+}
+
+/** The pieces of the query and of the document that a term came from, undefined where it is absent. */
+function tokens(pair, index) {
+  return pair.texts.map((text, side) => text.at(pair.terms[index].positions[side]));
 }
 
 let drawn = null;
@@ -82,7 +101,7 @@ function show(found, isSelected) {
   detail.classList.toggle("is-idle", !found);
   markLiteral(shown?.literal ?? []);
   markShown(shown ? [shown.shown, ...shown.terms.map((index) => found.pair.rows[index])].filter(Boolean) : []);
-  const sources = (index) => [0, 1].map((side) => found.pair.texts[side].at(found.pair.terms[index].positions[side]));
+  const sources = (index) => tokens(found.pair, index).filter(Boolean);
   markJoined(shown ? shown.terms.flatMap(sources) : []);
   drawn = shown && { pair: found.pair, terms: shown.terms.slice(0, MOST_LINES) };
   draw();
@@ -100,20 +119,20 @@ function show(found, isSelected) {
 /** Brings into sight what is joined with what was selected; the columns scroll by themselves, the document does not. */
 function follows({ pair, side, term }, shown) {
   if (shown.terms.length === 0) return;
-  const [from, to] = pair.texts.map((text, side) => text.at(pair.terms[shown.terms[0]].positions[side]));
+  const [from, to] = tokens(pair, shown.terms[0]);
   if (term === undefined) reveal(pair.scrollers[1], pair.rows[shown.terms[0]]);
-  if (side !== 0) reveal(pair.scrollers[0], from);
-  if (side !== 1) to.scrollIntoView({ block: "nearest" });
+  if (side !== 0 && from) reveal(pair.scrollers[0], from);
+  if (side !== 1) to?.scrollIntoView({ block: "nearest" });
 }
 
-/** Terms with their products and shares, as in the table. */
+/** Terms with their parts and shares, as in the table. */
 function list(pair, indices) {
   const made = element("table");
   for (const index of indices) {
-    const { term, product, share } = pair.terms[index];
+    const { term, part, share } = pair.terms[index];
     const row = made.insertRow();
-    row.style.setProperty("--part", share / pair.terms[0].share);
-    row.insertCell().textContent = product.toFixed(4);
+    row.style.setProperty("--part", share > 0 ? share / pair.terms[0].share : 0);
+    row.insertCell().textContent = part.toFixed(4);
     row.insertCell().textContent = isolated(term);
     row.insertCell().textContent = `${(share * 100).toFixed(1)} %`;
   }
@@ -141,19 +160,21 @@ function draw() {
   lines.replaceChildren(...paths);
 }
 
-/** From the token in the query to the term's row to the token in the document. */
+/** From the token in the query to the term's row to the token in the document, as far as there is one. */
 function path(pair, index, className) {
-  const [from, to] = [0, 1].map((side) => pair.texts[side].at(pair.terms[index].positions[side]));
+  const [from, to] = tokens(pair, index);
   const row = pair.rows[index].getBoundingClientRect();
   const [left, middle, right] = pair.scrollers.map((scroller) => scroller.getBoundingClientRect());
-  const start = from.getClientRects()[0] ?? from.getBoundingClientRect();
-  const end = to.getClientRects()[0] ?? to.getBoundingClientRect();
+  const first = (token) => token && (token.getClientRects()[0] ?? token.getBoundingClientRect());
+  const [start, end] = [first(from), first(to)];
   // What is scrolled out of its column is pointed at from the column's edge.
   const within = (y, box) => Math.min(Math.max(y, box.top), box.bottom);
-  const [y0, y1, y2] = [within(start.bottom, left), within((row.top + row.bottom) / 2, middle), within(end.bottom, right)];
+  const y1 = within((row.top + row.bottom) / 2, middle);
   const bend = (x0, y0, x1, y1) => `M${x0} ${y0}C${(x0 + x1) / 2} ${y0} ${(x0 + x1) / 2} ${y1} ${x1} ${y1}`;
   const made = line.cloneNode();
-  made.setAttribute("d", bend(start.right, y0, row.left, y1) + bend(row.right, y1, end.left, y2));
+  const before = start ? bend(start.right, within(start.bottom, left), row.left, y1) : "";
+  const after = end ? bend(row.right, y1, end.left, within(end.bottom, right)) : "";
+  made.setAttribute("d", before + after);
   made.setAttribute("class", className);
   return made;
 }

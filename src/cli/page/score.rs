@@ -1,10 +1,10 @@
 //! The page of `score`: a query beside each document, their tokens shaded by what they put into the score, and the
-//! shared terms between them.
+//! terms that make it between them.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use neural_sparse::{Explanation, SparseEncoder};
+use neural_sparse::{Explanation, Similarity, SparseEncoder};
 use serde::Serialize;
 
 use super::text::{self, cut_note, first_words, TextData, TokenText};
@@ -29,25 +29,76 @@ pub(in crate::cli) struct Document<'a> {
     pub text: &'a str,
     pub explanation: &'a Explanation,
     pub score: f32,
-    /// Largest product first.
-    pub terms: Vec<SharedTerm<'a>>,
+    /// What the parts of the terms add up to.
+    pub total: f32,
+    /// Largest part first.
+    pub terms: Vec<ScoreTerm<'a>>,
 }
 
-/// A term that the query and a document share.
-pub(in crate::cli) struct SharedTerm<'a> {
+/// A term that takes part in a score.
+pub(in crate::cli) struct ScoreTerm<'a> {
     pub term: &'a str,
     /// Weights in the query and in the document.
     pub weights: [f32; 2],
-    pub product: f32,
-    /// Of the score, from 0 to 1.
+    /// What it adds to the total.
+    pub part: f32,
+    /// Of the total, from 0 to 1.
     pub share: f32,
-    /// Positions of the tokens that it came from, in the query and in the document.
-    pub positions: [usize; 2],
+    /// Positions of the tokens that it came from, in the query and in the document, where it has one.
+    pub positions: [Option<usize>; 2],
+}
+
+/// What the page calls the parts of a score.
+struct Words {
+    /// The terms that have one.
+    terms: &'static str,
+    /// One term's.
+    part: &'static str,
+    /// What they add up to.
+    total: &'static str,
+    /// What is to be known of the weights or of the score.
+    note: &'static str,
+    /// What is said where no term has one.
+    nothing: &'static str,
+}
+
+impl Words {
+    fn of(similarity: Similarity) -> Self {
+        match similarity {
+            Similarity::Dot => Words {
+                terms: "Shared terms",
+                part: "Product",
+                total: "score",
+                note: "",
+                nothing: "The query and the document share no term: the score is 0.",
+            },
+            Similarity::Cosine => Words {
+                note: "The score is the cosine: the weights are those of the normalised vectors.",
+                ..Words::of(Similarity::Dot)
+            },
+            Similarity::Euclidean => Words {
+                terms: "Terms of either",
+                part: "(q − d)²",
+                total: "squared distance",
+                note: "The score is the negative euclidean distance, the root of what the terms add up to.",
+                nothing: "Neither text has a term: the score is 0.",
+            },
+            Similarity::Manhattan => Words {
+                part: "|q − d|",
+                total: "distance",
+                note: "The score is the negative manhattan distance, which the terms add up to.",
+                ..Words::of(Similarity::Euclidean)
+            },
+        }
+    }
 }
 
 /// What the script works on.
 #[derive(Serialize)]
 struct Data<'a> {
+    similarity: &'static str,
+    /// What shares are of.
+    total: &'static str,
     query: TextData<'a>,
     documents: Vec<DocumentData<'a>>,
 }
@@ -56,11 +107,12 @@ struct Data<'a> {
 struct DocumentData<'a> {
     text: TextData<'a>,
     score: f32,
+    total: f32,
     terms: Vec<TermData<'a>>,
 }
 
-/// Term, weights, product, share, positions.
-type TermData<'a> = (&'a str, [f32; 2], f32, f32, [usize; 2]);
+/// Term, weights, part, share, positions.
+type TermData<'a> = (&'a str, [f32; 2], f32, f32, [Option<usize>; 2]);
 
 pub(in crate::cli) fn write(out: &mut impl Write, scores: &Scores) -> io::Result<()> {
     let query = TokenText::new(scores.query, scores.query_explanation, scores.encoder);
@@ -69,13 +121,17 @@ pub(in crate::cli) fn write(out: &mut impl Write, scores: &Scores) -> io::Result
         .iter()
         .map(|document| (document, TokenText::new(document.text, document.explanation, scores.encoder)))
         .collect();
+    let similarity = scores.encoder.similarity();
+    let words = Words::of(similarity);
     let data = Data {
+        similarity: similarity.name(),
+        total: words.total,
         query: query.data(),
         documents: documents.iter().map(|(document, text)| document.data(text)).collect(),
     };
-    let mut html = header(scores);
+    let mut html = header(scores, &words);
     for (index, (document, text)) in documents.iter().enumerate() {
-        document.write(&mut html, index + 1, &query, text);
+        document.write(&mut html, index + 1, &words, &query, text);
     }
     // What lines are drawn in, on the screen only.
     html.push_str(
@@ -92,22 +148,27 @@ pub(in crate::cli) fn write(out: &mut impl Write, scores: &Scores) -> io::Result
 }
 
 /// The query, and where there are several documents, which is the best.
-fn header(scores: &Scores) -> String {
+fn header(scores: &Scores, words: &Words) -> String {
     let num_documents = scores.documents.len();
     let mut html = format!(
-        "<header>\n<h1 dir=\"auto\">{}</h1>\n<p class=\"muted\">{} · {}</p>\n{}</header>\n<main>\n",
+        "<header>\n<h1 dir=\"auto\">{}</h1>\n<p class=\"muted\">{} · {}</p>\n{}{}</header>\n<main>\n",
         Escaped(&first_words(scores.query)),
         Escaped(scores.model),
         counted(num_documents as u64, "document"),
+        match words.note {
+            "" => String::new(),
+            note => format!("<p class=\"muted\">{note}</p>\n"),
+        },
         cut_note("The query", scores.query_explanation),
     );
     if num_documents == 1 {
         return html;
     }
     html.push_str(
-        "<table class=\"ranking\">\n<thead><tr><th class=\"number\">Score<th>Document<th class=\"number\">Shared \
-         terms</thead>\n<tbody>\n",
+        "<table class=\"ranking\">\n<thead><tr><th class=\"number\">Score<th>Document<th \
+         class=\"number\">",
     );
+    let _ = writeln!(html, "{}</thead>\n<tbody>", words.terms);
     for (index, document) in scores.documents.iter().enumerate() {
         let _ = writeln!(
             html,
@@ -125,27 +186,28 @@ fn header(scores: &Scores) -> String {
 impl Document<'_> {
     fn data<'a>(&'a self, text: &'a TokenText) -> DocumentData<'a> {
         let terms =
-            self.terms.iter().map(|term| (term.term, term.weights, term.product, term.share, term.positions));
-        DocumentData { text: text.data(), score: self.score, terms: terms.collect() }
+            self.terms.iter().map(|term| (term.term, term.weights, term.part, term.share, term.positions));
+        DocumentData { text: text.data(), score: self.score, total: self.total, terms: terms.collect() }
     }
 
-    /// The query, the shared terms and the document beside each other.
-    fn write(&self, html: &mut String, rank: usize, query: &TokenText, document: &TokenText) {
+    /// The query, the terms and the document beside each other.
+    fn write(&self, html: &mut String, rank: usize, words: &Words, query: &TokenText, document: &TokenText) {
         let shaded = |text: &TokenText, side: usize| {
-            let products = self.terms.iter().map(|term| (term.positions[side], f64::from(term.product)));
-            text.html(products, "Part of the score")
+            let parts = self.terms.iter().filter_map(|term| Some((term.positions[side]?, term.part.into())));
+            text.html(parts, &format!("Part of the {}", words.total))
         };
         let _ = write!(
             html,
             "<section class=\"pair\" id=\"document-{rank}\">\n<h2>Score {:.4} <bdi class=\"muted\">{}</bdi></h2>\n\
              {}<div class=\"sides\">\n<div class=\"side\">\n<h3>Query</h3>\n{}</div>\n\
-             <div class=\"joined\">\n<h3>Shared terms</h3>\n",
+             <div class=\"joined\">\n<h3>{}</h3>\n",
             self.score,
             Escaped(&first_words(self.text)),
             cut_note("The document", self.explanation),
             shaded(query, 0),
+            words.terms,
         );
-        self.write_terms(html);
+        self.write_terms(html, words);
         let _ = write!(
             html,
             "</div>\n<div class=\"side document\">\n<h3>Document</h3>\n{}</div>\n</div>\n</section>\n",
@@ -153,21 +215,24 @@ impl Document<'_> {
         );
     }
 
-    fn write_terms(&self, html: &mut String) {
+    fn write_terms(&self, html: &mut String, words: &Words) {
         if self.terms.is_empty() {
-            html.push_str("<p>The query and the document share no term: the score is 0.</p>\n");
+            let _ = writeln!(html, "<p>{}</p>", words.nothing);
             return;
         }
-        html.push_str(
+        let _ = writeln!(
+            html,
             "<p class=\"summary needs-script\"></p>\n<table class=\"shared\">\n<thead><tr><th>Term<th \
-             class=\"number\">Query<th class=\"number\">Doc.<th class=\"number\">Product<th \
-             class=\"number\">Share</thead>\n<tbody>\n",
+             class=\"number\">Query<th class=\"number\">Doc.<th class=\"number\">{}<th \
+             class=\"number\">Share</thead>\n<tbody>",
+            words.part
         );
-        let largest = self.terms[0].share;
-        for SharedTerm { term, weights: [query, document], product, share, .. } in &self.terms {
+        // Equal vectors have no distance, and no term has a share of it.
+        let largest = self.terms[0].share.max(f32::MIN_POSITIVE);
+        for ScoreTerm { term, weights: [query, document], part, share, .. } in &self.terms {
             let _ = writeln!(
                 html,
-                "<tr style=--part:{:.3}><td><button>{}</button><td>{query:.4}<td>{document:.4}<td>{product:.4}\
+                "<tr style=--part:{:.3}><td><button>{}</button><td>{query:.4}<td>{document:.4}<td>{part:.4}\
                  <td>{:.1} %",
                 share / largest,
                 Escaped(term),
@@ -177,7 +242,7 @@ impl Document<'_> {
         let _ = writeln!(
             html,
             "</tbody>\n<tfoot><tr><td>total<td><td><td>{:.4}<td></tfoot>\n</table>",
-            self.score
+            self.total
         );
     }
 }
