@@ -26,7 +26,7 @@ pub(super) struct Adapter {
     tensors: Tensors,
     /// The tensors by the name that each has below the model: `bert.….query.lora_A.weight`.
     names: BTreeMap<String, String>,
-    /// The names of the file that were used.
+    /// The names of the file that were used, or are copies of others.
     used: Mutex<BTreeSet<String>>,
 }
 
@@ -47,11 +47,17 @@ impl Adapter {
         is_head: impl Fn(&str) -> bool,
     ) -> Result<Adapter, Error> {
         let tensors = Tensors::open(files, &spec.checkpoint)?;
-        let mut names = BTreeMap::new();
+        let (mut names, mut copies) = (BTreeMap::new(), BTreeSet::new());
         for stored in tensors.names() {
             let mut name = stored;
             while let Some(inner) = name.strip_prefix(WRAPPER) {
                 name = inner;
+            }
+            // peft stores the biases of a saved module three times: as the module's, as its wrapper holds them, and as
+            // they were before.
+            if name.contains(".original_module.") || name.contains(".modules_to_save.") {
+                copies.insert(stored.to_string());
+                continue;
             }
             // A layer that the adapter changed keeps its own bias one level deeper.
             let name = match name.strip_suffix(".base_layer.bias") {
@@ -66,7 +72,7 @@ impl Adapter {
                 return Err(tensors.fault(stored, format!("stands for the same as `{other}`")));
             }
         }
-        Ok(Adapter { spec: spec.clone(), tensors, names, used: Mutex::default() })
+        Ok(Adapter { spec: spec.clone(), tensors, names, used: Mutex::new(copies) })
     }
 
     /// The path of the file with the tensors.

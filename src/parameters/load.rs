@@ -189,8 +189,9 @@ impl Reader {
             let positions = self.below_prefix(self.names.position_embeddings) + ".weight";
             expected.push((positions, vec![config.max_positions, h]));
         }
-        let (down, last) = (self.names.down(), config.num_layers - 1);
-        expected.push((self.layer_name(last, down) + ".weight", vec![h, config.feed_forward_size]));
+        let (product, parts) = self.names.feed_forward();
+        let shape = vec![parts * config.feed_forward_size, h];
+        expected.push((self.layer_name(0, product) + ".weight", shape));
         for (name, shape) in expected {
             let Some(stored) = self.stored_name(&name) else { continue };
             match self.tensors.shape(&stored) {

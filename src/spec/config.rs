@@ -295,6 +295,16 @@ impl Settings {
         }
     }
 
+    /// The length of a vector that the model holds for each token. Far above any model, and low enough that what is
+    /// computed of it before the checkpoint is opened costs nothing.
+    pub fn width(&self, key: &str) -> Result<usize, Error> {
+        const LARGEST: usize = 1 << 17;
+        match self.size(key)? {
+            width @ ..=LARGEST => Ok(width),
+            width => Err(self.invalid(format!("`{key}` is {width}; {LARGEST} at most is supported"))),
+        }
+    }
+
     pub fn size_or(&self, key: &str, default: usize) -> Result<usize, Error> {
         if self.keys.contains_key(key) {
             self.size(key)

@@ -7,7 +7,7 @@ use neural_sparse::{EncoderOptions, Error, ModelFiles, Side, SparseEncoder};
 
 use crate::program::{copied, folder};
 
-fn load_error(path: &Path) -> Error {
+pub fn load_error(path: &Path) -> Error {
     SparseEncoder::load(&ModelFiles::folder("m", path), &EncoderOptions::default()).err().expect("an error")
 }
 

@@ -7,6 +7,8 @@
 mod bad_models;
 /// The program, one file a subcommand.
 mod bulk;
+/// Checkpoints and adapters in every form that PyTorch and peft write.
+mod checkpoints;
 mod encode;
 mod eval;
 mod eval_data;

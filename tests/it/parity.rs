@@ -25,7 +25,7 @@ fn encoder_on(kernel: Option<InstructionSet>, folder: &str, decoder: Option<Unti
 
 /// Encodes the texts of a golden file together and compares every weight.
 #[track_caller]
-fn assert_equals_golden(encoder: &SparseEncoder, side: Side, golden_file: &str) {
+pub fn assert_equals_golden(encoder: &SparseEncoder, side: Side, golden_file: &str) {
     // Some models have texts of their own beside those that all share.
     let folder = golden_file.split('/').next().unwrap();
     let own = fixture(folder).join("texts.jsonl");

@@ -58,7 +58,7 @@ pub(super) fn config_of(family: &'static Family, file: &Settings) -> Result<Mode
     file.checked(ModelConfig {
         family,
         num_layers: file.count("num_hidden_layers")?,
-        hidden_size: file.size("hidden_size")?,
+        hidden_size: file.width("hidden_size")?,
         num_heads: file.count("num_attention_heads")?,
         feed_forward_size: file.size("intermediate_size")?,
         vocab_size: file.size("vocab_size")?,

@@ -41,7 +41,7 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
     file.checked(ModelConfig {
         family: &FAMILY,
         num_layers: file.count(alias(file, "num_hidden_layers", "n_layers"))?,
-        hidden_size: file.size(alias(file, "hidden_size", "dim"))?,
+        hidden_size: file.width(alias(file, "hidden_size", "dim"))?,
         num_heads: file.count(alias(file, "num_attention_heads", "n_heads"))?,
         feed_forward_size: file.size("hidden_dim")?,
         vocab_size: file.size("vocab_size")?,

@@ -49,7 +49,7 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
         }
     }
     let num_layers = file.count("num_hidden_layers")?;
-    let (hidden_size, num_heads) = (file.size("hidden_size")?, file.count("num_attention_heads")?);
+    let (hidden_size, num_heads) = (file.width("hidden_size")?, file.count("num_attention_heads")?);
     let base = file.base(file.keys.get("rope_theta"), "rope_theta", 10_000.0)?;
     let activation = file.activation("hidden_act")?;
     file.checked(ModelConfig {

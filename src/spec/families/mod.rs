@@ -77,10 +77,11 @@ impl Names {
         tops.into_iter().chain(biases).any(|top| name.split('.').next() == Some(top))
     }
 
-    /// The last product of a layer.
-    pub fn down(&self) -> &'static str {
+    /// The first product of a layer's feed-forward block, and how many times F outputs it has.
+    pub fn feed_forward(&self) -> (&'static str, usize) {
         match self.block {
-            BlockNames::Separate { down, .. } | BlockNames::Packed { down, .. } => down,
+            BlockNames::Separate { up, .. } => (up, 1),
+            BlockNames::Packed { expansion, .. } => (expansion, 2),
         }
     }
 }

@@ -43,7 +43,7 @@ const NAMES: Names = Names {
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let num_layers = file.count("num_hidden_layers")?;
-    let (hidden_size, num_heads) = (file.size("hidden_size")?, file.count("num_attention_heads")?);
+    let (hidden_size, num_heads) = (file.width("hidden_size")?, file.count("num_attention_heads")?);
     // How far a token sees to either side: transformers 5 writes that, 4 the whole width.
     let window = match file.get("sliding_window") {
         Some(_) => file.size("sliding_window")?,
