@@ -192,17 +192,12 @@ impl Reader {
         let (product, parts) = self.names.feed_forward();
         let shape = vec![parts * config.feed_forward_size, h];
         expected.push((self.layer_name(0, product) + ".weight", shape));
-        for (name, shape) in expected {
-            let Some(stored) = self.stored_name(&name) else { continue };
-            match self.tensors.shape(&stored) {
-                Some(has) if has != shape => {
-                    let reason = format!("has the shape {has:?}, config.json asks for {shape:?}");
-                    return Err(self.tensors.fault(&stored, reason));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        // What is missing is reported when it is asked for, in the model's order.
+        let stored = |(name, shape): (String, Vec<usize>)| Some((self.stored_name(&name)?, shape));
+        expected
+            .into_iter()
+            .filter_map(stored)
+            .try_for_each(|(name, shape)| self.tensors.insist_on(&name, &shape))
     }
 
     fn below_prefix(&self, name: &str) -> String {

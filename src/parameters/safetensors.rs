@@ -240,6 +240,14 @@ mod tests {
             let error = read_header(&file(&header, data), 0).expect_err(&header);
             assert!(error.contains(says) && !error.contains('\n'), "{header}: {error}");
         }
+        let sound = file(r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}"#, 2);
+        for (at, value) in (0..sound.len()).flat_map(|at| (0..=255).map(move |value| (at, value))) {
+            let mut bytes = sound.clone();
+            bytes[at] = value;
+            // An answer, and no panic.
+            let _ = read_header(&bytes, 0);
+            let _ = read_header(&sound[..at], 0);
+        }
         let mut bytes = file("{}", 0);
         bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(read_header(&bytes, 0).expect_err("too long").contains("a header of 18446744073709551615"));

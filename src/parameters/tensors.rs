@@ -89,22 +89,32 @@ impl Tensors {
     ///
     /// [`Error::Tensor`] when it is missing, has another shape, or is stored in a dtype that is no float.
     pub fn load(&self, name: &str, shape: &[usize]) -> Result<(Parameter, Dtype), Error> {
+        self.insist_on(name, shape)?;
         let tensor = self.get(name)?;
-        if tensor.shape != shape {
-            let has = &tensor.shape;
-            return Err(self.fault(name, format!("has the shape {has:?}, config.json asks for {shape:?}")));
-        }
-        Ok((self.parameter(name, tensor)?, tensor.dtype))
-    }
-
-    fn parameter(&self, name: &str, tensor: &StoredTensor) -> Result<Parameter, Error> {
         if tensor.dtype == Dtype::F32 && tensor.strides.is_none() {
             let file = self.files[tensor.file].clone();
             if let Some(values) = MappedValues::new(file, tensor.bytes.clone()) {
-                return Ok(Parameter::mapped(values, &tensor.shape));
+                return Ok((Parameter::mapped(values, shape), tensor.dtype));
             }
         }
-        Ok(Parameter::owned(self.values(name, tensor)?, &tensor.shape))
+        Ok((Parameter::owned(self.values(name, tensor)?, shape), tensor.dtype))
+    }
+
+    /// Refuses the tensor `name` where it is stored in a dtype that is no float, or has another shape.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Tensor`], also when it is missing.
+    pub fn insist_on(&self, name: &str, shape: &[usize]) -> Result<(), Error> {
+        let StoredTensor { dtype, shape: has, .. } = self.get(name)?;
+        // Before the shape: quantization often packs several numbers into one.
+        if let Dtype::Other(dtype, _) = dtype {
+            return Err(self.quantized(name, dtype));
+        }
+        match has == shape {
+            true => Ok(()),
+            false => Err(self.fault(name, format!("has the shape {has:?}, config.json asks for {shape:?}"))),
+        }
     }
 
     /// The values of the vector `name` in f32.
@@ -121,15 +131,13 @@ impl Tensors {
     }
 
     fn values(&self, name: &str, tensor: &StoredTensor) -> Result<Vec<f32>, Error> {
-        tensor.to_f32(&self.files[tensor.file]).ok_or_else(|| {
-            let dtype = tensor.dtype.name();
-            self.fault(
-                name,
-                format!(
-                    "is stored as {dtype}, as in a quantized checkpoint; f64, f32, f16 and bf16 are read"
-                ),
-            )
-        })
+        tensor.to_f32(&self.files[tensor.file]).ok_or_else(|| self.quantized(name, tensor.dtype.name()))
+    }
+
+    fn quantized(&self, name: &str, dtype: &str) -> Error {
+        let reason =
+            format!("is stored as {dtype}, as in a quantized checkpoint; f64, f32, f16 and bf16 are read");
+        self.fault(name, reason)
     }
 
     /// That `name` is missing, and why, where the other names tell.

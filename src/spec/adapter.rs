@@ -139,7 +139,7 @@ impl AdapterSpec {
             return Err(config.invalid(reason));
         };
         let rank_pattern = patterns.rank_pattern.unwrap_or_default();
-        if let Some((_, rank)) = rank_pattern.0.iter().find(|(_, rank)| *rank < 1.0) {
+        if let Some((_, rank)) = rank_pattern.0.iter().find(|(_, rank)| !is_rank(*rank)) {
             return Err(config.invalid(format!("`rank_pattern` gives {rank}, not a rank")));
         }
         let compiled = |patterns: InOrder| -> Result<Vec<(Pattern, f64)>, Error> {
@@ -154,7 +154,7 @@ impl AdapterSpec {
                 .get("base_model_name_or_path")
                 .and_then(Value::as_str)
                 .map(str::to_string),
-            rank: config.positive("r", 8.0)?,
+            rank: config.rank("r", 8.0)?,
             alpha: config.number("lora_alpha", 8.0)?,
             is_rank_stabilized: config.flag("use_rslora")?,
             rank_patterns: compiled(rank_pattern)?,
@@ -233,6 +233,11 @@ impl AdapterSpec {
     }
 }
 
+/// Whether a number is a whole one that a matrix may have rows of.
+fn is_rank(number: f64) -> bool {
+    number >= 1.0 && number.fract() == 0.0
+}
+
 /// The value of the first pattern that matches, in the order of the file.
 fn first_match(patterns: &[(Pattern, f64)], module: &str) -> Option<f64> {
     patterns.iter().find(|(pattern, _)| pattern.is_match(module)).map(|(_, value)| *value)
@@ -307,9 +312,9 @@ impl AdapterConfig {
         }
     }
 
-    fn positive(&self, key: &str, default: f64) -> Result<f64, Error> {
+    fn rank(&self, key: &str, default: f64) -> Result<f64, Error> {
         match self.number(key, default)? {
-            number if number >= 1.0 => Ok(number),
+            number if is_rank(number) => Ok(number),
             number => Err(self.invalid(format!("`{key}` is {number}, not a rank"))),
         }
     }
@@ -507,6 +512,7 @@ mod tests {
             (json!({"something_new": 3}), "`something_new`"),
             (json!({"init_lora_weights": "pissa_niter_4"}), "init_lora_weights \"pissa_niter_4\""),
             (json!({"r": 0}), "`r` is 0"),
+            (json!({"r": 2.5}), "`r` is 2.5"),
             (json!({"r": "4"}), "`r` is \"4\""),
             (json!({"lora_alpha": null}), "`lora_alpha`"),
             (json!({"bias": "some"}), "`bias` is \"some\""),

@@ -11,7 +11,7 @@ use crate::spec::settings::Settings;
 pub(super) static FAMILY: Family = Family {
     name: "BERT",
     model_types: &["bert"],
-    config: config,
+    config,
     activation_key: "hidden_act",
     epsilon_key: Some("layer_norm_eps"),
     names: NAMES,

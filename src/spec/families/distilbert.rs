@@ -9,7 +9,7 @@ use crate::spec::settings::Settings;
 pub(super) static FAMILY: Family = Family {
     name: "DistilBERT",
     model_types: &["distilbert"],
-    config: config,
+    config,
     activation_key: "activation",
     epsilon_key: None,
     names: NAMES,

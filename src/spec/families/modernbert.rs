@@ -11,7 +11,7 @@ use crate::spec::settings::Settings;
 pub(super) static FAMILY: Family = Family {
     name: "ModernBERT",
     model_types: &["modernbert"],
-    config: config,
+    config,
     activation_key: "hidden_activation",
     epsilon_key: Some("norm_eps"),
     names: NAMES,

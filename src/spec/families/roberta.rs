@@ -9,7 +9,7 @@ use crate::spec::settings::Settings;
 pub(super) static FAMILY: Family = Family {
     name: "RoBERTa",
     model_types: &["roberta"],
-    config: config,
+    config,
     activation_key: "hidden_act",
     epsilon_key: Some("layer_norm_eps"),
     names: NAMES,
