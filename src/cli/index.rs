@@ -99,7 +99,7 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<InvertedIndex> {
 /// How the documents of an index are compared with queries. An index that does not say so has raw vectors, as all of
 /// them had once.
 pub(super) fn similarity_of(index: &InvertedIndex) -> anyhow::Result<Similarity> {
-    let metadata: Value = serde_json::from_str(index.metadata()?).unwrap_or_default();
+    let metadata: Value = Value::Object(index.metadata()?.to_map());
     match &metadata["similarity"] {
         Value::Null => Ok(Similarity::Dot),
         value => value.as_str().and_then(Similarity::named).with_context(|| {

@@ -93,7 +93,7 @@ fn adapters_beside_a_model_are_applied() {
         let model = with_adapter(base, adapter);
         let encoder = load(model.path());
         assert_equals_golden(&encoder, Side::Document, &format!("adapters/{adapter}/reference.jsonl"));
-        let decision = encoder.decisions().iter().find(|decision| decision.what == "adapter").unwrap();
+        let decision = encoder.provenance().iter().find(|decision| decision.what == "adapter").unwrap();
         assert!(decision.value.contains(&format!("`example/{base}`")), "{decision:?}");
     }
 }

@@ -162,7 +162,7 @@ fn a_similarity_that_is_not_named_is_the_dot_product() {
         let files = ModelFiles::folder("m", model.path());
         let encoder = SparseEncoder::load(&files, &options).unwrap();
         assert_eq!(Similarity::read(&files).unwrap(), encoder.similarity());
-        let row = encoder.decisions().iter().find(|row| row.what == "similarity").unwrap().clone();
+        let row = encoder.provenance().iter().find(|row| row.what == "similarity").unwrap().clone();
         (encoder.similarity(), row.value, row.source)
     };
     for unnamed in [model_of("st6-symmetric-sum", Value::Null), copied("bert-tied")] {
@@ -462,13 +462,16 @@ fn an_index_is_searched_only_by_the_similarity_that_it_was_made_for() {
 /// An index that an earlier version made says nothing of a similarity.
 #[test]
 fn an_index_without_a_similarity_is_one_of_dot_products() {
-    use neural_sparse::index::{Codec, IndexBuilder};
+    use neural_sparse::index::{Codec, DocumentId, IndexBuilder, JsonObject};
     let (place, dot, cosine) = (folder(), model("dot"), model("cosine"));
+    let id = DocumentId::from("a");
     fs::create_dir(place.path().join("old")).unwrap();
     let path = place.path().join("old/index.nsi");
-    let mut builder = IndexBuilder::new(&path, Codec::F32, ["rain", "snow"]).unwrap();
-    builder.add("\"a\"", "{}", &SparseVector::from_pairs(vec![(0, 3.0), (1, 4.0)]).unwrap()).unwrap();
-    builder.finish("{}").unwrap();
+    let mut builder = IndexBuilder::new(&path, Codec::F32, [(0, "rain"), (1, "snow")]).unwrap();
+    builder
+        .add(&id, &JsonObject::default(), &SparseVector::from_pairs(vec![(0, 3.0), (1, 4.0)]).unwrap())
+        .unwrap();
+    builder.finish(&JsonObject::default()).unwrap();
     fs::write(place.path().join("q.jsonl"), "{\"id\":1,\"vector\":{\"rain\":2.0}}\n").unwrap();
     let found = run_plain(&place, &["search", "--index", "old", "--queries", "q.jsonl"]).ok();
     assert_eq!(found, "1\t1\t6.0\ta\n");
@@ -476,9 +479,9 @@ fn an_index_without_a_similarity_is_one_of_dot_products() {
     let stderr = run(&cosine, &place, &["search", "--index", "old", QUERY]).fails(1);
     assert!(stderr.contains("was made for dot"), "{stderr}");
     // One of a later version that this one does not know.
-    let mut builder = IndexBuilder::new(&path, Codec::F32, ["rain"]).unwrap();
-    builder.add("\"a\"", "{}", &SparseVector::default()).unwrap();
-    builder.finish("{\"similarity\":\"angle\"}").unwrap();
+    let mut builder = IndexBuilder::new(&path, Codec::F32, [(0, "rain")]).unwrap();
+    builder.add(&id, &JsonObject::default(), &SparseVector::default()).unwrap();
+    builder.finish(&JsonObject::from_json("{\"similarity\":\"angle\"}").unwrap()).unwrap();
     let stderr = run_plain(&place, &["search", "--index", "old", "--queries", "q.jsonl"]).fails(1);
     assert!(stderr.contains("the similarity \"angle\", which is not known here"), "{stderr}");
 }
