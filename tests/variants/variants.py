@@ -1,0 +1,417 @@
+#!/usr/bin/env python3
+"""Model folders as people save and edit them, each judged by its authors' library.
+
+    variants.py make  [NAME...]              write the golden vectors of all kinds, or of those named
+    variants.py check [NAME...]              recompute them with the installed libraries and compare
+    variants.py run PROGRAM [NAME...]        compare a built program with the libraries, kind by kind
+    variants.py folder NAME DESTINATION      make one folder and leave it there
+
+kinds.json describes each kind as data: a base folder, and edits of it. tests/it/variants.rs applies the same edits in
+`cargo test` and compares with the golden vectors. The README beside this file says what is where.
+
+Needs torch, transformers, sentence-transformers and peft; no network. The goldens were made with torch 2.15.0,
+transformers 5.24.0, sentence-transformers 6.2.0, tokenizers 0.23.3 and peft 0.21.2.
+"""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+warnings.filterwarnings("ignore")
+
+import torch
+from safetensors.torch import load_file, save_file
+
+torch.set_num_threads(1)
+logging.disable(logging.WARNING)
+
+HERE = Path(__file__).resolve().parent
+BOOK = json.loads((HERE / "kinds.json").read_text(encoding="utf8"))
+DTYPES = {"f64": torch.float64, "f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16, "i64": torch.int64}
+TOLERANCE = 1e-4
+# An edit that should show must move a weight by more than this.
+MOVES = 1e-3
+
+
+# Making a folder. tests/it/variants.rs does the same, operation by operation.
+
+
+def make_folder(kind, folder):
+    """Copies the base of `kind` to `folder` and applies its edits."""
+    base = BOOK["bases"][kind["base"]]
+    source = HERE / base["folder"]
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and (name in base.get("without", []) or name.endswith(".jsonl")):
+            path.unlink()
+        elif path.is_dir() and name in base.get("without", []):
+            shutil.rmtree(path)
+    for edit in base.get("edits", []) + kind.get("edits", []):
+        apply(folder, edit)
+
+
+def apply(folder, edit):
+    if "set" in edit:
+        set_values(folder / edit["set"], edit["values"])
+    elif "unset" in edit:
+        unset_values(folder / edit["unset"], edit["keys"])
+    elif "write" in edit:
+        (folder / edit["write"]).parent.mkdir(parents=True, exist_ok=True)
+        (folder / edit["write"]).write_bytes(edit["text"].encode("utf8"))
+    elif "delete" in edit:
+        path = folder / edit["delete"]
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif "move" in edit:
+        (folder / edit["to"]).parent.mkdir(parents=True, exist_ok=True)
+        (folder / edit["move"]).rename(folder / edit["to"])
+    elif "copy" in edit:
+        (folder / edit["to"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / edit["copy"], folder / edit["to"])
+    elif "stored" in edit:
+        shutil.copy(HERE / "files" / edit["stored"], folder / edit["to"])
+    elif "replace" in edit:
+        path = folder / edit["replace"]
+        path.write_bytes(path.read_bytes().replace(edit["from"].encode("utf8"), edit["to"].encode("utf8")))
+    elif "link" in edit:
+        (folder / edit["link"]).symlink_to(edit["to"])
+    elif "vocab_and_merges" in edit:
+        model = json.loads((folder / edit["vocab_and_merges"]).read_text(encoding="utf8"))["model"]
+        (folder / "vocab.json").write_text(json.dumps(model["vocab"], ensure_ascii=False), encoding="utf8")
+        pairs = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+        (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(pairs) + "\n", encoding="utf8")
+    elif "tensors" in edit:
+        edit_tensors(folder, edit)
+    else:
+        raise ValueError(f"no such edit: {edit}")
+
+
+def steps_of(pointer):
+    return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def set_values(path, values):
+    root = json.loads(path.read_text(encoding="utf8")) if path.exists() else {}
+    for pointer, value in values.items():
+        *parents, last = steps_of(pointer)
+        place = root
+        for step in parents:
+            place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
+        if isinstance(place, list):
+            place.append(value) if last == "-" else place.__setitem__(int(last), value)
+        else:
+            place[last] = value
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(root, ensure_ascii=False), encoding="utf8")
+
+
+def unset_values(path, pointers):
+    root = json.loads(path.read_text(encoding="utf8"))
+    for pointer in pointers:
+        *parents, last = steps_of(pointer)
+        place = root
+        for step in parents:
+            place = place[int(step)] if isinstance(place, list) else place[step]
+        del place[int(last) if isinstance(place, list) else last]
+    path.write_text(json.dumps(root, ensure_ascii=False), encoding="utf8")
+
+
+def edit_tensors(folder, edit):
+    path = folder / edit["tensors"]
+    tensors = load_file(path) if path.exists() else {}
+    shards = None
+    for step in edit["do"]:
+        if "cast" in step:
+            for name, tensor in tensors.items():
+                if tensor.is_floating_point() and step.get("in", "") in name:
+                    tensors[name] = tensor.to(DTYPES[step["cast"]])
+        elif "rename" in step:
+            tensors = {name.replace(step["rename"], step["to"]): tensor for name, tensor in tensors.items()}
+        elif "drop" in step:
+            dropped = [name for name in tensors if step["drop"] in name]
+            assert dropped, step
+            for name in dropped:
+                del tensors[name]
+        elif "copy" in step:
+            tensors[step["to"]] = tensors[step["copy"]] * step.get("scale", 1.0)
+        elif "fill" in step:
+            value = {"-inf": float("-inf"), "lowest": torch.finfo(torch.float32).min}.get(step["value"], step["value"])
+            tensors[step["fill"]][step["from"] : step["until"]] = value
+        elif "add_rows" in step:
+            tensor = tensors[step["add_rows"]]
+            rows = tensor[step["like"] : step["like"] + step["count"]] * step["scale"]
+            tensors[step["add_rows"]] = torch.cat([tensor, rows])
+        elif "random" in step:
+            tensors[step["random"]] = scattered(step)
+        elif "shards" in step:
+            shards = step["shards"]
+        else:
+            raise ValueError(f"no such step: {step}")
+    tensors = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+    if shards is None:
+        save_file(tensors, path, metadata={"format": "pt"})
+        return
+    path.unlink()
+    index = {}
+    for number, marks in enumerate(shards + [None]):
+        name = f"model-{number + 1:05}-of-{len(shards) + 1:05}.safetensors"
+        of_shard = [key for key in tensors if key not in index and (marks is None or any(mark in key for mark in marks))]
+        index.update({key: name for key in of_shard})
+        save_file({key: tensors[key] for key in of_shard}, folder / name, metadata={"format": "pt"})
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    text = json.dumps({"metadata": {"total_size": total}, "weight_map": index})
+    (folder / "model.safetensors.index.json").write_text(text)
+
+
+def scattered(step):
+    """Numbers in [-scale, scale) from a linear congruence, the same in every language; integers count up."""
+    size = 1
+    for extent in step["shape"]:
+        size *= extent
+    if step.get("dtype") == "i64":
+        return torch.arange(size, dtype=torch.int64).reshape(step["shape"])
+    state, values = step["seed"], []
+    for _ in range(size):
+        state = (state * 1103515245 + 12345) % 2147483648
+        values.append(((state >> 15) / 32768.0 - 1.0) * step["scale"])
+    return torch.tensor(values, dtype=torch.float64).to(torch.float32).reshape(step["shape"])
+
+
+# Judging it.
+
+
+def texts_of(kind):
+    """Those of the base and the kind's own, or those that stand in their place."""
+    return kind.get("instead") or BOOK["texts"][BOOK["bases"][kind["base"]]["texts"]] + kind.get("texts", [])
+
+
+def judged(kind, folder):
+    """For each side {id: weight} of each text, and the term of each id; what the library raises is raised."""
+    texts, sides = texts_of(kind), kind.get("sides", ["document"])
+    before = os.getcwd()
+    # An adapter names its base by a path relative to where the library runs.
+    os.chdir(folder)
+    try:
+        if kind["judge"] == "transformers":
+            vectors, term = by_transformers(texts)
+            return {side: vectors for side in sides}, term
+        return by_sentence_transformers(texts, sides)
+    finally:
+        os.chdir(before)
+
+
+def by_transformers(texts):
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(".")
+    model = AutoModelForMaskedLM.from_pretrained(".", dtype=torch.float32).eval()
+    config = model.config
+    positions = config.max_position_embeddings
+    if config.model_type == "roberta":
+        positions -= config.pad_token_id + 1
+    limit = min(positions, tokenizer.model_max_length)
+    vectors = []
+    for text in texts:
+        features = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit)
+        with torch.no_grad():
+            weights = torch.log1p(torch.relu(model(**features).logits)).amax(1)[0]
+        weights[tokenizer.all_special_ids] = 0
+        vectors.append(sparse(weights, tokenizer))
+    return vectors, tokenizer.convert_ids_to_tokens
+
+
+def by_sentence_transformers(texts, sides):
+    from sentence_transformers import SparseEncoder
+
+    model = SparseEncoder(".", model_kwargs={"dtype": torch.float32}, device="cpu")
+    vectors = {}
+    for side in sides:
+        encode = model.encode_query if side == "query" else model.encode_document
+        vectors[side] = [sparse(encode([text], convert_to_sparse_tensor=False)[0], None) for text in texts]
+    return vectors, model.tokenizer.convert_ids_to_tokens
+
+
+def sparse(weights, tokenizer):
+    ids = torch.nonzero(weights).flatten().tolist()
+    if tokenizer is not None:
+        # Rows of the decoder that no token names.
+        ids = [i for i in ids if tokenizer.convert_ids_to_tokens(i) is not None]
+    return {i: float(weights[i]) for i in ids}
+
+
+def distance(one, other):
+    """The largest difference of a weight."""
+    worst = 0.0
+    for a, b in zip(one, other, strict=True):
+        for key in a.keys() | b.keys():
+            difference = abs(a.get(key, 0.0) - b.get(key, 0.0))
+            worst = max(worst, difference if difference == difference else float("inf"))
+    return worst
+
+
+# Golden files: for each side, for each text, the ids and their weights.
+
+
+def golden_path(kind):
+    return HERE / "golden" / f"{kind['name']}.json"
+
+
+def write_golden(kind, vectors):
+    def line(vector):
+        ids = sorted(vector)
+        return json.dumps([ids, [float(f"{vector[i]:.7g}") for i in ids]], separators=(",", ":"))
+
+    sides = [f'"{side}":[\n' + ",\n".join(line(v) for v in of_side) + "\n]" for side, of_side in vectors.items()]
+    golden_path(kind).parent.mkdir(exist_ok=True)
+    golden_path(kind).write_text("{" + ",".join(sides) + "}\n")
+
+
+def read_golden(kind):
+    golden = json.loads(golden_path(kind).read_text())
+    return {side: [dict(zip(*vector)) for vector in vectors] for side, vectors in golden.items()}
+
+
+def first_line(error):
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"[:160]
+
+
+def selected(names):
+    return [kind for kind in BOOK["kinds"] if not names or any(name in kind["name"] for name in names)]
+
+
+def attempt(kind, folder):
+    """(vectors, term, None), or (None, None, what the judge said)."""
+    make_folder(kind, folder)
+    try:
+        vectors, term = judged(kind, folder)
+    except Exception as error:
+        return None, None, first_line(error)
+    if any(w != w or abs(w) == float("inf") for side in vectors.values() for v in side for w in v.values()):
+        return None, None, "gives weights that are not finite"
+    return vectors, term, None
+
+
+def make(names):
+    plain = {}
+    failures = 0
+    for kind in selected(names):
+        with tempfile.TemporaryDirectory() as folder:
+            vectors, _, refusal = attempt(kind, Path(folder))
+        said = ""
+        if vectors is None:
+            said = f"the judge refuses: {refusal}"
+            if kind["expect"] != "refused":
+                failures += 1
+                said = "FAILS, " + said
+        elif kind["expect"] != "refused":
+            write_golden(kind, vectors)
+            key = (kind["base"], kind["judge"], tuple(texts_of(kind)), tuple(kind.get("sides", ["document"])))
+            if key not in plain:
+                with tempfile.TemporaryDirectory() as folder:
+                    plain[key] = attempt({**kind, "edits": []}, Path(folder))[0]
+            moved = max(distance(vectors[side], plain[key][side]) for side in vectors)
+            if kind.get("edits") and (moved > MOVES) == kind.get("same", False):
+                failures += 1
+                said = "FAILS, "
+            said += f"moves a weight by {moved:.2g}"
+        else:
+            said = "the judge computes vectors, we refuse"
+        if kind["expect"] == "refused" and golden_path(kind).exists():
+            golden_path(kind).unlink()
+        print(f"{kind['name']}: {said}", flush=True)
+    if not names:
+        for path in (HERE / "golden").glob("*.json"):
+            if path.stem not in {kind["name"] for kind in BOOK["kinds"]}:
+                path.unlink()
+    size = sum(path.stat().st_size for path in HERE.rglob("*") if path.is_file())
+    print(f"{failures} fail; {len(BOOK['kinds'])} kinds, {size} bytes in all")
+    return failures
+
+
+def check(names):
+    differ = 0
+    for kind in selected(names):
+        with tempfile.TemporaryDirectory() as folder:
+            vectors, _, refusal = attempt(kind, Path(folder))
+        if vectors is None:
+            said = f"refuses: {refusal}"
+            agrees = kind["expect"] == "refused"
+        elif kind["expect"] == "refused":
+            said, agrees = "computes vectors where we refuse", True
+        else:
+            golden = read_golden(kind)
+            worst = max(distance(vectors[side], golden[side]) for side in golden)
+            said, agrees = f"differs by {worst:.1e}", worst <= TOLERANCE
+        differ += not agrees
+        print(f"{'ok   ' if agrees else 'OTHER'} {kind['name']}: {said}", flush=True)
+    print(f"{differ} differ")
+    return differ
+
+
+def run(program, names):
+    program = os.path.abspath(program)
+    falls = 0
+    for kind in selected(names):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / "model"
+            vectors, term, refusal = attempt(kind, folder)
+            verdict, said = verdict_of(program, kind, place, vectors, term, refusal)
+        wanted = ["REFUSED"] if kind["expect"] == "refused" else ["EQUAL"]
+        if kind["expect"] == "equal or refused":
+            wanted = ["EQUAL", "REFUSED"]
+        falls += verdict not in wanted
+        mark = "ok   " if verdict in wanted else "FALLS"
+        print(f"{mark} | {verdict:8} | {kind['name']} | {kind['judge']} | {said}", flush=True)
+    print(f"{falls} fall")
+    return falls
+
+
+def verdict_of(program, kind, place, vectors, term, refusal):
+    dialect = ["--dialect", "sentence-transformers"] if kind["judge"] == "sentence-transformers" else []
+    worst, notes = 0.0, ""
+    for side in kind.get("sides", ["document"]):
+        command = [program, "encode", "--model", "./model", *dialect, "--as", side, "--", *texts_of(kind)]
+        environment = {**os.environ, "NEURAL_SPARSE_MODEL": ""}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment)
+        message = done.stderr.strip().replace("\n", " ")
+        if done.returncode not in (0, 1, 2) or "panicked" in message:
+            return "CRASHED", message[:160]
+        if done.returncode != 0:
+            named = all(word.lower() in message.lower() for word in kind.get("names", []))
+            return ("REFUSED" if named else "VAGUE"), message[:160]
+        if vectors is None:
+            return "ACCEPTED", f"the judge refuses: {refusal}"
+        ours = [json.loads(line) for line in done.stdout.splitlines()]
+        theirs = [{term(key): weight for key, weight in vector.items()} for vector in vectors[side]]
+        worst = max(worst, distance(ours, theirs))
+        notes = message[:100]
+    return ("EQUAL" if worst <= TOLERANCE else "WRONG"), f"differs by {worst:.1e}; {notes}"
+
+
+def main(arguments):
+    match arguments:
+        case ["make", *names]:
+            return make(names)
+        case ["check", *names]:
+            return check(names)
+        case ["run", program, *names]:
+            return run(program, names)
+        case ["folder", name, destination]:
+            make_folder(next(kind for kind in BOOK["kinds"] if kind["name"] == name), Path(destination))
+            return 0
+        case _:
+            print(__doc__)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(bool(main(sys.argv[1:])))
