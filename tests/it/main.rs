@@ -41,6 +41,8 @@ mod score;
 mod similarity;
 mod stats;
 mod target;
+/// Model folders as people save and edit them.
+mod variants;
 
 /// A hub on the loopback interface.
 mod hub_server;

@@ -57,7 +57,7 @@ def make_folder(kind, folder):
             path.unlink()
         elif path.is_dir() and name in base.get("without", []):
             shutil.rmtree(path)
-    for edit in base.get("edits", []) + kind.get("edits", []):
+    for edit in kind.get("edits", []):
         apply(folder, edit)
 
 
@@ -82,7 +82,9 @@ def apply(folder, edit):
         shutil.copy(HERE / "files" / edit["stored"], folder / edit["to"])
     elif "replace" in edit:
         path = folder / edit["replace"]
-        path.write_bytes(path.read_bytes().replace(edit["from"].encode("utf8"), edit["to"].encode("utf8")))
+        before = path.read_bytes()
+        path.write_bytes(before.replace(edit["from"].encode("utf8"), edit["to"].encode("utf8")))
+        assert path.read_bytes() != before, edit
     elif "link" in edit:
         (folder / edit["link"]).symlink_to(edit["to"])
     elif "vocab_and_merges" in edit:
