@@ -7,11 +7,12 @@ mod folder;
 mod tensors;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use neural_sparse::{Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
+use neural_sparse::{Dialect, Encoded, EncoderOptions, ModelFiles, Side, SparseEncoder};
 use serde::Deserialize;
 
+use crate::program::neural_sparse;
 use folder::{make_folder, Edit};
 
 /// How far a weight may be from the library's: f32 sums in another order, and goldens of 6 digits.
@@ -49,9 +50,14 @@ struct Kind {
     /// Whether it has the vectors of its base.
     #[serde(default)]
     same: bool,
-    /// Those of documents, if absent.
+    /// Whether the scores of its texts are compared too.
     #[serde(default)]
-    sides: Vec<SideName>,
+    scores: bool,
+    /// `query`, `document`, or both; that of documents, if absent.
+    #[serde(default)]
+    sides: Vec<String>,
+    /// The name of the folder, where it is one that a known model has.
+    called: Option<String>,
     /// Texts of its own behind those of the base.
     #[serde(default)]
     texts: Vec<String>,
@@ -79,15 +85,11 @@ enum Expected {
     Either,
 }
 
-#[derive(Clone, Copy, Deserialize, Eq, Hash, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum SideName {
-    Query,
-    Document,
-}
-
 /// The ids of a vector and their weights.
 type Vector = (Vec<u32>, Vec<f64>);
+
+/// Vectors by side; under `scores`, one vector of the scores of all texts as documents of the first.
+type Vectors = HashMap<String, Vec<Vector>>;
 
 fn home() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/variants")
@@ -99,11 +101,11 @@ fn book() -> Book {
 }
 
 impl Kind {
-    fn sides(&self) -> Vec<SideName> {
-        if self.sides.is_empty() {
-            vec![SideName::Document]
-        } else {
-            self.sides.clone()
+    fn sides(&self) -> Vec<(&str, Side)> {
+        let side = |name: &str| if name == "query" { Side::Query } else { Side::Document };
+        match &self.sides[..] {
+            [] => vec![("document", Side::Document)],
+            names => names.iter().map(|name| (name.as_str(), side(name))).collect(),
         }
     }
 
@@ -115,17 +117,18 @@ impl Kind {
         [own(&book.texts[&book.bases[&self.base].texts]), own(&self.texts)].concat()
     }
 
-    fn golden(&self) -> HashMap<SideName, Vec<Vector>> {
-        let name = if self.same { &self.base } else { &self.name };
+    fn golden(&self) -> Vectors {
+        let name = if self.same && !self.scores { &self.base } else { &self.name };
         let path = home().join("golden").join(format!("{name}.json"));
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_slice(&text).unwrap()
     }
 
     /// What we make of it: the vectors of each side, or the message of a refusal.
-    fn ours(&self, book: &Book) -> Result<HashMap<SideName, Vec<Vector>>, String> {
+    fn ours(&self, book: &Book) -> Result<Vectors, String> {
         let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("model");
+        let called = self.called.as_deref().unwrap_or("model");
+        let folder = place.path().join(called);
         let base = &book.bases[&self.base];
         make_folder(&home(), &home().join(&base.folder), &base.without, &self.edits, &folder);
         let dialect = match self.judge {
@@ -133,17 +136,17 @@ impl Kind {
             Judge::SentenceTransformers => Dialect::SentenceTransformers,
         };
         let options = EncoderOptions { dialect, num_threads: Some(1), ..EncoderOptions::default() };
-        let files = ModelFiles::folder("variant", &folder);
+        let files = ModelFiles::folder(called, &folder);
         let encoder = SparseEncoder::load(&files, &options).map_err(|error| error.to_string())?;
-        let mut vectors = HashMap::new();
-        for name in self.sides() {
-            let side = if name == SideName::Query { Side::Query } else { Side::Document };
-            let encoded = encoder.encode(&self.texts(book), side).map_err(|error| error.to_string())?;
-            let of_side = encoded
-                .iter()
-                .map(|row| row.vector.iter().map(|(id, weight)| (id, f64::from(weight))).unzip())
-                .collect();
-            vectors.insert(name, of_side);
+        let texts = self.texts(book);
+        let mut vectors = Vectors::new();
+        for (name, side) in self.sides() {
+            let encoded = encoder.encode(&texts, side).map_err(|error| error.to_string())?;
+            let pairs = |row: &Encoded| row.vector.iter().map(|(id, weight)| (id, f64::from(weight))).unzip();
+            vectors.insert(name.to_string(), encoded.iter().map(pairs).collect());
+        }
+        if self.scores {
+            vectors.insert("scores".into(), vec![scores(&folder, dialect, &texts)]);
         }
         Ok(vectors)
     }
@@ -160,18 +163,39 @@ impl Kind {
             Ok(_) if self.expect == Expected::Refused => Some("not refused".into()),
             Ok(vectors) => {
                 let golden = self.golden();
-                self.sides()
-                    .into_iter()
-                    .find_map(|side| difference(&self.texts(book), &vectors[&side], &golden[&side]))
+                vectors.iter().find_map(|(side, ours)| {
+                    let theirs = &golden[side];
+                    let tolerance = match side.as_str() {
+                        "scores" => TOLERANCE * largest(theirs),
+                        _ => TOLERANCE,
+                    };
+                    difference(&self.texts(book), ours, theirs, tolerance)
+                })
             }
         }
     }
 }
 
+/// The program's scores of all texts as documents of the first.
+fn scores(folder: &Path, dialect: Dialect, texts: &[&str]) -> Vector {
+    let model = folder.to_str().unwrap();
+    let mut arguments =
+        vec!["score", "--quiet", "--model", model, "--dialect", dialect.name(), "--", texts[0]];
+    arguments.extend(texts);
+    let printed = neural_sparse(&arguments).run().ok();
+    (0..).zip(printed.lines().map(|line| line.parse::<f64>().unwrap())).unzip()
+}
+
+/// The largest of 1 and all weights: a score is a sum of many products.
+fn largest(vectors: &[Vector]) -> f64 {
+    vectors.iter().flat_map(|vector| &vector.1).fold(1.0, |most, weight| f64::max(most, weight.abs()))
+}
+
 /// The first text whose vectors differ, and by how much.
-fn difference(texts: &[&str], ours: &[Vector], golden: &[Vector]) -> Option<String> {
+fn difference(texts: &[&str], ours: &[Vector], golden: &[Vector], tolerance: f64) -> Option<String> {
     assert_eq!(ours.len(), golden.len(), "goldens of other texts");
     texts.iter().zip(ours.iter().zip(golden)).find_map(|(text, (ours, theirs))| {
+        assert!(ours.1.iter().all(|weight| weight.is_finite()), "{text:?}: {ours:?}");
         let weights = |vector: &Vector| -> BTreeMap<u32, f64> {
             vector.0.iter().copied().zip(vector.1.iter().copied()).collect()
         };
@@ -181,7 +205,7 @@ fn difference(texts: &[&str], ours: &[Vector], golden: &[Vector]) -> Option<Stri
             .into_iter()
             .map(|id| (id, ours.get(&id).unwrap_or(&0.0) - theirs.get(&id).unwrap_or(&0.0)))
             .max_by(|one, other| one.1.abs().total_cmp(&other.1.abs()));
-        let (id, by) = worst.filter(|(_, by)| by.abs() > TOLERANCE || by.is_nan())?;
+        let (id, by) = worst.filter(|(_, by)| by.abs() > tolerance)?;
         Some(format!("the weight of term {id} differs by {by} in the vector of {text:?}"))
     })
 }

@@ -260,7 +260,7 @@ def judged(kind, folder):
         if kind["judge"] == "transformers":
             vectors, term = by_transformers(texts)
             return {side: vectors for side in sides}, term
-        return by_sentence_transformers(texts, sides)
+        return by_sentence_transformers(texts, sides, kind.get("scores", False))
     finally:
         os.chdir(before)
 
@@ -285,7 +285,7 @@ def by_transformers(texts):
     return vectors, tokenizer.convert_ids_to_tokens
 
 
-def by_sentence_transformers(texts, sides):
+def by_sentence_transformers(texts, sides, with_scores):
     from sentence_transformers import SparseEncoder
 
     model = SparseEncoder(".", model_kwargs={"dtype": torch.float32}, device="cpu")
@@ -293,6 +293,11 @@ def by_sentence_transformers(texts, sides):
     for side in sides:
         encode = model.encode_query if side == "query" else model.encode_document
         vectors[side] = [sparse(encode([text], convert_to_sparse_tensor=False)[0], None) for text in texts]
+    if with_scores:
+        # The first text as a query, each as a document; the weights are the pairs' scores.
+        query = model.encode_query(texts[:1])
+        scores = [float(model.similarity(query, model.encode_document([text]))[0, 0]) for text in texts]
+        vectors["scores"] = [dict(enumerate(scores))]
     return vectors, model.tokenizer.convert_ids_to_tokens
 
 
@@ -314,12 +319,22 @@ def distance(one, other):
     return worst
 
 
+def relative_distance(ours, theirs):
+    """The largest difference of a score, in parts of those above 1."""
+    assert ours.keys() == theirs.keys()
+    return max(abs(ours[key] - theirs[key]) / max(1.0, abs(theirs[key])) for key in theirs)
+
+
 # Golden files: for each side, for each text, the ids and their weights.
 
 
 def golden_path(kind):
     """A kind that is to give the vectors of its base has no file of its own: it is compared with the base's."""
-    return HERE / "golden" / f"{kind['base'] if kind.get('same') else kind['name']}.json"
+    return HERE / "golden" / f"{kind['base'] if is_shared(kind) else kind['name']}.json"
+
+
+def is_shared(kind):
+    return kind.get("same", False) and not kind.get("scores", False)
 
 
 def write_golden(kind, vectors):
@@ -327,6 +342,7 @@ def write_golden(kind, vectors):
         ids = sorted(vector)
         return json.dumps([ids, [float(f"{vector[i]:.6g}") for i in ids]], separators=(",", ":"))
 
+    # `scores` is a side with one vector: the scores of all texts as documents of the first.
     sides = [f'"{side}":[\n' + ",\n".join(line(v) for v in of_side) + "\n]" for side, of_side in vectors.items()]
     golden_path(kind).parent.mkdir(exist_ok=True)
     golden_path(kind).write_text("{" + ",\n".join(sides) + "}\n")
@@ -378,13 +394,15 @@ def make(names):
                 failures += 1
                 said = "FAILS, " + said
         elif kind["expect"] != "refused":
-            if not kind.get("same"):
+            if not is_shared(kind):
                 write_golden(kind, vectors)
             key = (kind["base"], kind["judge"], tuple(texts_of(kind)), tuple(kind.get("sides", ["document"])))
             if key not in plain:
                 with tempfile.TemporaryDirectory() as folder:
                     plain[key] = attempt({**kind, "edits": []}, Path(folder))[0]
-            moved = max(distance(vectors[side], plain[key][side]) for side in vectors)
+            # A base that its judge cannot read without the edits has nothing to compare with.
+            of_base = plain[key] or {side: [{} for _ in of_side] for side, of_side in vectors.items()}
+            moved = max(distance(vectors[side], of_base[side]) for side in kind.get("sides", ["document"]))
             if kind.get("edits") and (moved > MOVES) == kind.get("same", False):
                 failures += 1
                 said = "FAILS, "
@@ -425,7 +443,7 @@ def run(program, names):
     falls = 0
     for kind in selected(names):
         with tempfile.TemporaryDirectory() as place:
-            folder = Path(place) / "model"
+            folder = Path(place) / kind.get("called", "model")
             vectors, term, refusal = attempt(kind, folder)
             verdict, said = verdict_of(program, kind, place, vectors, term, refusal)
         wanted = ["REFUSED"] if kind["expect"] == "refused" else ["EQUAL"]
@@ -441,8 +459,17 @@ def run(program, names):
 def verdict_of(program, kind, place, vectors, term, refusal):
     dialect = ["--dialect", "sentence-transformers"] if kind["judge"] == "sentence-transformers" else []
     worst, notes = 0.0, ""
-    for side in kind.get("sides", ["document"]):
-        command = [program, "encode", "--model", "./model", *dialect, "--as", side, "--", *texts_of(kind)]
+    texts = texts_of(kind)
+    # A folder that is called like a known model is that folder, however it is named.
+    names = [f"./{kind['called']}", kind["called"]] if "called" in kind else ["./model"]
+    calls = [(name, side) for name in names for side in kind.get("sides", ["document"])]
+    if kind.get("scores"):
+        calls.append((names[0], "scores"))
+    for name, side in calls:
+        if side == "scores":
+            command = [program, "score", "--model", name, *dialect, "--", texts[0], *texts]
+        else:
+            command = [program, "encode", "--model", name, *dialect, "--as", side, "--", *texts]
         environment = {**os.environ, "NEURAL_SPARSE_MODEL": ""}
         done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment)
         message = done.stderr.strip().replace("\n", " ")
@@ -453,6 +480,10 @@ def verdict_of(program, kind, place, vectors, term, refusal):
             return ("REFUSED" if named else "VAGUE"), message[:160]
         if vectors is None:
             return "ACCEPTED", f"the judge refuses: {refusal}"
+        if side == "scores":
+            ours = [{place: float(line) for place, line in enumerate(done.stdout.splitlines())}]
+            worst = max(worst, relative_distance(ours[0], vectors[side][0]))
+            continue
         ours = [json.loads(line) for line in done.stdout.splitlines()]
         theirs = [{term(key): weight for key, weight in vector.items()} for vector in vectors[side]]
         worst = max(worst, distance(ours, theirs))
