@@ -50,6 +50,8 @@ struct Kind {
     /// Whether it has the vectors of its base.
     #[serde(default)]
     same: bool,
+    /// The kind whose golden file it then shares, if that is not its base.
+    golden: Option<String>,
     /// Whether the scores of its texts are compared too.
     #[serde(default)]
     scores: bool,
@@ -73,6 +75,8 @@ struct Kind {
 enum Judge {
     Transformers,
     SentenceTransformers,
+    /// transformers for the tokenizer, `tests/fixtures/gte_reference.py` for the model.
+    Reference,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -117,8 +121,9 @@ impl Kind {
         [own(&book.texts[&book.bases[&self.base].texts]), own(&self.texts)].concat()
     }
 
-    fn golden(&self) -> Vectors {
-        let name = if self.same && !self.scores { &self.base } else { &self.name };
+    fn golden_vectors(&self) -> Vectors {
+        let shared = self.golden.as_ref().unwrap_or(&self.base);
+        let name = if self.same && !self.scores { shared } else { &self.name };
         let path = home().join("golden").join(format!("{name}.json"));
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_slice(&text).unwrap()
@@ -132,7 +137,7 @@ impl Kind {
         let base = &book.bases[&self.base];
         make_folder(&home(), &home().join(&base.folder), &base.without, &self.edits, &folder);
         let dialect = match self.judge {
-            Judge::Transformers => Dialect::Card,
+            Judge::Transformers | Judge::Reference => Dialect::Card,
             Judge::SentenceTransformers => Dialect::SentenceTransformers,
         };
         let options = EncoderOptions { dialect, num_threads: Some(1), ..EncoderOptions::default() };
@@ -162,7 +167,7 @@ impl Kind {
             }
             Ok(_) if self.expect == Expected::Refused => Some("not refused".into()),
             Ok(vectors) => {
-                let golden = self.golden();
+                let golden = self.golden_vectors();
                 vectors.iter().find_map(|(side, ours)| {
                     let theirs = &golden[side];
                     let tolerance = match side.as_str() {
@@ -242,6 +247,11 @@ fn kinds_of_modernbert_folders_hold() {
 }
 
 #[test]
+fn kinds_of_gte_folders_hold() {
+    assert_kinds_hold(&["gte"]);
+}
+
+#[test]
 fn kinds_of_sentence_transformers_folders_hold() {
     assert_kinds_hold(&["st5", "st6"]);
 }
@@ -260,6 +270,7 @@ fn every_kind_is_tried_and_says_what_is_expected() {
         "roberta",
         "modernbert",
         "modernbert4",
+        "gte",
         "st5",
         "st6",
         "st5-router",

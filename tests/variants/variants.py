@@ -23,6 +23,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -257,20 +258,28 @@ def judged(kind, folder):
     # An adapter names its base by a path relative to where the library runs.
     os.chdir(folder)
     try:
-        if kind["judge"] == "transformers":
-            vectors, term = by_transformers(texts)
+        if kind["judge"] in ("transformers", "reference"):
+            vectors, term = by_transformers(texts, kind["judge"] == "reference")
             return {side: vectors for side in sides}, term
         return by_sentence_transformers(texts, sides, kind.get("scores", False))
     finally:
         os.chdir(before)
 
 
-def by_transformers(texts):
+def by_transformers(texts, has_own_code):
     from transformers import AutoModelForMaskedLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(".")
-    model = AutoModelForMaskedLM.from_pretrained(".", dtype=torch.float32).eval()
-    config = model.config
+    tokenizer = AutoTokenizer.from_pretrained(".", trust_remote_code=False)
+    if has_own_code:
+        # The model's code would be downloaded; this one was written from its definition.
+        sys.path.insert(0, str(HERE.parent / "fixtures"))
+        from gte_reference import Gte
+
+        config = json.loads(Path("config.json").read_text())
+        model, config = Gte(config, load_file("model.safetensors")), SimpleNamespace(**config)
+    else:
+        model = AutoModelForMaskedLM.from_pretrained(".", dtype=torch.float32).eval()
+        config = model.config
     positions = config.max_position_embeddings
     if config.model_type in ("roberta", "xlm-roberta", "camembert"):
         positions -= config.pad_token_id + 1
@@ -278,6 +287,8 @@ def by_transformers(texts):
     vectors = []
     for text in texts:
         features = tokenizer(text, return_tensors="pt", truncation=True, max_length=limit)
+        if has_own_code:
+            features = {"input_ids": features["input_ids"]}
         with torch.no_grad():
             weights = torch.log1p(torch.relu(model(**features).logits)).amax(1)[0]
         weights[tokenizer.all_special_ids] = 0
@@ -292,7 +303,8 @@ def by_sentence_transformers(texts, sides, with_scores):
     vectors = {}
     for side in sides:
         encode = model.encode_query if side == "query" else model.encode_document
-        vectors[side] = [sparse(encode([text], convert_to_sparse_tensor=False)[0], None) for text in texts]
+        weights = [encode([text], convert_to_sparse_tensor=False)[0] for text in texts]
+        vectors[side] = [sparse(of_text, model.tokenizer) for of_text in weights]
     if with_scores:
         # The first text as a query, each as a document; the weights are the pairs' scores.
         query = model.encode_query(texts[:1])
@@ -302,11 +314,9 @@ def by_sentence_transformers(texts, sides, with_scores):
 
 
 def sparse(weights, tokenizer):
+    """Without the rows of the decoder that no token names: there is no term to write them under."""
     ids = torch.nonzero(weights).flatten().tolist()
-    if tokenizer is not None:
-        # Rows of the decoder that no token names.
-        ids = [i for i in ids if tokenizer.convert_ids_to_tokens(i) is not None]
-    return {i: float(weights[i]) for i in ids}
+    return {i: float(weights[i]) for i in ids if tokenizer.convert_ids_to_tokens(i) is not None}
 
 
 def distance(one, other):
@@ -329,8 +339,9 @@ def relative_distance(ours, theirs):
 
 
 def golden_path(kind):
-    """A kind that is to give the vectors of its base has no file of its own: it is compared with the base's."""
-    return HERE / "golden" / f"{kind['base'] if is_shared(kind) else kind['name']}.json"
+    """A kind that is `same` has no file of its own: it is compared with the base's, or with the one that it names."""
+    name = kind.get("golden", kind["base"]) if is_shared(kind) else kind["name"]
+    return HERE / "golden" / f"{name}.json"
 
 
 def is_shared(kind):
@@ -430,7 +441,10 @@ def check(names):
             said, agrees = "computes vectors where we refuse", True
         else:
             golden = read_golden(kind)
-            worst = max(distance(of_side, golden[side]) for side, of_side in vectors.items())
+            sides = {side: of_side for side, of_side in vectors.items() if side != "scores"}
+            worst = max(distance(of_side, golden[side]) for side, of_side in sides.items())
+            if "scores" in vectors:
+                worst = max(worst, relative_distance(vectors["scores"][0], golden["scores"][0]))
             said, agrees = f"differs by {worst:.1e}", worst <= TOLERANCE
         differ += not agrees
         print(f"{'ok   ' if agrees else 'OTHER'} {kind['name']}: {said}", flush=True)
