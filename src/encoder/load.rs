@@ -13,7 +13,7 @@ use crate::pooling::screening::Screening;
 use crate::pooling::SpladePooling;
 use crate::query::QueryTable;
 use crate::source::ModelFiles;
-use crate::spec::{ModelSpec, Modules, Note, Provenance, SideSpec, TableSource, TransformerSpec};
+use crate::spec::{Dialect, ModelSpec, Modules, Note, Provenance, SideSpec, TableSource, TransformerSpec};
 use crate::tokenizer::Tokenizer;
 
 /// See [`SparseEncoder::load`].
@@ -44,6 +44,12 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
             (Some(document), _) if !sides_differ => Some(Arc::clone(document)),
             (_, true) => {
                 let side = spec.query.as_ref().ok_or_else(|| lacks_query_side(files))?;
+                let is_followed = options.dialect != Dialect::SentenceTransformers || options.known.is_some();
+                if side.is_table_beside && !is_followed {
+                    let reason = "stands beside the model, and sentence-transformers encodes queries by the model: no \
+                                  module names it";
+                    return Err(Error::invalid(side.source.clone(), reason));
+                }
                 Some(Arc::new(loader.side(side, Side::Query)?))
             }
             (_, false) => None,

@@ -181,9 +181,10 @@ impl Adapter {
     fn insist_on_target(&self, stored: &str, module: &str) -> Result<(), Error> {
         match self.spec.targets(module) {
             true => Ok(()),
-            false => Err(self
-                .tensors
-                .fault(stored, "belongs to a module that adapter_config.json does not target")),
+            false => Err(self.tensors.fault(
+                stored,
+                "belongs to a module that `target_modules` of adapter_config.json does not name",
+            )),
         }
     }
 

@@ -22,7 +22,7 @@ const LEGACY_START: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\
 pub(super) fn read_tensors(bytes: &[u8], file: usize) -> Result<BTreeMap<String, StoredTensor>, String> {
     if bytes.starts_with(LEGACY_START) {
         return Err(
-            "is in the format of PyTorch before 1.6: load it with PyTorch and save it as safetensors".into(),
+            "is no zip file, but in the format of PyTorch before 1.6: load it with PyTorch and save it as safetensors".into(),
         );
     }
     let entries = stored_entries(bytes)?;

@@ -203,6 +203,33 @@ impl ModelFiles {
         }
     }
 
+    /// The names of the files and folders there, in order; none where they cannot be read. For messages.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let below = |names: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+            let prefix = self.inside("");
+            let inside = |name: &String| match prefix.as_str() {
+                "" => Some(name.clone()),
+                prefix => Some(name.strip_prefix(prefix)?.strip_prefix('/')?.to_string()),
+            };
+            names
+                .filter_map(inside)
+                .map(|name| name.split('/').next().unwrap_or_default().to_string())
+                .collect()
+        };
+        let mut names = match &self.place {
+            Place::Folder(folder) => {
+                let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+                entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+            }
+            Place::Partial(_, listed, _) => below(&mut listed.iter()),
+            Place::Memory(_, files) => below(&mut files.keys()),
+            Place::BuiltIn(_) => Vec::new(),
+        };
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// The bytes of `file`, or `None` where there is no such file.
     ///
     /// # Errors

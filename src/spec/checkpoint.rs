@@ -92,7 +92,15 @@ impl CheckpointSpec {
     pub fn missing(files: &ModelFiles, adapter: Option<&AdapterSpec>) -> Error {
         let reason = match adapter.and_then(|adapter| adapter.base_model.as_deref()) {
             Some(base) => format!("holds only an adapter for `{}`", base.escape_debug()),
-            None => format!("holds none of {}", FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ")),
+            None => {
+                let names = FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ");
+                let others: Vec<String> =
+                    files.names().into_iter().filter(|name| is_other_form(name)).collect();
+                match others.first() {
+                    None => format!("holds none of {names}"),
+                    Some(other) => format!("holds none of {names}; `{other}` is in a form that is not read"),
+                }
+            }
         };
         Error::NoModel { place: files.name().to_string(), reason, file: files.inside(FORMS[0].1) }
     }
@@ -104,6 +112,13 @@ impl CheckpointSpec {
             folder => format!("{folder}/{file}"),
         })
     }
+}
+
+/// Whether a file or folder of this name holds parameters in a form of another program, or another variant.
+fn is_other_form(name: &str) -> bool {
+    const ENDINGS: [&str; 9] =
+        [".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".gguf", ".ot"];
+    ["onnx", "openvino", "coreml"].contains(&name) || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// The distinct shard files that an index names, each a plain file name beside it, in order.

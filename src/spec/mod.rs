@@ -68,6 +68,8 @@ pub(crate) struct SideSpec {
     pub max_length: Option<usize>,
     /// The file that names the modules.
     pub source: String,
+    /// Whether it is a table that stands beside a model and that no module names.
+    pub is_table_beside: bool,
 }
 
 /// The modules of a side.
@@ -187,12 +189,13 @@ impl ModelSpec {
         let Routes { query, document, notes } = Routes::read(&mut reader, known)?;
         let settings = reader.sentence_transformers()?;
         let mut builder = SpecBuilder { reader, known, transformers: Vec::new(), provenance: Vec::new() };
+        check_default_prompt(&settings)?;
         let max_active_dims = builder.max_active_dims(&settings)?;
         let (similarity, of_similarity) = similarity::similarity(&settings)?;
         builder.provenance.push(of_similarity);
-        let document_place = document.as_ref().and_then(Route::transformer).map(|place| place.folder.clone());
-        let document = builder.side(document, &settings, "document", document_place.as_deref())?;
-        let query = builder.side(query, &settings, "query", document_place.as_deref())?;
+        let document_place = document.as_ref().and_then(Route::transformer).cloned();
+        let document = builder.side(document, &settings, "document", document_place.as_ref())?;
+        let query = builder.side(query, &settings, "query", document_place.as_ref())?;
         let SpecBuilder { reader, provenance, .. } = builder;
         Ok(ModelSpec {
             query,
@@ -326,18 +329,17 @@ impl SpecBuilder<'_> {
         route: Option<Route>,
         settings: &Settings,
         side: &str,
-        document_folder: Option<&str>,
+        document: Option<&TransformerPlace>,
     ) -> Result<Option<SideSpec>, Error> {
-        let Some(Route { modules, source }) = route else { return Ok(None) };
+        let Some(Route { modules, source, is_table_beside }) = route else { return Ok(None) };
+        let settings_of = |place: &TransformerPlace| Some(place.folder.clone()).filter(|_| place.is_module);
         let (folder, modules) = match modules {
-            RouteModules::Model(place) => {
-                (Some(place.folder.clone()), Modules::Model(self.transformer(place)?))
-            }
+            RouteModules::Model(place) => (settings_of(&place), Modules::Model(self.transformer(place)?)),
             RouteModules::OwnTokens(place, table) => {
-                (Some(place.folder.clone()), Modules::OwnTokens(self.transformer(place)?, table))
+                (settings_of(&place), Modules::OwnTokens(self.transformer(place)?, table))
             }
             RouteModules::Table(source) => {
-                let tokenizer = self.table_tokenizer(&source, document_folder)?;
+                let tokenizer = self.table_tokenizer(&source, document)?;
                 (None, Modules::Table(TableSpec { source, tokenizer }))
             }
         };
@@ -350,14 +352,14 @@ impl SpecBuilder<'_> {
             Some(folder) => self.own_length(&folder, &format!("{side}_length"))?,
             None => None,
         };
-        Ok(Some(SideSpec { modules, prompt, max_length, source }))
+        Ok(Some(SideSpec { modules, prompt, max_length, source, is_table_beside }))
     }
 
     fn transformer(&mut self, place: TransformerPlace) -> Result<Arc<TransformerSpec>, Error> {
         if let Some((_, transformer)) = self.transformers.iter().find(|(opened, _)| *opened == place) {
             return Ok(Arc::clone(transformer));
         }
-        let spec = TransformerSpec::read(&mut self.reader, &place.folder, place.pooling.clone(), self.known)?;
+        let spec = TransformerSpec::read(&mut self.reader, &place, self.known)?;
         let spec = Arc::new(spec);
         self.transformers.push((place, Arc::clone(&spec)));
         Ok(spec)
@@ -367,11 +369,13 @@ impl SpecBuilder<'_> {
     fn table_tokenizer(
         &mut self,
         source: &TableSource,
-        document_folder: Option<&str>,
+        document: Option<&TransformerPlace>,
     ) -> Result<TokenizerSpec, Error> {
         let files = self.reader.files();
         let mut folder = None;
-        for candidate in [Some(source.folder.as_str()), document_folder].into_iter().flatten() {
+        for candidate in
+            [Some(source.folder.as_str()), document.map(|place| place.folder.as_str())].into_iter().flatten()
+        {
             if tokenizer::VocabularyFile::in_folder(&files.within(candidate))?.is_some() {
                 folder = Some(candidate);
                 break;
@@ -387,7 +391,8 @@ impl SpecBuilder<'_> {
             true => Some(ModelConfig::read(&mut self.reader, folder)?.max_tokens()),
             false => None,
         };
-        tokenizer_of(&mut self.reader, folder, max_positions)
+        let is_module = document.is_some_and(|place| place.is_module && place.folder == folder);
+        tokenizer_of(&mut self.reader, folder, max_positions, is_module)
     }
 
     /// The limit that a transformer's settings have for one side only.
@@ -411,6 +416,17 @@ impl SpecBuilder<'_> {
         let (kept, source) = (format!("the {count} heaviest"), format!("{}: max_active_dims", settings.file));
         self.provenance.push(Provenance::new("terms kept", kept, source));
         Ok(Some(count as usize))
+    }
+}
+
+/// Refuses a default prompt that is not among the prompts, as sentence-transformers does.
+fn check_default_prompt(settings: &Settings) -> Result<(), Error> {
+    let Some(name) = settings.get("default_prompt_name") else { return Ok(()) };
+    let prompts = settings.get("prompts").and_then(Value::as_object);
+    match name.as_str() {
+        Some("query" | "document") => Ok(()),
+        Some(name) if prompts.is_some_and(|prompts| prompts.contains_key(name)) => Ok(()),
+        _ => Err(settings.invalid(format!("`default_prompt_name` is {name}, which is no name of a prompt"))),
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Route {
     pub modules: RouteModules,
     /// The file that names the modules.
     pub source: String,
+    /// Whether it is a table that stands beside a model and that no module names.
+    pub is_table_beside: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +42,13 @@ pub(super) struct TransformerPlace {
     /// Its folder below the model's files, `""` for themselves.
     pub folder: String,
     pub pooling: PoolingConfig,
+    /// Whether it is a module of sentence-transformers, whose settings beside it then count.
+    pub is_module: bool,
 }
 
 impl Route {
     fn new(modules: RouteModules, source: String) -> Self {
-        Route { modules, source }
+        Route { modules, source, is_table_beside: false }
     }
 
     pub fn transformer(&self) -> Option<&TransformerPlace> {
@@ -121,7 +125,7 @@ impl RouteFinder<'_, '_> {
     /// which its cards then encode queries, or the model is known to have another and its files were copied without it.
     fn unrouted_query(&self, document: &Route) -> Result<Option<Route>, Error> {
         if let Some(table) = TableSource::beside(self.reader.files())? {
-            return Ok(Some(self.table_alone(table)));
+            return Ok(Some(Route { is_table_beside: true, ..self.table_alone(table) }));
         }
         Ok(match self.known.map_or(QuerySide::Model, |known| known.query_side) {
             QuerySide::Model => Some(document.clone()),
@@ -217,7 +221,7 @@ impl RouteFinder<'_, '_> {
             let file = self.reader.files().within(&pooling.folder).describe(CONFIG);
             self.notes.push(Note::NoModuleConfig { file, module: pooling.class.clone() });
         }
-        Ok(TransformerPlace { folder: model.folder.clone(), pooling: config })
+        Ok(TransformerPlace { folder: model.folder.clone(), pooling: config, is_module: true })
     }
 
     /// A folder that sentence-transformers has not written: a masked language model, a table for queries, or both.
@@ -229,7 +233,8 @@ impl RouteFinder<'_, '_> {
             }
         }
         let pooling = PoolingConfig::without_modules(self.reader, self.known)?;
-        let modules = RouteModules::Model(TransformerPlace { folder: String::new(), pooling });
+        let modules =
+            RouteModules::Model(TransformerPlace { folder: String::new(), pooling, is_module: false });
         let document = Route::new(modules, files.describe(CONFIG));
         Ok((self.unrouted_query(&document)?, Some(document)))
     }

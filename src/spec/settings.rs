@@ -227,6 +227,17 @@ impl<'a> SettingsReader<'a> {
     ) -> Result<(), Error> {
         let unknown = keys::check(kind, model_type, keys)
             .map_err(|refusal| Error::invalid(file, refusal.to_string()))?;
+        // sentence-transformers hands these keys to constructors, which fail at one that they do not take.
+        let is_closed = matches!(
+            kind,
+            SettingsFile::SentenceBert | SettingsFile::SpladePooling | SettingsFile::SparseStaticEmbedding
+        );
+        if let Some(key) = unknown.first().filter(|_| is_closed) {
+            return Err(Error::invalid(
+                file,
+                format!("`{key}` is no setting that sentence-transformers has for it"),
+            ));
+        }
         self.unknown.extend(unknown.into_iter().map(|key| UnknownKey { file: file.to_string(), key }));
         Ok(())
     }

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::adapter::AdapterSpec;
 use super::checkpoint::CheckpointSpec;
 use super::config::ModelConfig;
+use super::modules::TransformerPlace;
 use super::pooling::PoolingConfig;
 use super::provenance::Provenance;
 use super::settings::SettingsReader;
@@ -31,29 +32,28 @@ pub(crate) struct TransformerSpec {
 }
 
 impl TransformerSpec {
-    /// Reads the transformer in `folder`.
+    /// Reads the transformer in its folder.
     ///
     /// # Errors
     ///
     /// [`Error::UnsupportedModel`] for another architecture, before anything else that the folder lacks;
     /// [`Error::NoModel`] or [`Error::Invalid`] naming the file and key.
-    pub fn read(
+    pub(super) fn read(
         reader: &mut SettingsReader,
-        folder: &str,
-        pooling: PoolingConfig,
+        TransformerPlace { folder, pooling, is_module }: &TransformerPlace,
         known: Option<&KnownModel>,
     ) -> Result<Self, Error> {
         let config = ModelConfig::read(reader, folder)?;
         let named = reader.config(folder)?.get("transformers_weights").cloned();
         let checkpoint = CheckpointSpec::find(reader, folder, named)?;
-        let tokenizer = tokenizer_of(reader, folder, Some(config.max_tokens()))?;
+        let tokenizer = tokenizer_of(reader, folder, Some(config.max_tokens()), *is_module)?;
         Ok(TransformerSpec {
-            folder: folder.to_string(),
+            folder: folder.clone(),
             config,
             checkpoint,
             adapter: AdapterSpec::read(reader.files(), folder)?,
             tokenizer,
-            pooling,
+            pooling: pooling.clone(),
             known_decoder: known.map(|known| known.decoder),
         })
     }
@@ -82,6 +82,7 @@ pub(super) fn tokenizer_of(
     reader: &mut SettingsReader,
     folder: &str,
     max_positions: Option<usize>,
+    is_module: bool,
 ) -> Result<TokenizerSpec, Error> {
     let config = reader.config(folder)?;
     let text = |key: &str| config.get(key).and_then(Value::as_str);
@@ -89,6 +90,7 @@ pub(super) fn tokenizer_of(
         model_type: text("model_type"),
         tokenizer_class: text("tokenizer_class"),
         max_positions,
+        is_module,
     };
     TokenizerSpec::read(reader, folder, around)
 }

@@ -115,6 +115,9 @@ impl Tokenizer {
         inner.with_post_processor(None::<PostProcessorWrapper>);
         let (prefix, suffix) =
             catch_error(|| surrounding_tokens(&inner, span_step.as_ref())).map_err(fault)?;
+        if spec.has_token_types {
+            catch_error(|| insist_on_type_0(&inner, span_step.as_ref())).map_err(fault)?;
+        }
         if let Some(id) = prefix.iter().chain(&suffix).find(|id| terms.get(**id as usize).is_none()) {
             let reason =
                 format!("its post-processor puts token {id} around a text, which the vocabulary lacks");
@@ -376,6 +379,21 @@ fn surrounding_tokens(
         .find(|&start| &full.get_ids()[start..start + bare.len()] == bare.get_ids())
         .ok_or("its post-processor changes the tokens of a text")?;
     Ok((full.get_ids()[..before].to_vec(), full.get_ids()[before + bare.len()..].to_vec()))
+}
+
+/// Refuses a post-processor that gives tokens of a text another type than 0, which every token has here.
+fn insist_on_type_0(
+    tokenizer: &tokenizers::Tokenizer,
+    post_processor: Option<&PostProcessorWrapper>,
+) -> tokenizers::Result<()> {
+    let Some(post_processor) = post_processor else { return Ok(()) };
+    let encoding = post_processor.process(tokenizer.encode("a", false)?, None, true)?;
+    match encoding.get_type_ids().iter().find(|type_id| **type_id != 0) {
+        None => Ok(()),
+        Some(type_id) => {
+            Err(format!("its post-processor gives tokens of a text the type_id {type_id}, not 0").into())
+        }
+    }
 }
 
 /// The same steps for the spans of a piece that is not the first one of a text.

@@ -27,6 +27,7 @@ mod invariance;
 mod layouts;
 mod library;
 mod model;
+mod module_graph;
 mod page;
 /// The library against PyTorch's numbers, on every checkpoint layout.
 mod parity;

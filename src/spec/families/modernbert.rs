@@ -111,7 +111,7 @@ fn rope_base(file: &Settings, kind: &str, old_key: &str, default: f64) -> Result
     }
     let parameters = match file.keys.get("rope_parameters") {
         None | Some(Value::Null) => None,
-        Some(Value::Object(parameters)) => parameters.get(kind).filter(|value| !value.is_null()),
+        Some(Value::Object(parameters)) => parameters.get(kind),
         Some(other) => return Err(file.invalid(format!("`rope_parameters` is {other}, not an object"))),
     };
     if let Some(other) = parameters.filter(|value| !value.is_object()) {

@@ -14,7 +14,8 @@ pub(super) const MODEL: &[Key] = &[
     within("prompts", PROMPTS),
     followed("similarity_fn_name"),
     followed("max_active_dims"),
-    harmless("default_prompt_name", "queries and documents have a prompt each, if an empty one"),
+    // Must name a prompt; queries and documents have one each, if an empty one, and never take it.
+    followed("default_prompt_name"),
     harmless("__version__", "says which versions wrote the folder"),
     harmless("requirements", "says which versions of libraries the authors ask for"),
     harmless("truncate_dim", "read by models of dense vectors only"),

@@ -59,7 +59,7 @@ fn every_key_that_the_libraries_write_is_in_the_table() {
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
     assert_eq!(written.len(), FILES.len());
-    assert!(num_keys > 600, "{num_keys}");
+    assert!(num_keys > 550, "{num_keys}");
     for family in FAMILIES {
         assert!(written["config.json"].get(family).is_some(), "{family}");
     }
@@ -160,12 +160,8 @@ fn values_that_would_change_vectors_are_refused() {
     assert_eq!(config("modernbert", json!({"head_dim": 32})), "head_dim");
 
     let tokenizer = |keys| refusal(SettingsFile::TokenizerConfig, None, keys);
-    for class in ["BertJapaneseTokenizer", "BertweetTokenizer", "HerbertTokenizerFast", "MyTokenizer"] {
-        assert_eq!(tokenizer(json!({"tokenizer_class": class})), "tokenizer_class");
-    }
-    assert_eq!(tokenizer(json!({"split_special_tokens": true})), "split_special_tokens");
     assert_eq!(tokenizer(json!({"init_inputs": ["vocab.txt"]})), "init_inputs");
-    assert_eq!(tokenizer(json!({"word_tokenizer_type": "mecab"})), "word_tokenizer_type");
+    assert_eq!(tokenizer(json!({"fast_tokenizer_files": ["tokenizer.4.0.0.json"]})), "fast_tokenizer_files");
 
     let transformer = |keys| refusal(SettingsFile::SentenceBert, None, keys);
     assert_eq!(transformer(json!({"transformer_task": "feature-extraction"})), "transformer_task");

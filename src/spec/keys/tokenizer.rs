@@ -94,9 +94,12 @@ pub(super) const CONFIG: &[Key] = &[
     harmless("errors", DECODING),
     harmless("clean_up_tokenization_spaces", DECODING),
     harmless("clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output", DECODING),
-    harmless(
-        "model_input_names",
-        "a mask of ones and token types of 0 are what a model takes in their absence",
+    // Whether a post-processor's token types reach the model.
+    followed("model_input_names"),
+    only(
+        "fast_tokenizer_files",
+        &["[]", "[\"tokenizer.json\"]"],
+        "another file than tokenizer.json would hold the tokenizer",
     ),
     harmless("processor_class", "read for models of images and sounds only"),
     harmless("chat_template", CHAT),

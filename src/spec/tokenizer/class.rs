@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::super::settings::Settings;
-use super::{Surroundings, VocabularyFile};
+use super::{Model, Surroundings, VocabularyFile};
 use crate::error::Error;
 
 /// The classes that are `BertTokenizer` under other names, or subclasses that change nothing.
@@ -177,6 +177,24 @@ impl TokenizerClass {
         }
     }
 
+    /// Refuses a model of tokenizer.json that the class cannot use, or whose tokens are left to chance.
+    pub(super) fn check_model(&self, model: &Model, file: &str) -> Result<(), Error> {
+        let invalid = |reason: String| Err(Error::invalid(file, reason));
+        let kind = model.kind.as_deref().unwrap_or_default();
+        match (self, kind, model.dropout) {
+            (TokenizerClass::Bert(_), "BPE" | "Unigram", _) => invalid(format!(
+                "its model is {kind}, and the tokenizer class `BertTokenizer` takes word pieces"
+            )),
+            (TokenizerClass::Roberta(_), "WordPiece" | "Unigram" | "WordLevel", _) => {
+                invalid(format!("its model is {kind}, and the tokenizer class `RobertaTokenizer` takes BPE"))
+            }
+            (TokenizerClass::Generic, _, Some(dropout)) if dropout != 0.0 => invalid(format!(
+                "its model has a dropout of {dropout}: a text would have other tokens each time"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses a vocabulary file that the class does not read.
     pub(super) fn check_vocabulary(&self, file: VocabularyFile, config: &Settings) -> Result<(), Error> {
         let reads = match self {
@@ -200,8 +218,9 @@ impl TokenizerClass {
     ///
     /// * `settings`: tokenizer_config.json, with special_tokens_map.json over it where that counts.
     pub(super) fn configured(self, settings: &Map<String, Value>, config: &Settings) -> Result<Self, Error> {
+        // A class fails at null for these.
         let flag = |key: &str, default: bool| match settings.get(key) {
-            None | Some(Value::Null) => Ok(default),
+            None => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(other) => Err(config.invalid(format!("`{key}` is {other}, not true or false"))),
         };

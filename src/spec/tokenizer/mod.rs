@@ -44,6 +44,8 @@ pub(crate) struct TokenizerSpec {
     pub special_tokens_source: String,
     /// Whether special tokens are not looked for in a text.
     pub splits_special_tokens: bool,
+    /// Whether the model is told the types of tokens that the post-processor gives.
+    pub has_token_types: bool,
     /// Whether texts are lowercased before anything else, as sentence-transformers 6 does for `do_lower_case`.
     pub lowercases: bool,
     /// The end at which a text that is too long is cut, and what decided it.
@@ -98,6 +100,8 @@ pub(crate) struct Surroundings<'a> {
     pub tokenizer_class: Option<&'a str>,
     /// The positions of the model; `None` where none limits a text.
     pub max_positions: Option<usize>,
+    /// Whether the settings of sentence-transformers beside it count.
+    pub is_module: bool,
 }
 
 /// The parts of a tokenizer.json that are settings of the tokenizer as a whole.
@@ -106,6 +110,15 @@ struct TokenizerJson<'a> {
     #[serde(borrow)]
     added_tokens: Option<&'a RawValue>,
     truncation: Option<Truncation>,
+    model: Option<Model>,
+}
+
+/// What is to be known of a tokenizer's model.
+#[derive(Deserialize)]
+struct Model {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    dropout: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +137,9 @@ impl TokenizerSpec {
         let Some(vocabulary) = VocabularyFile::in_folder(&files)? else {
             return Err(Error::NoModel {
                 place: files.name().to_string(),
-                reason: format!("holds neither `{TOKENIZER_JSON}` nor `{VOCAB_TXT}`"),
+                reason: format!(
+                    "holds neither `{TOKENIZER_JSON}` nor `{VOCAB_TXT}`, nor `{VOCAB_JSON}` with `{MERGES_TXT}`"
+                ),
                 file: files.inside(TOKENIZER_JSON),
             });
         };
@@ -139,11 +154,17 @@ impl TokenizerSpec {
         };
         let class = TokenizerClass::read(&config, around)?;
         class.check_vocabulary(vocabulary, &config)?;
+        if let Some(model) = &json.model {
+            class.check_model(model, &files.describe(TOKENIZER_JSON))?;
+        }
         let TokenLists { added_tokens, special_tokens, special_tokens_source, config: settings } =
             TokenLists::read(reader, folder, &config, &class, json.added_tokens)?;
         let class = class.configured(&settings, &config)?;
         let (truncation_side, truncation_source) = truncation_side(&files, &settings, &config, &json)?;
-        let sentence = reader.transformer_settings(folder)?;
+        let sentence = match around.is_module {
+            true => reader.transformer_settings(folder)?,
+            false => Settings::default(),
+        };
         let (max_length, max_length_source) =
             max_length(&settings, &config, &sentence, around.max_positions)?;
         Ok(TokenizerSpec {
@@ -153,6 +174,10 @@ impl TokenizerSpec {
             added_tokens,
             special_tokens,
             special_tokens_source,
+            has_token_types: config
+                .get("model_input_names")
+                .and_then(Value::as_array)
+                .is_some_and(|names| names.iter().any(|name| name.as_str() == Some("token_type_ids"))),
             splits_special_tokens: flag(&settings, &config, "split_special_tokens")?,
             lowercases: sentence.get("do_lower_case") == Some(&Value::Bool(true)),
             truncation_side,

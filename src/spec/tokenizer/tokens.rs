@@ -4,7 +4,7 @@
 //! special_tokens_map.json over tokenizer_config.json, added_tokens.json, and the added tokens of tokenizer.json.
 //! Source: `_from_pretrained` of transformers' tokenizers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -135,12 +135,21 @@ impl TokenLists {
                 special_tokens.push(token.content.clone());
             }
         }
+        // A class that uses tokenizer.json as it is has these already, with flags of their own.
+        let present: HashSet<String> = match (class, of_tokenizer_json) {
+            (TokenizerClass::Generic, Some(written)) => {
+                let written: Vec<WrittenToken> = serde_json::from_str(written.get()).unwrap_or_default();
+                written.into_iter().map(|token| token.content).collect()
+            }
+            _ => HashSet::new(),
+        };
         let mut added_tokens: Vec<AddedTokenSpec> = declared.into_values().collect();
         for token in &mut added_tokens {
             token.special |= named.iter().any(|named| named.content == token.content);
         }
         for token in named.iter().chain(&extra) {
-            if !added_tokens.iter().any(|added| added.content == token.content) {
+            let is_present = present.contains(&token.content);
+            if !is_present && !added_tokens.iter().any(|added| added.content == token.content) {
                 added_tokens.push(token.clone());
             }
         }
