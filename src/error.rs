@@ -10,10 +10,10 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder is not there, or holds no model.
+    /// The folder is not there, or lacks a file that a model needs or that its settings name.
     #[error("`{place}`: {reason}")]
     NoModel {
-        /// Folder or name that was asked for.
+        /// Folder or name that was asked for, or the file that names another.
         place: String,
         /// What is missing.
         reason: String,

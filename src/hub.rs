@@ -127,7 +127,8 @@ pub struct PulledFile {
 ///
 /// A folder or zip archive of that name comes first, as in the libraries of Hugging Face, whatever else the name means;
 /// then `tiny`, which is compiled in; then the cache, the query sides that are compiled in, and the hub. A complete
-/// cached model is taken as it is, without a request: [`pull`] looks for a newer one. An incomplete one is completed.
+/// cached model is taken as it is, without a request: [`pull`] looks for a newer one. An incomplete one is completed, and
+/// one whose settings are damaged is repaired.
 ///
 /// * `name`: a folder, a zip archive, `tiny`, a short name, or a hub id `org/name`.
 /// * `revision`: branch, tag or full commit hash on the hub; `None` is `main`.
@@ -135,7 +136,7 @@ pub struct PulledFile {
 ///
 /// # Errors
 ///
-/// [`HubError`]: the name or an option makes no sense, the model is not cached
+/// [`HubError`]: the name or an option makes no sense, the model is not cached or its cached settings are damaged
 /// while `offline`, the hub refuses it or cannot be reached, its architecture
 /// is not supported, a download is not what the hub says it is, or the cache
 /// cannot be written.
@@ -151,9 +152,12 @@ pub fn resolve(
     };
     let known = known::find_by_hub_id(&repo.id);
     let resolved = |files| Resolved { files, known, shadowed: None };
-    if let Some(folder) = repo.complete_snapshot(parts)? {
-        return Ok(resolved(ModelFiles::folder(name, folder)));
-    }
+    // What is cached and cannot be used counts as incomplete: the hub has the right files.
+    let unusable = match repo.complete_snapshot(parts) {
+        Ok(Some(folder)) => return Ok(resolved(ModelFiles::folder(name, folder))),
+        Ok(None) => None,
+        Err(error) => Some(error),
+    };
     let has_queries = known.is_some_and(KnownModel::has_built_in_queries);
     if parts == Parts::QuerySide && revision.is_none() && has_queries {
         return Ok(resolved(ModelFiles::built_in_queries(name)));
@@ -164,10 +168,13 @@ pub fn resolve(
     let hub = download::Hub::new(options)?;
     let _lock = repo.lock()?;
     // Whoever held the lock may have been downloading this very model.
-    if let Some(folder) = repo.complete_snapshot(parts)? {
+    if let Ok(Some(folder)) = repo.complete_snapshot(parts) {
         return Ok(resolved(ModelFiles::folder(name, folder)));
     }
-    Ok(resolved(hub.pull(&repo, parts)?.files))
+    match (hub.pull(&repo, parts), unusable) {
+        (Err(HubError::Unreachable { .. }), Some(error)) => Err(error),
+        (pulled, _) => Ok(resolved(pulled?.files)),
+    }
 }
 
 /// The known model that `name` stands for; `None` where a folder or a file has that name, unless it is a snapshot of
@@ -191,8 +198,8 @@ fn known_snapshot(folder: &Path) -> Option<&'static KnownModel> {
 /// Downloads the newest files of the model that the user calls `name`, as far as they are not cached.
 ///
 /// Always asks the hub what `revision` is now, unlike [`resolve`]. Cached
-/// files are compared with what the hub states, and replaced where they differ.
-/// Nothing is done for `tiny` and for a folder. With [`Parts::QuerySide`] a
+/// files are compared with what the hub states, and replaced where they differ; settings, whose SHA-256 the hub does not
+/// state, also where the model's spec cannot be read from them. Nothing is done for `tiny` and for a folder. With [`Parts::QuerySide`] a
 /// cached checkpoint stays as long as the hub's is the same.
 ///
 /// # Errors

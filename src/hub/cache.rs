@@ -17,6 +17,7 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use super::needed::missing;
 use super::{is_plain, HubError, HubOptions, Parts};
+use crate::error::Error;
 
 /// How long to wait for another process that downloads: long enough for the
 /// largest model (700 MB) on a slow line, short enough not to hang for ever.
@@ -98,21 +99,33 @@ impl CachedRepo {
     /// Files that only some models have (such as idf.json) cannot be missed
     /// without asking the hub; downloads here fetch the parameters last, so
     /// their own leftovers are never taken for complete.
+    ///
+    /// # Errors
+    ///
+    /// [`HubError::Model`] for an architecture that is not supported, [`HubError::Unusable`] for other settings that
+    /// cannot be followed, damaged ones among them.
     pub(super) fn complete_snapshot(&self, parts: Parts) -> Result<Option<PathBuf>, HubError> {
         let Some(folder) = self.snapshot() else { return Ok(None) };
-        Ok(if missing(&self.id, &folder, parts)?.is_none() { Some(folder) } else { None })
+        Ok(if self.missing(&folder, parts)?.is_none() { Some(folder) } else { None })
+    }
+
+    fn missing(&self, folder: &Path, parts: Parts) -> Result<Option<String>, HubError> {
+        missing(&self.id, folder, parts).map_err(|error| match error {
+            Error::UnsupportedModel { .. } => HubError::Model(error),
+            error => HubError::Unusable { name: self.name.clone(), error },
+        })
     }
 
     /// Why the cache alone does not give `parts` of the model.
     pub(super) fn offline_error(&self, parts: Parts) -> Result<HubError, HubError> {
         let missing = match self.snapshot() {
-            Some(folder) => missing(&self.id, &folder, parts)?.map(|file| folder.join(file)),
+            Some(folder) => self.missing(&folder, parts)?.map(|file| folder.join(file)),
             None => None,
         };
         let (name, revision) = (self.name.clone(), self.revision.clone());
         Ok(match missing {
             Some(file) => {
-                let has_query_side = self.complete_snapshot(Parts::QuerySide)?.is_some();
+                let has_query_side = matches!(self.complete_snapshot(Parts::QuerySide), Ok(Some(_)));
                 HubError::Incomplete { name, file, has_query_side }
             }
             None => HubError::NotCached { name, revision, cache_dir: self.cache_dir.clone() },

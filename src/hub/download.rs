@@ -40,7 +40,7 @@ impl Hub {
         let listed: Vec<String> = siblings.into_iter().map(|file| file.rfilename).filter(is_sound).collect();
         // Every file is asked for by the commit, so that a snapshot is never a mix of two.
         let download = Download { hub: self, repo, snapshot: repo.snapshot_of(&sha), commit: &sha };
-        let Fetched { downloaded, present } = download.fetch_all(listed, parts)?;
+        let Fetched { downloaded, present, .. } = download.fetch_all(listed, parts)?;
         repo.write_reference(&sha)?;
         let files = ModelFiles::folder(repo.name.as_str(), download.snapshot);
         let known = known::find_by_hub_id(&repo.id);
@@ -90,6 +90,8 @@ impl Hub {
 struct Fetched {
     downloaded: Vec<PulledFile>,
     present: Vec<PulledFile>,
+    /// Those of `present` of which nothing but the size was compared.
+    unverified: Vec<String>,
 }
 
 /// One commit on its way into the cache.
@@ -105,18 +107,7 @@ impl Download<'_> {
     /// the parameters last. An interrupted download is then seen to be incomplete.
     fn fetch_all(&self, listed: Vec<String>, parts: Parts) -> Result<Fetched, HubError> {
         let mut fetched = Fetched::default();
-        let files = ModelFiles::partial(self.repo.id.as_str(), &self.snapshot, listed.iter().cloned());
-        let spec = loop {
-            match ModelSpec::read(&files, known::find_by_hub_id(&self.repo.id)) {
-                Ok(spec) => break spec,
-                Err(Error::NotFetched { file }) => {
-                    self.fetch(&file, &mut fetched)?;
-                    files.make_available(&file);
-                }
-                Err(Error::NoModel { file, .. }) => return Err(self.no_checkpoint(vec![file])),
-                Err(error) => return Err(HubError::Model(error)),
-            }
-        };
+        let spec = self.fetch_settings(&listed, &mut fetched)?;
         let required = spec.required_files(parts);
         let missing: Vec<String> = required.iter().filter(|file| !listed.contains(file)).cloned().collect();
         if !missing.is_empty() {
@@ -138,6 +129,29 @@ impl Download<'_> {
         Ok(fetched)
     }
 
+    /// The model's spec, whose settings are fetched as it asks for them.
+    fn fetch_settings(&self, listed: &[String], fetched: &mut Fetched) -> Result<ModelSpec, HubError> {
+        let files = ModelFiles::partial(self.repo.id.as_str(), &self.snapshot, listed.iter().cloned());
+        loop {
+            match ModelSpec::read(&files, known::find_by_hub_id(&self.repo.id)) {
+                Ok(spec) => return Ok(spec),
+                Err(Error::NotFetched { file }) => {
+                    self.fetch(&file, fetched)?;
+                    files.make_available(&file);
+                }
+                // Cached settings of the right size may hold other bytes.
+                Err(_) if !fetched.unverified.is_empty() => {
+                    for file in std::mem::take(&mut fetched.unverified) {
+                        fetched.present.retain(|present| present.name != file);
+                        self.fetch_afresh(&file, fetched)?;
+                    }
+                }
+                Err(Error::NoModel { file, .. }) => return Err(self.no_checkpoint(vec![file])),
+                Err(error) => return Err(HubError::Model(error)),
+            }
+        }
+    }
+
     fn no_checkpoint(&self, missing: Vec<String>) -> HubError {
         HubError::NoCheckpoint { id: self.repo.id.clone(), missing }
     }
@@ -145,6 +159,9 @@ impl Download<'_> {
     fn fetch(&self, file: &str, fetched: &mut Fetched) -> Result<(), HubError> {
         let expected = self.metadata(file)?;
         let list = if self.is_there(file, &expected)? {
+            if expected.sha256().is_none() {
+                fetched.unverified.push(file.into());
+            }
             &mut fetched.present
         } else {
             self.download(file, &expected)?;
@@ -154,10 +171,22 @@ impl Download<'_> {
         Ok(())
     }
 
+    /// Downloads `file` whatever is cached of it.
+    fn fetch_afresh(&self, file: &str, fetched: &mut Fetched) -> Result<(), HubError> {
+        let expected = self.metadata(file)?;
+        for cached in [self.snapshot.join(file), self.repo.blob(&expected.etag)] {
+            remove(&cached).map_err(|source| self.repo.error(source))?;
+        }
+        self.download(file, &expected)?;
+        fetched.downloaded.push(PulledFile { name: file.into(), bytes: expected.size });
+        Ok(())
+    }
+
     /// Takes the checkpoints that are cached over to this commit, so that a whole model does not become half a one
     /// when the newest query side is pulled. Downloads none.
     fn keep_checkpoints(&self, checkpoints: Vec<String>, fetched: &mut Fetched) -> Result<(), HubError> {
-        if self.repo.complete_snapshot(Parts::Whole)?.is_none() {
+        // What cannot be used is no whole model.
+        if !matches!(self.repo.complete_snapshot(Parts::Whole), Ok(Some(_))) {
             return Ok(());
         }
         for file in checkpoints {

@@ -192,13 +192,13 @@ pub enum HubError {
         /// What the bytes give.
         got: String,
     },
-    /// The index of a sharded checkpoint cannot be used.
-    #[error("`{}`: {reason}", path.display())]
-    Index {
-        /// The index.
-        path: PathBuf,
-        /// What is wrong in it.
-        reason: String,
+    /// Settings in the cache are damaged, or cannot be followed.
+    #[error("the cached `{name}` cannot be used: {error}")]
+    Unusable {
+        /// What the user calls the model.
+        name: String,
+        /// The file and what is wrong in it.
+        error: crate::Error,
     },
     /// The cache cannot be read or written.
     #[error("cannot use the cache `{}`", path.display())]

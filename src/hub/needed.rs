@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{HubError, Parts};
+use super::Parts;
 use crate::error::Error;
 use crate::known::{self, QuerySide};
 use crate::source::ModelFiles;
@@ -12,20 +12,21 @@ use crate::spec::{ModelSpec, Modules, SideSpec, TableKind};
 const IDF: &str = "idf.json";
 const ROUTER: &str = "router_config.json";
 
-/// The files that the cached copy of `id` in `snapshot` lacks to be `parts` of the model, the first one; `None` where
-/// it is complete.
+/// The first of the files that the cached copy of `id` in `snapshot` lacks to be `parts` of the model; `None` where it
+/// is complete.
 ///
 /// # Errors
 ///
-/// [`HubError::Model`] for a model that cannot be run, or whose settings are damaged.
-pub(super) fn missing(id: &str, snapshot: &Path, parts: Parts) -> Result<Option<String>, HubError> {
+/// Those of [`ModelSpec::read`], with the paths of cached files, for a model that cannot be run or whose settings are
+/// damaged.
+pub(super) fn missing(id: &str, snapshot: &Path, parts: Parts) -> Result<Option<String>, Error> {
     let names = names_below(snapshot, "", 0);
-    let files = ModelFiles::partial(id, snapshot, names.iter().cloned());
+    let files = ModelFiles::partial(snapshot.display().to_string(), snapshot, names.iter().cloned());
     names.iter().for_each(|name| files.make_available(name));
     let spec = match ModelSpec::read(&files, known::find_by_hub_id(id)) {
         Ok(spec) => spec,
         Err(Error::NoModel { file, .. }) => return Ok(Some(file)),
-        Err(error) => return Err(HubError::Model(error)),
+        Err(error) => return Err(error),
     };
     let lacks = spec.required_files(parts).into_iter().find(|file| !names.contains(file));
     Ok(lacks.or_else(|| lacks_query_side(id, &spec)))

@@ -136,7 +136,8 @@ impl AdapterSpec {
         } else {
             let reason =
                 format!("describes an adapter, but neither `{SAFETENSORS}` nor `{PYTORCH}` is there");
-            return Err(config.invalid(reason));
+            let (place, file) = (files.describe(ADAPTER_CONFIG), files.inside(SAFETENSORS));
+            return Err(Error::NoModel { place, reason, file });
         };
         let rank_pattern = patterns.rank_pattern.unwrap_or_default();
         if let Some((_, rank)) = rank_pattern.0.iter().find(|(_, rank)| !is_rank(*rank)) {

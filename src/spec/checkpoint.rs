@@ -51,10 +51,8 @@ impl CheckpointSpec {
         let named = match &named {
             None => None,
             Some(value) => {
-                let wrong = |what: &str| {
-                    let reason = format!("`transformers_weights` is {value}, {what}");
-                    Error::invalid(files.describe("config.json"), reason)
-                };
+                let reason = |what: &str| format!("`transformers_weights` is {value}, {what}");
+                let wrong = |what: &str| Error::invalid(files.describe("config.json"), reason(what));
                 let name = value.as_str().filter(|name| !name.contains(['/', '\\']));
                 let name = name.ok_or_else(|| wrong("not the name of a file in this folder"))?;
                 let is_index = name.ends_with(".safetensors.index.json");
@@ -62,7 +60,8 @@ impl CheckpointSpec {
                     return Err(wrong("not a file in the safetensors format"));
                 }
                 if !files.contains(name)? {
-                    return Err(wrong("which is not there"));
+                    let (place, reason) = (files.describe("config.json"), reason("which is not there"));
+                    return Err(Error::NoModel { place, reason, file: files.inside(name) });
                 }
                 Some((CheckpointFormat::Safetensors, name, is_index))
             }

@@ -152,6 +152,13 @@ impl RouteFinder<'_, '_> {
         let config = self.reader.router(&folder)?;
         let object = |key: &str| config.get(key).and_then(Value::as_object);
         let (Some(types), Some(structure)) = (object("types"), object("structure")) else {
+            // config.json was looked into because of its absence.
+            if config.name != ROUTER && config.get("types").is_none() {
+                let router = self.reader.files().within(&folder).inside(ROUTER);
+                return Err(
+                    config.lacks(router, "not the config of a Router, and `router_config.json` is not there")
+                );
+            }
             return Err(config.invalid("not the config of a Router: no `types` or no `structure`"));
         };
         let mappings = config.get("parameters").and_then(|parameters| parameters.get("route_mappings"));

@@ -47,6 +47,11 @@ impl Settings {
         self.keys.get(key).filter(|value| !value.is_null())
     }
 
+    /// That `file`, below the model's files, is not there, although this file asks for it.
+    pub fn lacks(&self, file: String, reason: impl Into<String>) -> Error {
+        Error::NoModel { place: self.file.clone(), reason: reason.into(), file }
+    }
+
     /// That this file cannot be followed.
     pub fn invalid(&self, reason: impl Into<String>) -> Error {
         Error::invalid(&self.file, reason)

@@ -85,8 +85,12 @@ impl TableSource {
             let name = path.as_str().filter(|path| path.ends_with(".json"));
             // A path of the machine that saved it: what counts is the file's name, in the folder of the module.
             let name = name.and_then(|path| path.rsplit(['/', '\\']).next()).unwrap_or_default();
-            if name.is_empty() || !inside.contains(name)? {
-                return Err(config.invalid(format!("`path` is {path}, and no such JSON file is beside it")));
+            let reason = || format!("`path` is {path}, and no such JSON file is beside it");
+            if name.is_empty() {
+                return Err(config.invalid(reason()));
+            }
+            if !inside.contains(name)? {
+                return Err(config.lacks(inside.inside(name), reason()));
             }
             return Ok(TableSource::at(folder, name, TableKind::Json));
         }

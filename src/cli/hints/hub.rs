@@ -48,7 +48,9 @@ pub(in crate::cli) fn of_hub(error: &HubError) -> Option<String> {
             "the file was deleted: try again, or without the mirror or proxy in between".into()
         }
         HubError::Answer { .. } => "check `HF_ENDPOINT`; `--model tiny` needs no network".into(),
-        HubError::Index { .. } => "`neural-sparse model pull` replaces damaged files of the cache".into(),
+        HubError::Unusable { name, .. } => {
+            format!("`neural-sparse model pull {name}` replaces damaged files of the cache")
+        }
         HubError::Cache { .. } => "`HF_HUB_CACHE` names another folder; `--model tiny` needs none".into(),
         HubError::NotFound { .. } => {
             "check the spelling; `neural-sparse model list` shows the models known by name".into()
@@ -168,6 +170,7 @@ mod tests {
         check(HubError::WrongSize { file: file(), expected: 1, got: 2 }, &["try again"]);
         check(HubError::TooLong { file: file(), expected: 1 }, &["try again"]);
         check(HubError::WrongHash { file: file(), expected: "a".into(), got: "b".into() }, &["try again"]);
-        check(HubError::Index { path: file().into(), reason: "x".into() }, &["neural-sparse model pull"]);
+        let error = neural_sparse::Error::Invalid { file: file(), reason: "not a JSON object".into() };
+        check(HubError::Unusable { name: NAME.into(), error }, &["neural-sparse model pull org/model"]);
     }
 }
