@@ -8,21 +8,10 @@ use std::time::{Duration, Instant};
 use neural_sparse::hub::{self, Credentials, HubError, HubOptions, Parts, Pulled};
 use neural_sparse::ModelFiles;
 
+use crate::hub_contents::{bert, files, model_files, padded, router, with};
 use crate::hub_server::{sha256, Fault, HubServer, COMMIT};
 
 pub const ID: &str = "test-org/test-model";
-
-pub fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
-    // Each content differs from the others, and is long enough to be cut.
-    names
-        .iter()
-        .map(|name| (name.to_string(), format!("content of {name} ").repeat(50).into_bytes()))
-        .collect()
-}
-
-pub fn model_files() -> Vec<(String, Vec<u8>)> {
-    files(&["model.safetensors", "README.md", "config.json", "tokenizer.json", "tokenizer_config.json"])
-}
 
 fn resolve(name: &str, revision: Option<&str>, options: &HubOptions) -> Result<ModelFiles, HubError> {
     Ok(hub::resolve(name, revision, Parts::Whole, options)?.files)
@@ -126,11 +115,16 @@ fn a_download_is_complete_and_is_not_repeated() {
 
 #[test]
 fn only_needed_files_are_downloaded() {
-    let setting = Setting::new(files(&[
+    let modules = router(
+        &[("query_0_SparseStaticEmbedding", "SparseStaticEmbedding")],
+        &[("", "MLMTransformer"), ("document_1_SpladePooling", "SpladePooling")],
+    );
+    let names = [
         ".gitattributes",
         "1_SpladePooling/config.json",
         "a/b_SpladePooling/config.json",
         "config.json",
+        "document_1_SpladePooling/config.json",
         "flax_model.msgpack",
         "idf.json",
         "model.safetensors",
@@ -143,22 +137,21 @@ fn only_needed_files_are_downloaded() {
         "query_0_SparseStaticEmbedding/tokenizer.json",
         "query_0_SparseStaticEmbedding/vocab.txt",
         "query_token_weights.txt",
-        "router_config.json",
         "tokenizer.json",
         "vocab.txt",
-    ]));
+    ];
+    let setting = Setting::new(with(files(&names), "router_config.json", &modules));
     setting.resolve().expect("a model");
     assert_eq!(
         setting.sent(),
         [
             "config.json",
-            "tokenizer.json",
             "router_config.json",
-            "1_SpladePooling/config.json",
             "query_0_SparseStaticEmbedding/config.json",
+            "document_1_SpladePooling/config.json",
+            "tokenizer.json",
             "query_0_SparseStaticEmbedding/tokenizer.json",
             "query_0_SparseStaticEmbedding/model.safetensors",
-            "idf.json",
             "model.safetensors",
         ]
     );
@@ -174,10 +167,8 @@ fn second_choices_are_downloaded_where_the_first_are_absent() {
 }
 
 fn sharded(index: &str) -> Vec<(String, Vec<u8>)> {
-    let mut files =
-        files(&["config.json", "tokenizer.json", "a.safetensors", "b.safetensors", "c.safetensors"]);
-    files.push(("model.safetensors.index.json".into(), index.into()));
-    files
+    let names = ["config.json", "tokenizer.json", "a.safetensors", "b.safetensors", "c.safetensors"];
+    with(files(&names), "model.safetensors.index.json", index)
 }
 
 #[test]
@@ -187,8 +178,8 @@ fn the_shards_that_an_index_names_are_downloaded() {
     ));
     setting.resolve().expect("a model");
     assert_eq!(
-        setting.sent()[2..],
-        ["model.safetensors.index.json", "a.safetensors", "b.safetensors"].map(String::from)
+        setting.sent(),
+        ["config.json", "model.safetensors.index.json", "tokenizer.json", "a.safetensors", "b.safetensors"]
     );
     fs::remove_file(setting.snapshot().join("b.safetensors")).expect("a shard");
     let error = resolve(ID, None, &setting.offline()).expect_err("a missing shard");
@@ -200,7 +191,12 @@ fn an_index_cannot_name_a_file_elsewhere() {
     for name in ["../../secret", "/etc/passwd", "sub/a.safetensors", "..", r"a\\b", ""] {
         let setting = Setting::new(sharded(&format!(r#"{{"weight_map": {{"x": "{name}"}}}}"#)));
         let error = setting.error();
-        assert!(matches!(error, HubError::Index { .. }), "{name}: {error}");
+        let says = format!("`{ID}/model.safetensors.index.json`: ");
+        assert!(
+            matches!(error, HubError::Model(_)) && error.to_string().starts_with(&says),
+            "{name}: {error}"
+        );
+        assert!(!setting.sent().iter().any(|file| file.ends_with(".safetensors")));
     }
     let error = Setting::new(sharded("{}")).error();
     assert!(error.to_string().contains("weight_map"), "{error}");
@@ -269,9 +265,16 @@ fn half_of_a_pair_of_models_is_incomplete() {
         );
     };
     lacks("router_config.json");
-    fs::write(folder.join("query_0_MLMTransformer/config.json"), "{}").expect("a file");
-    lacks("query_0_MLMTransformer/model.safetensors");
-    fs::write(folder.join("query_0_MLMTransformer/model.safetensors"), "").expect("a file");
+    let modules = router(
+        &[("query_0_MLMTransformer", "MLMTransformer"), ("query_1_SpladePooling", "SpladePooling")],
+        &[("", "MLMTransformer"), ("document_1_SpladePooling", "SpladePooling")],
+    );
+    fs::write(folder.join("router_config.json"), modules).expect("a file");
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let file = format!("query_0_MLMTransformer/{file}");
+        lacks(&file);
+        fs::write(folder.join(&file), &files(&[&file])[0].1).expect("a file");
+    }
     resolve(id, Some(COMMIT), &setting.offline()).expect("both models");
 }
 
@@ -461,12 +464,19 @@ fn what_is_no_hub_is_an_error() {
 
 #[test]
 fn a_repository_without_a_checkpoint_says_what_is_missing() {
-    let error = Setting::new(files(&["README.md", "config.json", "tf_model.h5"])).error();
-    assert!(matches!(&error, HubError::NoCheckpoint { missing, .. } if missing.len() == 2), "{error}");
-    for part in [ID, "no masked-language-model checkpoint", "`model.safetensors`", "`tokenizer.json`"] {
-        assert!(error.to_string().contains(part), "{error}");
+    for (more, part) in
+        [(&[][..], "`tokenizer.json` (nor `vocab.txt`)"), (&["vocab.txt"], "`model.safetensors`")]
+    {
+        let names = [&["README.md", "config.json", "tf_model.h5"], more].concat();
+        let setting = Setting::new(files(&names));
+        let error = setting.error();
+        assert!(matches!(&error, HubError::NoCheckpoint { missing, .. } if missing.len() == 1), "{error}");
+        for part in [ID, "no masked-language-model checkpoint", part] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert!(!error.to_string().contains("config.json"), "{error}");
+        assert!(!setting.sent().iter().any(|file| ["vocab.txt", "tf_model.h5"].contains(&file.as_str())));
     }
-    assert!(!error.to_string().contains("config.json"), "{error}");
 }
 
 #[test]
@@ -570,23 +580,74 @@ fn wrong_bytes_do_not_stay() {
 
 #[test]
 fn pull_replaces_damaged_files() {
-    let setting = Setting::new(model_files());
-    setting.resolve().expect("a model");
-    for name in ["model.safetensors", "config.json"] {
-        let path = setting.snapshot().join(name);
-        let mut bytes = fs::read(&path).expect("a file");
-        if name == "model.safetensors" {
-            bytes[7] ^= 1;
-        } else {
-            bytes.truncate(7);
+    let settings = model_files().into_iter().map(|(name, _)| name).filter(|name| name.ends_with(".json"));
+    for name in settings.chain(["model.safetensors".into()]) {
+        let setting = Setting::new(model_files());
+        setting.resolve().expect("a model");
+        let path = setting.snapshot().join(&name);
+        let whole = fs::read(&path).expect("a file");
+        let mut changed = whole.clone();
+        // The hub states no SHA-256 of settings: those of the right size are found out by what they hold.
+        changed[0] ^= 1;
+        for damaged in [&whole[..7], &[], &changed, &vec![0; whole.len()]] {
+            fs::write(&path, damaged).expect("a file");
+            let pulled = pull(ID, None, &setting.options()).expect("a model");
+            let downloaded: Vec<&str> = pulled.downloaded.iter().map(|file| file.name.as_str()).collect();
+            assert!(downloaded.contains(&name.as_str()), "{name}: {downloaded:?}");
+            assert_eq!(downloaded.contains(&"model.safetensors"), name == "model.safetensors");
+            assert_eq!(downloaded.len() + pulled.present.len(), 4, "{name}: {pulled:?}");
+            for (name, bytes) in model_files().into_iter().filter(|(name, _)| name != "README.md") {
+                assert_eq!(pulled.files.read(&name).expect("a file").as_deref(), Some(&bytes[..]));
+            }
         }
-        fs::write(&path, bytes).expect("a file");
     }
-    let pulled = pull(ID, None, &setting.options()).expect("a model");
-    let names: Vec<&str> = pulled.downloaded.iter().map(|file| file.name.as_str()).collect();
-    assert_eq!(names, ["config.json", "model.safetensors"]);
-    for (name, bytes) in model_files().into_iter().filter(|(name, _)| name != "README.md") {
-        assert_eq!(pulled.files.read(&name).expect("a file").as_deref(), Some(&bytes[..]));
+}
+
+#[test]
+fn damaged_settings_in_the_cache_are_named_offline_and_repaired_online() {
+    for (name, damaged) in [
+        ("config.json", "not JSON"),
+        ("config.json", r#"{"model_type": "bert"}"#),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer.json", "{"),
+    ] {
+        let setting = Setting::new(model_files());
+        setting.resolve().expect("a model");
+        let path = setting.snapshot().join(name);
+        fs::write(&path, damaged).expect("a file");
+        setting.server.requests();
+
+        let error = resolve(ID, None, &setting.offline()).expect_err("damaged settings");
+        assert!(matches!(error, HubError::Unusable { .. }), "{error}");
+        let says = format!("the cached `{ID}` cannot be used: `{}`: ", path.display());
+        assert!(error.to_string().starts_with(&says), "{error}");
+        assert_eq!(setting.server.requests().len(), 0);
+
+        // Without a network it is still the cache that is in the way.
+        let nowhere = HubOptions { endpoint: "http://127.0.0.1:1".into(), ..setting.options() };
+        let error = resolve(ID, None, &nowhere).expect_err("damaged settings");
+        assert!(error.to_string().starts_with(&says), "{error}");
+
+        let model = setting.resolve().expect("a model");
+        let whole = model_files().into_iter().find(|(file, _)| file == name).expect("the file").1;
+        assert_eq!(model.read(name).expect("a file").as_deref(), Some(&whole[..]));
+        assert_eq!(setting.sent(), [name]);
+    }
+}
+
+/// The branch has moved, and what it pointed to is damaged.
+#[test]
+fn an_old_snapshot_that_is_damaged_is_not_in_the_way_of_a_new_one() {
+    let setting = Setting::new(with(model_files(), "idf.json", "{}"));
+    setting.resolve().expect("a model");
+    fs::write(setting.snapshot().join("config.json"), "not JSON").expect("a file");
+    let config = padded(&bert(), "a new config");
+    let files = with(with(model_files(), "idf.json", "{}"), "config.json", &config);
+    setting.server.publish(&"f".repeat(40), files);
+    for parts in [Parts::QuerySide, Parts::Whole] {
+        let pulled = hub::pull(ID, None, parts, &setting.options()).expect("a model");
+        assert_eq!(pulled.files.read("config.json").expect("a file").as_deref(), Some(config.as_bytes()));
+        assert_eq!(pulled.commit, Some("f".repeat(40)));
     }
 }
 
@@ -596,7 +657,8 @@ fn pull_follows_the_branch_and_keeps_what_did_not_change() {
     setting.resolve().expect("a model");
     let commit = "f".repeat(40);
     let mut files = model_files();
-    files[2].1 = b"a new config".to_vec();
+    let config = padded(&bert(), "a new config");
+    files[2].1 = config.clone().into_bytes();
     setting.server.publish(&commit, files);
     setting.server.requests();
 
@@ -605,8 +667,8 @@ fn pull_follows_the_branch_and_keeps_what_did_not_change() {
     let pulled = pull(ID, None, &setting.options()).expect("a model");
     assert_eq!(pulled.commit.as_deref(), Some(commit.as_str()));
     assert_eq!(setting.sent(), ["config.json"]);
-    assert_eq!(pulled.downloaded[0].bytes, 12);
-    assert_eq!(pulled.files.read("config.json").expect("a file").as_deref(), Some(&b"a new config"[..]));
+    assert_eq!(pulled.downloaded[0].bytes, config.len() as u64);
+    assert_eq!(pulled.files.read("config.json").expect("a file").as_deref(), Some(config.as_bytes()));
     assert_eq!(
         pulled.files.read("model.safetensors").expect("a file").as_deref(),
         Some(&model_files()[0].1[..])
@@ -627,7 +689,7 @@ fn two_at_once_download_once() {
     });
     assert_eq!(
         setting.sent(),
-        ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+        ["config.json", "tokenizer_config.json", "tokenizer.json", "model.safetensors"]
     );
 }
 

@@ -6,43 +6,12 @@ use neural_sparse::hub::{self, HubError, Parts, Pulled};
 use neural_sparse::ModelFiles;
 
 use crate::hub::{Setting, ID};
+use crate::hub_contents::{bert, files, model_files, router, with};
 use crate::hub_server::COMMIT;
 
-/// Files of any content, but for those whose content decides what is needed.
-fn files(names: &[&str]) -> Vec<(String, Vec<u8>)> {
-    names.iter().map(|name| (name.to_string(), text_of(name).into_bytes())).collect()
-}
-
-fn text_of(name: &str) -> String {
-    match name {
-        "router_config.json" => router(&[
-            ("query_0_SparseStaticEmbedding", "SparseStaticEmbedding"),
-            ("document_0_MLMTransformer", "MLMTransformer"),
-            ("document_1_SpladePooling", "SpladePooling"),
-        ]),
-        "config.json" | "document_0_MLMTransformer/config.json" => r#"{"model_type": "distilbert"}"#.into(),
-        "query_0_MLMTransformer/config.json" => r#"{"model_type": "bert"}"#.into(),
-        _ => format!("content of {name} ").repeat(9),
-    }
-}
-
-/// A Router's config; classes are written as sentence-transformers writes them.
-fn router(modules: &[(&str, &str)]) -> String {
-    let types: serde_json::Map<String, serde_json::Value> = modules
-        .iter()
-        .map(|(folder, class)| {
-            let class = format!("sentence_transformers.sparse_encoder.models.{class}.{class}");
-            (folder.to_string(), class.into())
-        })
-        .collect();
-    serde_json::json!({ "types": types, "structure": {}, "parameters": {} }).to_string()
-}
-
-fn with(mut files: Vec<(String, Vec<u8>)>, name: &str, text: &str) -> Vec<(String, Vec<u8>)> {
-    files.retain(|(file, _)| file != name);
-    files.push((name.into(), text.into()));
-    files
-}
+const TABLE: (&str, &str) = ("query_0_SparseStaticEmbedding", "SparseStaticEmbedding");
+const ROOT: (&str, &str) = ("", "MLMTransformer");
+const POOLING: (&str, &str) = ("document_1_SpladePooling", "SpladePooling");
 
 /// As sentence-transformers 5 saves a model without inference on the query side.
 fn inference_free() -> Vec<(String, Vec<u8>)> {
@@ -72,6 +41,7 @@ fn inference_free() -> Vec<(String, Vec<u8>)> {
 fn table_beside_the_root() -> Vec<(String, Vec<u8>)> {
     let files = files(&[
         "config.json",
+        "document_1_SpladePooling/config.json",
         "idf.json",
         "model.safetensors",
         "query_0_SparseStaticEmbedding/config.json",
@@ -79,8 +49,12 @@ fn table_beside_the_root() -> Vec<(String, Vec<u8>)> {
         "query_0_SparseStaticEmbedding/tokenizer.json",
         "tokenizer.json",
     ]);
-    let modules = [("query_0_SparseStaticEmbedding", "SparseStaticEmbedding"), ("", "MLMTransformer")];
-    with(files, "router_config.json", &router(&modules))
+    with(files, "router_config.json", &router(&[TABLE], &[ROOT, POOLING]))
+}
+
+/// A table and nothing else beside the model.
+fn table_in_text() -> Vec<(String, Vec<u8>)> {
+    files(&["config.json", "model.safetensors", "query_token_weights.txt", "vocab.txt"])
 }
 
 impl Setting {
@@ -125,19 +99,19 @@ fn a_model_may_lie_in_folders_alone() {
     assert_eq!(
         downloaded(&pulled),
         [
-            "document_0_MLMTransformer/config.json",
-            "document_0_MLMTransformer/tokenizer.json",
-            "document_0_MLMTransformer/tokenizer_config.json",
-            "document_0_MLMTransformer/special_tokens_map.json",
-            "document_0_MLMTransformer/sentence_bert_config.json",
             "modules.json",
-            "config_sentence_transformers.json",
             "router_config.json",
-            "document_1_SpladePooling/config.json",
             "query_0_SparseStaticEmbedding/config.json",
-            "query_0_SparseStaticEmbedding/special_tokens_map.json",
-            "query_0_SparseStaticEmbedding/tokenizer.json",
+            "document_0_MLMTransformer/sentence_bert_config.json",
+            "document_1_SpladePooling/config.json",
+            "config_sentence_transformers.json",
+            "document_0_MLMTransformer/config.json",
+            "document_0_MLMTransformer/tokenizer_config.json",
+            "document_0_MLMTransformer/tokenizer.json",
+            "document_0_MLMTransformer/special_tokens_map.json",
             "query_0_SparseStaticEmbedding/tokenizer_config.json",
+            "query_0_SparseStaticEmbedding/tokenizer.json",
+            "query_0_SparseStaticEmbedding/special_tokens_map.json",
             "query_0_SparseStaticEmbedding/model.safetensors",
             "document_0_MLMTransformer/model.safetensors",
         ]
@@ -179,8 +153,9 @@ fn the_first_routers_and_tables_had_other_names() {
     let names = |name: &str| name.replace("SparseStaticEmbedding", "IDF");
     let files = inference_free().into_iter().filter(|(name, _)| name != "router_config.json");
     let files = files.map(|(name, bytes)| (names(&name), bytes)).collect();
-    let modules = [("query_0_IDF", "IDF"), ("document_0_MLMTransformer", "MLMTransformer")];
-    let setting = Setting::new(with(files, "config.json", &router(&modules)));
+    let modules =
+        router(&[("query_0_IDF", "IDF")], &[("document_0_MLMTransformer", "MLMTransformer"), POOLING]);
+    let setting = Setting::new(with(files, "config.json", &modules));
     let pulled = setting.pull(Parts::QuerySide).expect("a model");
     assert!(downloaded(&pulled).contains(&"query_0_IDF/model.safetensors"));
     assert!(!downloaded(&pulled).contains(&"document_0_MLMTransformer/model.safetensors"));
@@ -190,15 +165,42 @@ fn the_first_routers_and_tables_had_other_names() {
     setting.cached(Parts::Whole).expect("the cached model");
 }
 
+/// A file that a module names, and that is not there.
+#[test]
+fn a_file_that_the_settings_name_is_missed() {
+    let table = with(
+        inference_free(),
+        "query_0_SparseStaticEmbedding/config.json",
+        r#"{"path": "/home/author/idf.json"}"#,
+    );
+    let mut config = bert();
+    config["transformers_weights"] = "own.safetensors".into();
+    let named = with(model_files(), "config.json", &config.to_string());
+    let adapter = with(model_files(), "adapter_config.json", r#"{"peft_type": "LORA", "r": 1}"#);
+    let router = inference_free().into_iter().filter(|(name, _)| name != "router_config.json");
+    for (files, file) in [
+        (table, "query_0_SparseStaticEmbedding/idf.json"),
+        (named, "own.safetensors"),
+        (adapter, "adapter_model.safetensors"),
+        (router.collect(), "router_config.json"),
+    ] {
+        let setting = Setting::new(files);
+        let error = setting.pull(Parts::Whole).expect_err(file);
+        assert!(matches!(&error, HubError::NoCheckpoint { missing, .. } if missing == &[file]), "{error}");
+    }
+}
+
 #[test]
 fn a_transformer_in_the_root_and_one_in_a_folder_are_both_needed() {
-    for folder in ["query_0_MLMTransformer", "document_0_Transformer"] {
+    let is_query = |folder: &str| folder.starts_with("query");
+    for folder in ["query_0_MLMTransformer", "document_0_MLMTransformer"] {
         let own =
             ["config.json", "model.safetensors", "tokenizer.json"].map(|file| format!("{folder}/{file}"));
         let mut names = vec!["config.json", "pytorch_model.bin", "tokenizer.json"];
         names.extend(own.iter().map(String::as_str));
-        let modules = [(folder, "MLMTransformer"), ("", "MLMTransformer")];
-        let setting = Setting::new(with(files(&names), "router_config.json", &router(&modules)));
+        let (one, other) = ([(folder, "MLMTransformer"), POOLING], [ROOT, POOLING]);
+        let modules = if is_query(folder) { router(&one, &other) } else { router(&other, &one) };
+        let setting = Setting::new(with(files(&names), "router_config.json", &modules));
         // Queries need a transformer: there is no half of it.
         let pulled = setting.pull(Parts::QuerySide).expect("a model");
         assert_eq!(pulled.downloaded.len(), 7, "{:?}", pulled.downloaded);
@@ -222,57 +224,80 @@ fn a_sharded_checkpoint_may_lie_in_a_folder() {
     let index = format!("{folder}/model.safetensors.index.json");
     let setting = Setting::new(with(files, &index, r#"{"weight_map": {"x": "a.safetensors"}}"#));
     let pulled = setting.pull(Parts::Whole).expect("a model");
-    assert!(downloaded(&pulled).ends_with(&[&index, "document_0_MLMTransformer/a.safetensors"]));
+    assert!(downloaded(&pulled).contains(&index.as_str()));
+    assert_eq!(downloaded(&pulled).last(), Some(&"document_0_MLMTransformer/a.safetensors"));
     setting.remove("document_0_MLMTransformer/a.safetensors");
     assert_eq!(setting.lack(Parts::Whole), "document_0_MLMTransformer/a.safetensors");
     setting.cached(Parts::QuerySide).expect("the query side");
 }
 
+/// What a folder is called says nothing: only those that the files name, and the usual folder of a plain model's
+/// pooling.
 #[test]
 fn only_folders_of_modules_are_looked_into() {
-    let setting = Setting::new(files(&[
+    let names = [
         "0_MLMTransformer/onnx/model.safetensors",
         "config.json",
         "model.safetensors",
         "onnx/config.json",
         "openvino/model.safetensors",
         "passage_0_MLMTransformer/config.json",
+        "pooled/config.json",
         "query_0_SpladePooling/config.json",
         "query_SpladePooling/config.json",
-        "query_x_SpladePooling/config.json",
-        "tokenizer.json",
+        "1_SpladePooling/config.json",
         "x1_SpladePooling/config.json",
         "1_Splade-Pooling/config.json",
+        "query_0_SparseStaticEmbedding/model.safetensors.index.json",
         "query_0_SparseStaticEmbedding/../config.json",
-    ]));
+        "tokenizer.json",
+    ];
+    let setting = Setting::new(files(&names));
     let pulled = setting.pull(Parts::Whole).expect("a model");
     assert_eq!(
         downloaded(&pulled),
-        ["config.json", "tokenizer.json", "query_0_SpladePooling/config.json", "model.safetensors"]
+        ["config.json", "1_SpladePooling/config.json", "tokenizer.json", "model.safetensors"]
+    );
+    setting.cached(Parts::Whole).expect("the cached model");
+
+    let modules = serde_json::json!([
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.sparse_encoder.models.MLMTransformer"},
+        {"idx": 1, "name": "1", "path": "pooled", "type": "sentence_transformers.sparse_encoder.models.SpladePooling"},
+    ]);
+    let config = r#"{"pooling_strategy": "sum"}"#;
+    let files = with(with(files(&names), "modules.json", &modules.to_string()), "pooled/config.json", config);
+    let setting = Setting::new(files);
+    let pulled = setting.pull(Parts::Whole).expect("a model");
+    assert_eq!(
+        downloaded(&pulled),
+        ["config.json", "modules.json", "pooled/config.json", "tokenizer.json", "model.safetensors"]
     );
     setting.cached(Parts::Whole).expect("the cached model");
 }
 
 #[test]
-fn any_json_in_its_folder_may_be_the_table() {
+fn the_table_may_be_the_json_that_its_config_names() {
+    let folder = "query_0_SparseStaticEmbedding";
     let files =
         inference_free().into_iter().filter(|(name, _)| !name.ends_with("Embedding/model.safetensors"));
-    let files = with(files.collect(), "query_0_SparseStaticEmbedding/weights.json", "{}");
-    let setting = Setting::new(files);
+    let files = with(files.collect(), &format!("{folder}/weights.json"), "{}");
+    let files = with(files, &format!("{folder}/other.json"), "{ }");
+    let config = r#"{"frozen": true, "path": "/home/author/weights.json"}"#;
+    let setting = Setting::new(with(files, &format!("{folder}/config.json"), config));
     let pulled = setting.pull(Parts::QuerySide).expect("a model");
     assert!(downloaded(&pulled).contains(&"query_0_SparseStaticEmbedding/weights.json"));
+    assert!(!setting.was_asked_for("other.json"));
     setting.cached(Parts::QuerySide).expect("the query side");
     setting.remove("query_0_SparseStaticEmbedding/weights.json");
-    assert!(setting.cached(Parts::QuerySide).is_err());
+    assert_eq!(setting.lack(Parts::QuerySide), "query_0_SparseStaticEmbedding/weights.json");
 }
 
 #[test]
 fn queries_alone_need_no_checkpoint() {
-    let own = files(&["config.json", "model.safetensors", "query_token_weights.txt", "vocab.txt"]);
     for (files, checkpoint) in [
         (inference_free(), "document_0_MLMTransformer/model.safetensors"),
         (table_beside_the_root(), "model.safetensors"),
-        (own, "model.safetensors"),
+        (table_in_text(), "model.safetensors"),
     ] {
         let setting = Setting::new(files);
         let model = hub::resolve(ID, None, Parts::QuerySide, &setting.options()).expect("the query side");
@@ -304,7 +329,10 @@ fn where_queries_need_the_transformer_its_checkpoint_comes_with_them() {
             "vocab.txt",
         ]),
         "router_config.json",
-        &router(&[("query_2_SparseStaticEmbedding", "SparseStaticEmbedding"), ("", "MLMTransformer")]),
+        &router(
+            &[ROOT, POOLING, ("query_2_SparseStaticEmbedding", "SparseStaticEmbedding")],
+            &[ROOT, POOLING],
+        ),
     );
     for files in [files(&["config.json", "model.safetensors", "vocab.txt"]), only_picks] {
         let setting = Setting::new(files);
@@ -318,10 +346,11 @@ fn where_queries_need_the_transformer_its_checkpoint_comes_with_them() {
 fn a_whole_model_stays_whole_when_its_query_side_is_pulled() {
     let setting = Setting::new(table_beside_the_root());
     setting.pull(Parts::Whole).expect("a model");
-    let files = with(table_beside_the_root(), "idf.json", "a new table");
+    let table = "query_0_SparseStaticEmbedding/model.safetensors";
+    let files = with(table_beside_the_root(), table, "a new table");
     setting.server.publish(&"f".repeat(40), files.clone());
     let pulled = setting.pull(Parts::QuerySide).expect("the query side");
-    assert_eq!(downloaded(&pulled), ["idf.json"]);
+    assert_eq!(downloaded(&pulled), [table]);
     assert!(pulled.present.iter().any(|file| file.name == "model.safetensors"));
     setting.cached(Parts::Whole).expect("the cached model");
 
@@ -339,6 +368,7 @@ fn an_architecture_that_cannot_be_run_is_refused_before_anything_large() {
     let whole = ["config.json", "model.safetensors", "tokenizer.json"];
     for (files, config) in [
         (with(files(&whole), "config.json", t5), "config.json"),
+        (with(table_in_text(), "config.json", t5), "config.json"),
         // For that, and not for what else it lacks.
         (with(files(&["tf_model.h5"]), "config.json", t5), "config.json"),
         (

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use neural_sparse::hub::{self, Credentials, HubError, HubOptions, Parts, Progress, Pulled};
 
-use crate::hub::{files, model_files, Setting, ID};
+use crate::hub::{Setting, ID};
+use crate::hub_contents::{files, model_files};
 use crate::hub_server::{sha256, End, Fault, HubServer, Request, COMMIT, FLOOD};
 use crate::program::neural_sparse;
 
@@ -230,10 +231,10 @@ fn a_part_without_a_hash_to_check_it_is_not_resumed() {
 #[test]
 fn an_empty_file_is_downloaded() {
     let mut files = model_files();
-    files.push(("special_tokens_map.json".into(), Vec::new()));
+    files.push(("query_token_weights.txt".into(), Vec::new()));
     let setting = Setting::new(files);
     let model = setting.resolve().expect("a model");
-    assert_eq!(model.read("special_tokens_map.json").expect("a file").as_deref(), Some(&b""[..]));
+    assert_eq!(model.read("query_token_weights.txt").expect("a file").as_deref(), Some(&b""[..]));
     assert_eq!(pull(&setting.options()).expect("a model").present.len(), 5);
 }
 

@@ -45,6 +45,8 @@ mod target;
 /// Model folders as people save and edit them.
 mod variants;
 
+/// What its repositories hold.
+mod hub_contents;
 /// A hub on the loopback interface.
 mod hub_server;
 /// Runs the program.
