@@ -432,6 +432,7 @@ mod tests {
     fn read(config: &str) -> Result<AdapterSpec, Error> {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join(ADAPTER_CONFIG), config).expect("written");
+        std::fs::write(folder.path().join(SAFETENSORS), "").expect("written");
         let files = ModelFiles::folder("m", folder.path());
         Ok(AdapterSpec::read(&files, "")?.expect("an adapter"))
     }
