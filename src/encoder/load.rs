@@ -19,10 +19,7 @@ use crate::tokenizer::Tokenizer;
 /// See [`SparseEncoder::load`].
 pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<SparseEncoder, Error> {
     let spec = ModelSpec::read(files, options.known)?;
-    let instruction_set = options.instruction_set.unwrap_or_else(InstructionSet::best);
-    if !instruction_set.is_available() {
-        return Err(Error::Option(format!("this processor has no {}", instruction_set.name())));
-    }
+    let instruction_set = chosen(options.instruction_set, InstructionSet::is_available)?;
     let threads = parallel::start(options.num_threads)?;
     let sides_differ = spec.sides_differ();
     let mut loader = Loader {
@@ -88,6 +85,18 @@ pub(super) fn load(files: &ModelFiles, options: &EncoderOptions) -> Result<Spars
         unknown_keys: spec.unknown_keys().to_vec(),
         notes,
     })
+}
+
+/// The instruction set that the caller wants, else the best.
+fn chosen(
+    wanted: Option<InstructionSet>,
+    is_available: impl Fn(InstructionSet) -> bool,
+) -> Result<InstructionSet, Error> {
+    match wanted {
+        None => Ok(InstructionSet::best()),
+        Some(wanted) if is_available(wanted) => Ok(wanted),
+        Some(wanted) => Err(Error::Option(format!("this processor has no {}", wanted.name()))),
+    }
 }
 
 fn lacks_query_side(files: &ModelFiles) -> Error {
@@ -283,4 +292,23 @@ fn arithmetic(options: &EncoderOptions, instruction_set: InstructionSet) -> [Pro
         Provenance::new("arithmetic", instruction_set.name(), "this processor"),
         Provenance::new("logits", logits, source),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_loads_or_is_an_error() {
+        for set in InstructionSet::ALL {
+            let options = EncoderOptions { instruction_set: Some(set), ..EncoderOptions::default() };
+            match load(&ModelFiles::tiny(), &options) {
+                Ok(encoder) => assert!(set.is_available() && encoder.instruction_set() == set),
+                Err(error) => assert!(!set.is_available() && matches!(error, Error::Option(_)), "{error}"),
+            }
+            let error = chosen(Some(set), |_| false).expect_err("a processor without it");
+            assert_eq!(error.to_string(), format!("this processor has no {}", set.name()));
+        }
+        assert_eq!(chosen(None, |_| true).expect("the best"), InstructionSet::best());
+    }
 }
