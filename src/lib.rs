@@ -44,6 +44,7 @@ mod error;
 pub mod eval;
 pub mod format;
 mod forward;
+#[cfg(feature = "hub")]
 pub mod hub;
 pub mod index;
 pub mod jsonl;

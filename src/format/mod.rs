@@ -10,6 +10,7 @@ mod bulk;
 mod ciff;
 mod collection;
 mod csr;
+#[cfg(feature = "archive")]
 mod csr_npz;
 mod elasticsearch;
 mod findings;
@@ -34,6 +35,7 @@ use std::path::Path;
 
 pub use assembly::Assembly;
 pub use bulk::Action;
+#[cfg(feature = "archive")]
 pub use csr_npz::MatrixRows;
 pub use findings::Findings;
 pub use index::index;
@@ -61,11 +63,21 @@ const FORMATS: [(&str, New); 15] = [
     ("pgvector", pgvector::new),
     ("anserini", anserini::new),
     ("seismic", seismic::new),
-    ("csr-npz", csr_npz::new),
+    ("csr-npz", new_csr_npz),
     ("csr", csr::new),
     ("ciff", ciff::new),
     ("parquet", new_parquet),
 ];
+
+fn new_csr_npz(options: &Options) -> Result<Box<dyn Format>, FormatError> {
+    #[cfg(feature = "archive")]
+    return csr_npz::new(options);
+    #[cfg(not(feature = "archive"))]
+    {
+        let _ = options;
+        Err(FormatError::Missing(MissingFeature { feature: "archive" }))
+    }
+}
 
 fn new_parquet(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     #[cfg(feature = "parquet")]
@@ -146,13 +158,19 @@ pub enum RowFile {
 ///
 /// # Errors
 ///
-/// Those of the file; for Parquet, in a build without it, one that says so.
+/// Those of the file; a [`MissingFeature`] inside an [`io::ErrorKind::Unsupported`] in a build without `archive` or
+/// `parquet`.
 pub fn open_rows(
     kind: RowFile,
     path: &Path,
 ) -> io::Result<Box<dyn ExactSizeIterator<Item = io::Result<String>> + Send>> {
     match kind {
+        #[cfg(feature = "archive")]
         RowFile::Matrix => Ok(Box::new(MatrixRows::open(path)?)),
+        #[cfg(not(feature = "archive"))]
+        RowFile::Matrix => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, MissingFeature { feature: "archive" }))
+        }
         #[cfg(feature = "parquet")]
         RowFile::Parquet => Ok(Box::new(parquet::TableRows::open(path)?)),
         #[cfg(not(feature = "parquet"))]
