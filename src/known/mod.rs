@@ -143,6 +143,7 @@ pub fn find(name: &str) -> Option<&'static KnownModel> {
 }
 
 /// The known model of this hub id.
+#[cfg(feature = "hub")]
 pub(crate) fn find_by_hub_id(id: &str) -> Option<&'static KnownModel> {
     KNOWN_MODELS.iter().find(|model| model.hub_id == id)
 }
@@ -156,11 +157,13 @@ pub fn contained_in(file: &str) -> Option<&'static KnownModel> {
 }
 
 /// The hub id behind a short name.
+#[cfg(feature = "hub")]
 pub(crate) fn hub_id(name: &str) -> Option<&'static str> {
     find(name).map(|model| model.hub_id)
 }
 
 /// Every short name.
+#[cfg(feature = "hub")]
 pub(crate) fn short_names() -> impl Iterator<Item = &'static str> {
     KNOWN_MODELS.iter().map(|model| model.name).filter(|name| !name.contains('/'))
 }

@@ -66,6 +66,7 @@ pub struct ModelFiles {
 enum Place {
     Folder(PathBuf),
     /// A folder that is being filled: the names of all files that can be in it, and of those that are to be read.
+    #[cfg_attr(not(feature = "hub"), expect(dead_code, reason = "only the hub fills folders"))]
     Partial(PathBuf, Arc<BTreeSet<String>>, Arc<Mutex<BTreeSet<String>>>),
     /// Files in memory, and what a message calls the place: the path of an archive.
     Memory(String, Arc<BTreeMap<String, Vec<u8>>>),
