@@ -10,6 +10,7 @@ mod pieces;
 mod read;
 mod terms;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
@@ -38,7 +39,7 @@ const BYTES_PER_TOKEN: usize = 8;
 pub struct Tokenizer {
     /// Without a post-processor.
     inner: tokenizers::Tokenizer,
-    /// What corrects the spans of tokens: those of the first piece of a text, and those of the others.
+    /// What corrects the spans of tokens: those of the piece with the text's first token, and those of the others.
     span_steps: [Option<PostProcessorWrapper>; 2],
     /// Special tokens that every text begins and ends with.
     prefix: Vec<u32>,
@@ -72,6 +73,13 @@ impl fmt::Debug for Tokenizer {
             .field("truncation", &self.truncation)
             .finish_non_exhaustive()
     }
+}
+
+/// The piece of a text that was tokenized last. A text that goes on with one character has the same one many times.
+#[derive(Default)]
+struct LastPiece<'t> {
+    text: Option<&'t str>,
+    ids: Vec<u32>,
 }
 
 impl Tokenizer {
@@ -192,7 +200,9 @@ impl Tokenizer {
     ///
     /// [`Error::Tokenize`] when the tokenizer refuses the text.
     pub fn encode(&self, text: &str) -> Result<TokenIds, Error> {
-        let (ids, is_cut) = self.kept(text, |tokenizer, piece| tokenizer.ids(piece))?;
+        let mut last = LastPiece::default();
+        let (ids, is_cut) =
+            self.kept(text, self.kept_end(), |tokenizer, piece, _| tokenizer.ids(piece, &mut last))?;
         Ok(TokenIds { ids: self.surrounded(&ids), is_cut })
     }
 
@@ -203,8 +213,9 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn num_tokens(&self, text: &str) -> Result<usize, Error> {
         let mut num_tokens = self.prefix.len() + self.suffix.len();
+        let mut last = LastPiece::default();
         for piece in self.pieces(text, TextEnd::First, usize::MAX) {
-            num_tokens += self.ids(&piece?)?.len();
+            num_tokens += self.ids(&piece?, &mut last)?.len();
         }
         Ok(num_tokens)
     }
@@ -229,8 +240,9 @@ impl Tokenizer {
         let mut windows = Vec::new();
         let mut window = |ids: &[u32]| windows.push(TokenIds { ids: self.surrounded(ids), is_cut: false });
         let mut ids = Vec::new();
+        let mut last = LastPiece::default();
         for piece in self.pieces(text, TextEnd::First, usize::MAX) {
-            ids.extend(self.ids(&piece?)?);
+            ids.extend(self.ids(&piece?, &mut last)?);
             // A window that ends where the text does is the last one, so the last tokens wait for more.
             let mut start = 0;
             while ids.len() - start > room {
@@ -249,28 +261,39 @@ impl Tokenizer {
     ///
     /// [`Error::Tokenize`] when the tokenizer refuses the text.
     pub fn spans(&self, text: &str) -> Result<Vec<Option<Range<usize>>>, Error> {
-        let (spans, _) = self.kept(text, |tokenizer, piece| tokenizer.piece_spans(piece))?;
+        let (mut spans, is_cut) = self.kept(text, self.kept_end(), Self::piece_spans)?;
+        if self.kept_end() == TextEnd::Last && !is_cut {
+            // Only now is it known which token is the first.
+            spans = self.kept(text, TextEnd::First, Self::piece_spans)?.0;
+        }
         let added = |tokens: &[u32]| vec![None; tokens.len()];
         let spans = spans.into_iter().map(Some);
         Ok(added(&self.prefix).into_iter().chain(spans).chain(added(&self.suffix)).collect())
     }
 
-    /// What `read` makes of each token of a text, of as many tokens from one end as there is room for, and whether there
-    /// are more.
-    fn kept<T: Clone>(
-        &self,
-        text: &str,
-        read: impl Fn(&Self, &Piece) -> Result<Vec<T>, Error>,
-    ) -> Result<(Vec<T>, bool), Error> {
-        let room = self.room();
-        let from = match self.truncation {
+    /// The end of a text whose tokens are kept.
+    fn kept_end(&self) -> TextEnd {
+        match self.truncation {
             TruncationSide::Right => TextEnd::First,
             TruncationSide::Left => TextEnd::Last,
-        };
+        }
+    }
+
+    /// What `read` makes of each token of a text, of as many tokens from one end as there is room for, and whether there
+    /// are more. It is told whether the first token of a piece is the first one of the text.
+    fn kept<'t, T: Clone>(
+        &'t self,
+        text: &'t str,
+        from: TextEnd,
+        mut read: impl FnMut(&Self, &Piece<'t>, bool) -> Result<Vec<T>, Error>,
+    ) -> Result<(Vec<T>, bool), Error> {
+        let room = self.room();
         let mut parts = VecDeque::new();
         let mut num_read = 0;
         for piece in self.pieces(text, from, room) {
-            let tokens = read(self, &piece?)?;
+            let piece = piece?;
+            let is_first = piece.range.start == 0 || from == TextEnd::First && num_read == 0;
+            let tokens = read(self, &piece, is_first)?;
             num_read += tokens.len();
             match from {
                 TextEnd::First => parts.push_back(tokens),
@@ -303,21 +326,28 @@ impl Tokenizer {
         })
     }
 
-    /// The tokens of a piece of a text.
-    fn ids(&self, piece: &Piece) -> Result<Vec<u32>, Error> {
-        let encoding = catch_error(|| {
-            self.growing.as_ref().map_or(Ok(()), |steps| steps.check(&piece.text))?;
-            self.inner.encode_fast(&*piece.text, false)
-        });
-        Ok(encoding.map_err(Error::Tokenize)?.get_ids().to_vec())
+    /// The tokens of a piece of a text. Those of the same bytes again are the same.
+    fn ids<'t>(&self, piece: &Piece<'t>, last: &mut LastPiece<'t>) -> Result<Vec<u32>, Error> {
+        if last.text != Some(&piece.text) {
+            let encoding = catch_error(|| {
+                self.growing.as_ref().map_or(Ok(()), |steps| steps.check(&piece.text))?;
+                self.inner.encode_fast(&*piece.text, false)
+            });
+            last.ids = encoding.map_err(Error::Tokenize)?.get_ids().to_vec();
+            last.text = match piece.text {
+                Cow::Borrowed(text) => Some(text),
+                Cow::Owned(_) => None,
+            };
+        }
+        Ok(last.ids.clone())
     }
 
     /// The bytes of the text that each token of a piece stands for.
-    fn piece_spans(&self, piece: &Piece) -> Result<Vec<Range<usize>>, Error> {
+    fn piece_spans(&self, piece: &Piece, is_first: bool) -> Result<Vec<Range<usize>>, Error> {
         let encoding = catch_error(|| {
             self.growing.as_ref().map_or(Ok(()), |steps| steps.check(&piece.text))?;
             let encoding = self.inner.encode(&*piece.text, false)?;
-            match &self.span_steps[usize::from(piece.range.start > 0)] {
+            match &self.span_steps[usize::from(!is_first)] {
                 Some(steps) => steps.process(encoding, None, false),
                 None => Ok(encoding),
             }

@@ -30,8 +30,8 @@ const MAX_UNSPLIT_BYTES: usize = 1 << 20;
 /// Every token carries its term: bytes of all those of a piece, at a token a byte.
 const MAX_TERM_BYTES: usize = 256 << 20;
 
-/// Longer words are not looked at, if they are not [`Splitter::max_word_chars`] long in the first place.
-const MAX_WORD_CHARS: usize = 10_000;
+/// The most characters of a word that a WordPiece model may look at: it takes time with their cube.
+const MAX_WORD_CHARS: usize = 1 << 12;
 
 /// Fewer bytes of a run are not left out.
 const MIN_REMOVED_BYTES: usize = 1 << 10;
@@ -135,9 +135,11 @@ impl Splitter {
             && !has_more_steps
             && !(reach.composes || reach.graphemes || reach.collapses_spaces);
         let max_word_chars = match tokenizer.get_model() {
-            ModelWrapper::WordPiece(model) if by_character => {
-                Some(model.max_input_chars_per_word).filter(|max| *max <= MAX_WORD_CHARS)
+            ModelWrapper::WordPiece(model) if model.max_input_chars_per_word > MAX_WORD_CHARS => {
+                let max = model.max_input_chars_per_word;
+                return Err(format!("`max_input_chars_per_word` is {max}, more than {MAX_WORD_CHARS}").into());
             }
+            ModelWrapper::WordPiece(model) => Some(model.max_input_chars_per_word).filter(|_| by_character),
             _ => None,
         };
         let max_unsplit_bytes = MAX_UNSPLIT_BYTES.min(MAX_TERM_BYTES / term_bytes.max(1)).max(1);
@@ -170,6 +172,7 @@ impl Splitter {
             from,
             bytes: first_bytes.clamp(1, self.piece_bytes),
             seen: HashMap::new(),
+            seen_ascii: [None; 128],
         }
     }
 
@@ -423,6 +426,7 @@ pub(super) struct Pieces<'t> {
     /// Bytes of the next piece.
     bytes: usize,
     seen: HashMap<char, Seen>,
+    seen_ascii: [Option<Seen>; 128],
 }
 
 impl<'t> Iterator for Pieces<'t> {
@@ -455,8 +459,8 @@ impl<'t> Pieces<'t> {
     fn first_of(&mut self, rest: Range<usize>) -> Result<Piece<'t>, String> {
         let max = self.splitter.max_unsplit_bytes;
         let target = ceil_char_boundary(self.text, rest.start + self.bytes);
-        let limit = floor_char_boundary(self.text, rest.end.min(rest.start.saturating_add(max)));
-        if let Some(place) = self.cut_after(target, limit) {
+        let limit = rest.start.saturating_add(max).min(rest.end - 1);
+        if let Some(place) = self.cut_from(target, limit) {
             return Ok(self.piece(rest.start..place));
         }
         if rest.len() <= max {
@@ -468,28 +472,29 @@ impl<'t> Pieces<'t> {
     fn last_of(&mut self, rest: Range<usize>) -> Result<Piece<'t>, String> {
         let max = self.splitter.max_unsplit_bytes;
         let target = floor_char_boundary(self.text, rest.end - self.bytes);
-        let limit = ceil_char_boundary(self.text, rest.start.max(rest.end.saturating_sub(max)));
-        if let Some(place) = self.cut_before(target, limit) {
+        let limit = rest.end.saturating_sub(max).max(rest.start + 1);
+        if let Some(place) = self.cut_back_from(target, limit) {
             return Ok(self.piece(place..rest.end));
         }
         if rest.len() <= max {
             return Ok(self.piece(rest));
         }
         // What is behind the run is a piece of its own, so that the run ends where this piece does.
-        if let Some(place) = self.cut_after(target, rest.end) {
+        if let Some(place) = self.cut_from(target, rest.end - 1) {
             return Ok(self.piece(place..rest.end));
         }
-        let start = self.cut_before(limit, rest.start).unwrap_or(rest.start);
-        if rest.end - start <= max {
-            return Ok(self.piece(start..rest.end));
-        }
+        let before = floor_char_boundary(self.text, limit);
+        let start = self.cut_back_from(before, rest.start + 1).unwrap_or(rest.start);
         self.shortened(start, start, rest.end)
     }
 
-    /// The first cut in the text at `start` or later, but before `end`.
-    fn cut_after(&mut self, start: usize, end: usize) -> Option<usize> {
+    /// The first cut from `start` to `last`.
+    fn cut_from(&mut self, start: usize, last: usize) -> Option<usize> {
         let mut left = self.text[..start].chars().next_back()?;
-        for (index, right) in self.text[start..end].char_indices() {
+        for (index, right) in self.text[start..].char_indices() {
+            if start + index > last {
+                return None;
+            }
             if self.is_cut(left, right) {
                 return Some(start + index);
             }
@@ -498,12 +503,16 @@ impl<'t> Pieces<'t> {
         None
     }
 
-    /// The last cut in the text at `start` or earlier, but after `end`.
-    fn cut_before(&mut self, start: usize, end: usize) -> Option<usize> {
+    /// The last cut from `start` back to `first`.
+    fn cut_back_from(&mut self, start: usize, first: usize) -> Option<usize> {
         let mut right = self.text[start..].chars().next()?;
-        for (index, left) in self.text[end..start].char_indices().rev() {
+        for (index, left) in self.text[..start].char_indices().rev() {
+            let place = index + left.len_utf8();
+            if place < first {
+                return None;
+            }
             if self.is_cut(left, right) {
-                return Some(end + index + left.len_utf8());
+                return Some(place);
             }
             right = left;
         }
@@ -519,8 +528,9 @@ impl<'t> Pieces<'t> {
     fn look(&mut self, character: char) -> Seen {
         /// More are rarely met; each takes a microsecond to look at again.
         const MAX_SEEN: usize = 1 << 14;
-        if let Some(seen) = self.seen.get(&character) {
-            return *seen;
+        let ascii = self.seen_ascii.get(character as usize).copied();
+        if let Some(seen) = ascii.flatten().or_else(|| self.seen.get(&character).copied()) {
+            return seen;
         }
         if self.seen.len() == MAX_SEEN {
             self.seen.clear();
@@ -533,7 +543,10 @@ impl<'t> Pieces<'t> {
             ends_with_break: false,
             is_unchanged: false,
         });
-        self.seen.insert(character, seen);
+        match self.seen_ascii.get_mut(character as usize) {
+            Some(ascii) => *ascii = Some(seen),
+            None => drop(self.seen.insert(character, seen)),
+        }
         seen
     }
 
@@ -572,17 +585,12 @@ impl<'t> Pieces<'t> {
     fn shortened(&mut self, start: usize, target: usize, end: usize) -> Result<Piece<'t>, String> {
         let splitter = self.splitter;
         let max = splitter.max_unsplit_bytes;
-        let too_long = |end: usize| {
-            format!(
-                "{} bytes of the text, from byte {start} on, hold no place where it can be split: more than {max} are \
-                 not tokenized at once",
-                end - start
-            )
-        };
+        let too_long = format!(
+            "the {max} bytes of the text from byte {start} on hold no place where it can be split, and more are not \
+             tokenized at once"
+        );
         let Some(max_word_chars) = splitter.max_word_chars.filter(|_| splitter.can_shorten(self)) else {
-            let after = ceil_char_boundary(self.text, target + 1);
-            let run_end = self.cut_after(after, end).unwrap_or(end);
-            return Err(too_long(run_end));
+            return Err(too_long);
         };
         let mut removed = Removed::of_more_than(splitter.min_removed_bytes);
         // The run of dropped characters that we are in: where its first character ends, and where its last one begins.
@@ -620,14 +628,14 @@ impl<'t> Pieces<'t> {
                 }
             }
             if word_kept.unwrap_or(index) - start - removed.num_bytes > max {
-                return Err(too_long(index));
+                return Err(too_long);
             }
         }
         removed.word(word_kept, last_of_word);
         removed.run(dropped);
         let piece = removed.piece(self.text, start..piece_end);
         if piece.text.len() > max.saturating_add(self.bytes) {
-            return Err(too_long(piece_end));
+            return Err(too_long);
         }
         Ok(piece)
     }

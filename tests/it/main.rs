@@ -14,6 +14,8 @@ mod eval;
 mod eval_data;
 mod explain;
 mod formats;
+/// Tokenizers and texts that are out to do harm.
+mod hostile_tokenizers;
 /// The hub: names, cache, downloads.
 mod hub;
 /// The same, of models in several folders.
