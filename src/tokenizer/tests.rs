@@ -6,6 +6,8 @@ use std::path::Path;
 use base64::Engine;
 use serde_json::{json, Value};
 
+use serde_json::{Map, Value};
+
 use super::*;
 
 /// What texts are made of: whatever some step of some tokenizer looks at.
