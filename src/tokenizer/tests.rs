@@ -4,9 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use base64::Engine;
-use serde_json::{json, Value};
-
-use serde_json::{Map, Value};
+use serde_json::{json, Map, Value};
 
 use super::*;
 
