@@ -106,6 +106,8 @@ pub struct Pulled {
     pub files: ModelFiles,
     /// The known model that it is.
     pub known: Option<&'static KnownModel>,
+    /// As [`Resolved::shadowed`].
+    pub shadowed: Option<&'static KnownModel>,
     /// The commit it is from; `None` for `tiny` and for a folder, which need no download.
     pub commit: Option<String>,
     /// What was downloaded, in that order.
@@ -212,8 +214,9 @@ pub fn pull(
     options: &HubOptions,
 ) -> Result<Pulled, HubError> {
     let repo = match place(name, revision)? {
-        Place::Local(Resolved { files, known, .. }) => {
-            return Ok(Pulled { files, known, commit: None, downloaded: Vec::new(), present: Vec::new() })
+        Place::Local(Resolved { files, known, shadowed }) => {
+            let (downloaded, present) = (Vec::new(), Vec::new());
+            return Ok(Pulled { files, known, shadowed, commit: None, downloaded, present });
         }
         Place::Hub(id) => CachedRepo::new(name, id, revision.unwrap_or(DEFAULT_REVISION), options)?,
     };

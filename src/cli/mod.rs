@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use neural_sparse::hub::{self, HubError, HubOptions, Parts, Resolved};
-use neural_sparse::known::QuerySide;
+use neural_sparse::known::{KnownModel, QuerySide};
 use neural_sparse::{
     known, DeviceName, Dialect, EncoderOptions, ModelFiles, Note, Side, SparseEncoder, UntiedDecoder,
 };
@@ -155,13 +155,17 @@ impl HubArgs {
     /// is taken for a model of the same name.
     fn resolve(&self, name: &str, parts: Parts) -> Result<ModelFiles, HubError> {
         let resolved = self.resolve_name(name, parts)?;
-        if let Some(known) = resolved.shadowed.filter(|_| !self.quiet) {
+        self.note_shadowed(name, resolved.shadowed);
+        Ok(resolved.files)
+    }
+
+    fn note_shadowed(&self, name: &str, shadowed: Option<&KnownModel>) {
+        if let Some(known) = shadowed.filter(|_| !self.quiet) {
             let other = if known.hub_id.contains('/') { known.hub_id } else { "the built-in model" };
             complain(format_args!(
                 "note: `{name}` is a folder or file here, and that is used; it is not {other}"
             ));
         }
-        Ok(resolved.files)
     }
 
     fn resolve_name(&self, name: &str, parts: Parts) -> Result<Resolved, HubError> {

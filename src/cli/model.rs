@@ -9,7 +9,9 @@ use neural_sparse::check::golden::{self, Difference};
 use neural_sparse::check::verify::{self, Check, Outcome};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
-use neural_sparse::{Dialect, EncoderOptions, Provenance, Side, SparseEncoder, UnknownKey, UntiedDecoder};
+use neural_sparse::{
+    Dialect, EncoderOptions, ModelFiles, Provenance, Side, SparseEncoder, UnknownKey, UntiedDecoder,
+};
 
 use super::failure::Exit;
 use super::{counted, environment, HubArgs, ModelArgs, SideName};
@@ -73,10 +75,24 @@ impl NamedModelArgs {
         self.name.as_deref().unwrap_or(&self.model.model)
     }
 
+    fn found(&self) -> anyhow::Result<FoundModel<'_>> {
+        let files = self.model.hub.resolve(self.name(), self.model.parts())?;
+        Ok(FoundModel { named: self, files, options: self.model.options_for(self.name())? })
+    }
+}
+
+/// A model that may be opened several times; its name is looked up once.
+struct FoundModel<'a> {
+    named: &'a NamedModelArgs,
+    files: ModelFiles,
+    options: EncoderOptions,
+}
+
+impl FoundModel<'_> {
     fn load(&self, decoder: Option<UntiedDecoder>, dialect: Dialect) -> anyhow::Result<SparseEncoder> {
-        let options = self.model.options_for(self.name())?;
-        let options = EncoderOptions { decoder: decoder.or(options.decoder), dialect, ..options };
-        Ok(SparseEncoder::load(&self.model.hub.resolve(self.name(), self.model.parts())?, &options)?)
+        let decoder = decoder.or(self.options.decoder);
+        let options = EncoderOptions { decoder, dialect, ..self.options.clone() };
+        Ok(SparseEncoder::load(&self.files, &options)?)
     }
 }
 
@@ -85,7 +101,7 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ModelCommand::List => list(&mut out)?,
         ModelCommand::Show(named) => {
-            let encoder = named.load(None, named.model.dialect)?;
+            let encoder = named.found()?.load(None, named.model.dialect)?;
             let rows = encoder.provenance().iter().map(|Provenance { what, value, source }| {
                 vec![what.to_string(), value.clone(), source.clone()]
             });
@@ -154,6 +170,7 @@ fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyho
     let options = environment::hub_options(args.offline, args.quiet)?;
     args.note_licence(name);
     let pulled = hub::pull(name, args.revision.as_deref(), parts, &options)?;
+    args.note_shadowed(name, pulled.shadowed);
     for file in &pulled.downloaded {
         writeln!(out, "downloaded {} ({} bytes)", file.name, file.bytes)?;
     }
@@ -168,14 +185,15 @@ fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyho
 }
 
 fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<Exit> {
-    let mut encoder = named.load(None, named.model.dialect)?;
+    let found = named.found()?;
+    let mut encoder = found.load(None, named.model.dialect)?;
     let side = named.model.side().unwrap_or(Side::Document);
     let mut checks = Vec::new();
     match hub::known_model(named.name()) {
         // Scores are of both sides.
         Some(known) if named.model.side().is_none() => {
-            let published = published_numbers(named, known, None)?;
-            let other = if all_pass(&published) { None } else { other_decoder(named, &encoder, known)? };
+            let published = published_numbers(&found, known, None)?;
+            let other = if all_pass(&published) { None } else { other_decoder(&found, &encoder, known)? };
             checks.extend(published);
             checks.extend(other);
         }
@@ -214,14 +232,14 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
 
 /// The published numbers of a model, each in the dialect that it was computed in.
 fn published_numbers(
-    named: &NamedModelArgs,
+    found: &FoundModel,
     known: &KnownModel,
     decoder: Option<UntiedDecoder>,
 ) -> anyhow::Result<Vec<Check>> {
     let mut checks = Vec::new();
     for (dialect, kept_special_tokens) in [(Dialect::Card, false), (Dialect::SentenceTransformers, true)] {
         if known.goldens.iter().any(|golden| golden.kept_special_tokens == kept_special_tokens) {
-            checks.extend(verify::published_numbers(&named.load(decoder, dialect)?, known)?);
+            checks.extend(verify::published_numbers(&found.load(decoder, dialect)?, known)?);
         }
     }
     Ok(checks)
@@ -229,7 +247,7 @@ fn published_numbers(
 
 /// Where the checkpoint leaves a choice of decoder: whether the published numbers come out with the other one.
 fn other_decoder(
-    named: &NamedModelArgs,
+    model: &FoundModel,
     encoder: &SparseEncoder,
     known: &KnownModel,
 ) -> anyhow::Result<Option<Check>> {
@@ -237,11 +255,11 @@ fn other_decoder(
         UntiedDecoder::UseStored => (UntiedDecoder::UseEmbeddings, "tied to the embeddings"),
         UntiedDecoder::UseEmbeddings => (UntiedDecoder::UseStored, "the stored one"),
     };
-    let other = named.load(Some(reading), named.model.dialect)?;
+    let other = model.load(Some(reading), model.named.model.dialect)?;
     if other.provenance() == encoder.provenance() {
         return Ok(None);
     }
-    let right = all_pass(&published_numbers(named, known, Some(reading))?);
+    let right = all_pass(&published_numbers(model, known, Some(reading))?);
     let found =
         if right { "the published numbers come out: this is how the model is meant" } else { "no better" };
     Ok(Some(Check {
@@ -254,10 +272,11 @@ fn other_decoder(
 /// Compares what was computed elsewhere with ours in every dialect.
 fn verify_golden(out: &mut impl Write, named: &NamedModelArgs, file: &Path) -> anyhow::Result<Exit> {
     let golden = golden::read(file)?;
+    let model = named.found()?;
     let mut rows = Vec::new();
     let mut matching = Vec::new();
     for dialect in Dialect::ALL {
-        let encoder = named.load(None, dialect)?;
+        let encoder = model.load(None, dialect)?;
         let comparison = golden::compare(&encoder, &golden, named.model.side())
             .with_context(|| format!("cannot compare `{}`", file.display()))?;
         let difference = |difference: &Option<Difference>| difference.as_ref().map(Difference::to_string);

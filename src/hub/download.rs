@@ -44,7 +44,7 @@ impl Hub {
         repo.write_reference(&sha)?;
         let files = ModelFiles::folder(repo.name.as_str(), download.snapshot);
         let known = known::find_by_hub_id(&repo.id);
-        Ok(Pulled { files, known, commit: Some(sha), downloaded, present })
+        Ok(Pulled { files, known, shadowed: None, commit: Some(sha), downloaded, present })
     }
 
     /// The repository's files, and the commit that its revision is now.
