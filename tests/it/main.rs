@@ -30,6 +30,8 @@ mod layouts;
 mod library;
 mod model;
 mod module_graph;
+/// Folders, known models, and names that mean both.
+mod names;
 mod page;
 /// The library against PyTorch's numbers, on every checkpoint layout.
 mod parity;

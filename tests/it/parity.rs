@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use neural_sparse::known::find;
 use neural_sparse::{EncoderOptions, InstructionSet, ModelFiles, Side, SparseEncoder, UntiedDecoder};
 
 use crate::program::{copied, fixture, json_lines};
@@ -126,14 +127,15 @@ fn two_logarithms_where_the_pooling_config_says_so() {
     assert_documents_equal_golden("bert-log1p-relu");
 }
 
-/// Other programs cache a model without its pooling config; the model's name then says what it is.
+/// Other programs cache a model without its pooling config; which model it is a copy of then says what it has.
 #[test]
-fn two_logarithms_where_a_known_name_says_so() {
+fn two_logarithms_where_the_model_is_known() {
     // Copies files, not folders: the pooling config stays behind.
     let model = copied("bert-log1p-relu");
     let load = |name: &str| {
-        let files = ModelFiles::folder(name, model.path());
-        let options = EncoderOptions { only: Some(Side::Document), ..EncoderOptions::default() };
+        let files = ModelFiles::folder("copy", model.path());
+        let only = Some(Side::Document);
+        let options = EncoderOptions { known: find(name), only, ..EncoderOptions::default() };
         SparseEncoder::load(&files, &options).unwrap()
     };
     assert_equals_golden(&load("doc-v3-distill"), Side::Document, "bert-log1p-relu/reference.jsonl");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 
+use neural_sparse::known::find;
 use neural_sparse::{Dialect, EncoderOptions, ModelFiles, Side, SparseEncoder};
 
 use crate::program::{copied_whole, fixture, folder, neural_sparse};
@@ -91,10 +92,12 @@ fn a_tokenizer_archive_of_ml_commons_encodes_queries() {
     let stderr = encode("card", &["--as", "document"]).fails(1);
     assert!(stderr.contains("cannot encode documents") && stderr.contains("a table for queries"), "{stderr}");
 
-    // Without a table a cluster takes every token for 1.
+    // Without a table there is nothing to weigh tokens by.
     let (_home, path) = archive(&[("tokenizer.json", &tokenizer)]);
-    let out = neural_sparse(&["encode", "--model", &path, "--as", "query", "weather now"]).run().ok();
-    assert_eq!(vector(&out).iter().map(|pair| pair.1).collect::<Vec<_>>(), [1.0, 1.0]);
+    for side in ["query", "document"] {
+        let stderr = neural_sparse(&["encode", "--model", &path, "--as", side, "weather now"]).run().fails(1);
+        assert!(stderr.contains("without `idf.json`") && stderr.contains(&path), "{stderr}");
+    }
 }
 
 #[test]
@@ -145,20 +148,18 @@ fn archives_that_are_none_are_refused() {
 fn a_known_model_without_its_query_side_is_not_taken_for_a_symmetric_one() {
     let load = |name: &str| {
         let files = ModelFiles::folder(name, fixture("bert-tied"));
-        SparseEncoder::load(&files, &EncoderOptions::default())
+        SparseEncoder::load(&files, &EncoderOptions { known: find(name), ..EncoderOptions::default() })
     };
     let weights = |name: &str, text: &str, side: Side| {
         let encoded = load(name).unwrap().encode(&[text], side).unwrap().remove(0);
         encoded.vector
     };
     let refused = load("multilingual-v1").err().unwrap().to_string();
-    assert!(
-        refused.contains("query side of its own") && refused.contains("model pull multilingual-v1"),
-        "{refused}"
-    );
+    assert!(refused.contains("`multilingual-v1` has a query side of its own"), "{refused}");
     assert!(load("naver/efficient-splade-V-large-doc").is_err());
     // Documents do without.
-    let only = EncoderOptions { only: Some(Side::Document), ..EncoderOptions::default() };
+    let known = find("multilingual-v1");
+    let only = EncoderOptions { only: Some(Side::Document), known, ..EncoderOptions::default() };
     let files = ModelFiles::folder("multilingual-v1", fixture("bert-tied"));
     assert!(SparseEncoder::load(&files, &only).unwrap().encode(&["rain"], Side::Document).is_ok());
     let bag = weights("naver/splade-v3-doc", "rain rain now", Side::Query);
@@ -170,7 +171,8 @@ fn a_known_model_without_its_query_side_is_not_taken_for_a_symmetric_one() {
     assert!(own.iter().all(|(id, weight)| document.iter().any(|other| other == (id, weight))));
     // The table of an English model is compiled in, in the order of its vocabulary.
     let copy = ModelFiles::folder("doc-v2-distill", fixture("../../src/source/builtin/tiny"));
-    let encoder = SparseEncoder::load(&copy, &EncoderOptions::default()).unwrap();
+    let options = EncoderOptions { known: find("doc-v2-distill"), ..EncoderOptions::default() };
+    let encoder = SparseEncoder::load(&copy, &options).unwrap();
     let query = encoder.encode(&[QUERY], Side::Query).unwrap().remove(0).vector;
     assert_eq!(query.len(), PUBLISHED.len());
     assert!(PUBLISHED.iter().all(|(_, weight)| query.weights().contains(weight)));
