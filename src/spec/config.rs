@@ -279,7 +279,7 @@ impl Settings {
     pub fn size(&self, key: &str) -> Result<usize, Error> {
         let value = self.keys.get(key).ok_or_else(|| self.invalid(format!("no `{key}`")))?;
         // Far above any model, and low enough that tables of one size cost little before the checkpoint is looked at.
-        const LARGEST: u64 = 1 << 24;
+        const LARGEST: u64 = 1 << 28;
         match value.as_u64() {
             Some(size) if (1..=LARGEST).contains(&size) => Ok(size as usize),
             _ => Err(self.invalid(format!("`{key}` is {value}, not a size"))),

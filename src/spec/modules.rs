@@ -161,10 +161,6 @@ impl RouteFinder<'_, '_> {
             }
             return Err(config.invalid("not the config of a Router: no `types` or no `structure`"));
         };
-        let mappings = config.get("parameters").and_then(|parameters| parameters.get("route_mappings"));
-        if mappings.is_some_and(|mappings| !is_empty(mappings)) {
-            return Err(config.invalid("`route_mappings` are not supported"));
-        }
         if modules.iter().filter(|module| is_router(&module.class)).count() > 1 {
             return Err(config.invalid("one of several Routers, which is not supported"));
         }
@@ -222,7 +218,6 @@ impl RouteFinder<'_, '_> {
         if model.class == "Transformer" {
             insist_on_fill_mask(&settings)?;
         }
-        refuse_unfollowed(&settings)?;
         let (config, is_there) = PoolingConfig::read(self.reader, &pooling.folder, self.known)?;
         if !is_there {
             let file = self.reader.files().within(&pooling.folder).describe(CONFIG);
@@ -272,15 +267,6 @@ fn is_router(class: &str) -> bool {
     matches!(class, "Router" | "Asym")
 }
 
-/// Whether a setting is absent in all but name.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(object) => object.is_empty(),
-        _ => false,
-    }
-}
-
 /// What a module is to us, by its class.
 fn kind(class: &str) -> &'static str {
     match class {
@@ -289,16 +275,6 @@ fn kind(class: &str) -> &'static str {
         "SparseStaticEmbedding" | "IDF" => "table",
         _ => "unknown",
     }
-}
-
-/// Settings of a transformer that change its vectors, and that nothing here follows.
-fn refuse_unfollowed(settings: &Settings) -> Result<(), Error> {
-    for key in ["processing_kwargs", "query_expansion"] {
-        if let Some(value) = settings.get(key).filter(|value| !is_empty(value)) {
-            return Err(settings.invalid(format!("`{key}` {value} is not supported")));
-        }
-    }
-    Ok(())
 }
 
 /// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.

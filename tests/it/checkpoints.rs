@@ -131,7 +131,7 @@ fn an_adapter_that_does_not_fit_is_refused_by_name() {
     let alone = renamed("layer.1.attention.self.query.lora_A", "layer.1.attention.self.query.lora_C");
     assert!(alone.contains("stands alone"), "{alone}");
     let other = renamed("self.query", "self.key");
-    assert!(other.contains("does not target"), "{other}");
+    assert!(other.contains("`target_modules`"), "{other}");
     let whole = renamed("layer.1.attention.self.query.lora_B.bias", "layer.1.attention.self.query.bias");
     assert!(whole.contains("does not name its module"), "{whole}");
     let rank = error(&|folder| set(&folder.join("adapter_config.json"), "r", 3.into()));
@@ -244,9 +244,9 @@ fn config_may_name_the_checkpoint_itself() {
     set(&config, "transformers_weights", "weights.safetensors".into());
     assert_equals_golden(&load(model.path()), Side::Document, "bert-tied/reference.jsonl");
     for (file, says) in [
-        ("missing.safetensors", "names `missing.safetensors`, which is not there"),
-        ("../weights.safetensors", "not a safetensors file of this folder"),
-        ("pytorch_model.bin", "not a safetensors file of this folder"),
+        ("missing.safetensors", "is \"missing.safetensors\", which is not there"),
+        ("../weights.safetensors", "not the name of a file in this folder"),
+        ("pytorch_model.bin", "not a file in the safetensors format"),
     ] {
         set(&config, "transformers_weights", file.into());
         let error = load_error(model.path()).to_string();

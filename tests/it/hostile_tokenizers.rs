@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{json, Value};
 
+use crate::bad_models::set;
 use crate::program::{copied, folder, neural_sparse, Finished};
 
 /// The model of a fixture with another tokenizer.
@@ -15,6 +16,8 @@ fn changed(change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
     let mut tokenizer = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     change(&mut tokenizer);
     fs::write(path, tokenizer.to_string()).unwrap();
+    // BERT's own class would take nothing but the vocabulary from the file.
+    set(&model.path().join("tokenizer_config.json"), "tokenizer_class", "PreTrainedTokenizerFast".into());
     model
 }
 

@@ -287,7 +287,7 @@ fn modules_that_cannot_be_followed_are_refused_by_name() {
             "router_config.json",
             "\"route_mappings\": {",
             "\"route_mappings\": {\"a\": \"b\"",
-            "`route_mappings` are not supported",
+            "parameters.route_mappings`",
         ),
         (
             "query_0_SparseStaticEmbedding/config.json",

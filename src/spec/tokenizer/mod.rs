@@ -153,12 +153,13 @@ impl TokenizerSpec {
             _ => TokenizerJson::default(),
         };
         let class = TokenizerClass::read(&config, around)?;
+        let is_alone = !config.exists && around.model_type.is_none();
         class.check_vocabulary(vocabulary, &config)?;
         if let Some(model) = &json.model {
             class.check_model(model, &files.describe(TOKENIZER_JSON))?;
         }
         let TokenLists { added_tokens, special_tokens, special_tokens_source, config: settings } =
-            TokenLists::read(reader, folder, &config, &class, json.added_tokens)?;
+            TokenLists::read(reader, folder, &config, &class, json.added_tokens, is_alone)?;
         let class = class.configured(&settings, &config)?;
         let (truncation_side, truncation_source) = truncation_side(&files, &settings, &config, &json)?;
         let sentence = match around.is_module {

@@ -82,12 +82,15 @@ pub(super) struct TokenLists {
 
 impl TokenLists {
     /// * `of_tokenizer_json`: the added tokens of tokenizer.json.
+    /// * `is_alone`: whether a tokenizer.json stands without a model and without settings. The tokens that it calls special
+    ///   are then the only ones that anything names.
     pub fn read(
         reader: &mut SettingsReader,
         folder: &str,
         config: &Settings,
         class: &TokenizerClass,
         of_tokenizer_json: Option<&RawValue>,
+        is_alone: bool,
     ) -> Result<Self, Error> {
         let mut settings = config.keys.clone();
         let mut source = config.file.clone();
@@ -130,6 +133,11 @@ impl TokenLists {
         let named: Vec<AddedTokenSpec> = named_special_tokens(&settings, class, &declared, config)?;
         let extra = extra_special_tokens(&settings, config)?;
         let mut special_tokens: Vec<String> = Vec::new();
+        if is_alone && matches!(class, TokenizerClass::Generic) && named.is_empty() && extra.is_empty() {
+            let special = declared.values().filter(|token| token.special);
+            special_tokens.extend(special.map(|token| token.content.clone()));
+            source = reader.files().within(folder).describe(super::TOKENIZER_JSON);
+        }
         for token in named.iter().chain(&extra) {
             if !special_tokens.contains(&token.content) {
                 special_tokens.push(token.content.clone());
