@@ -241,6 +241,9 @@ struct ScoredRow {
     tokens: [(usize, bool); 2],
 }
 
+/// A query and a document.
+type EncodedPair = (Encoded, Encoded);
+
 impl Scorer {
     fn new(encoder: SparseEncoder, side: Option<Side>) -> Self {
         let (query_side, document_side) = (side.unwrap_or(Side::Query), side.unwrap_or(Side::Document));
@@ -248,7 +251,7 @@ impl Scorer {
     }
 
     /// The vectors of each pair; a text that stands in several is encoded once.
-    fn encode(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<(Encoded, Encoded), Error>>, Error> {
+    fn encode(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<EncodedPair, Error>>, Error> {
         let queries: Vec<&str> = pairs.iter().map(|pair| pair.0).collect();
         let documents: Vec<&str> = pairs.iter().map(|pair| pair.1).collect();
         let (queries, documents) = if self.query_side == self.document_side || !self.encoder.sides_differ() {

@@ -242,18 +242,18 @@ impl Download<'_> {
                     retries += 1;
                     pause(retries);
                 }
-                result => return result.map_err(|failure| failure.error),
+                result => return result.map_err(|failure| *failure.error),
             }
         }
     }
 
     fn try_download(&self, file: &str, expected: &FileMetadata) -> Result<(), Failure> {
-        let local = |source| Failure { error: self.repo.error(source), may_pass: false };
+        let local = |source| Failure { error: Box::new(self.repo.error(source)), may_pass: false };
         let (blob, part) = (self.repo.blob(&expected.etag), self.repo.part(&expected.etag));
         // A resumed file may be wrong only in its first half, so it is tried again without.
         let is_resumed = part.metadata().is_ok_and(|part| part.len() > 0);
         let discard = |error| match remove(&part) {
-            Ok(()) => Failure { error, may_pass: is_resumed },
+            Ok(()) => Failure { error: Box::new(error), may_pass: is_resumed },
             Err(source) => local(source),
         };
         let path = file_path(&self.repo.id, self.commit, file);
@@ -275,7 +275,7 @@ impl Download<'_> {
             };
             let error = self.transfer_error(file, expected, error);
             if keeps_part {
-                Failure { error, may_pass }
+                Failure { error: Box::new(error), may_pass }
             } else {
                 discard(error)
             }
@@ -323,6 +323,6 @@ impl Download<'_> {
 
 /// Why one try failed, and whether the next one may succeed.
 struct Failure {
-    error: HubError,
+    error: Box<HubError>,
     may_pass: bool,
 }

@@ -34,8 +34,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 pub(crate) fn linear(x: MatRef, weight: MatRef, bias: &[f32], epilogue: Epilogue) -> Vec<f64> {
     let mut out = Vec::new();
     for row in 0..x.num_rows() {
-        for column in 0..weight.num_rows() {
-            let product = dot(x.row(row), weight.row(column)) + f64::from(bias[column]);
+        for (column, &bias) in bias.iter().enumerate() {
+            let product = dot(x.row(row), weight.row(column)) + f64::from(bias);
             out.push(match epilogue {
                 Epilogue::None => product,
                 Epilogue::Activation(f) => activation(f, product),

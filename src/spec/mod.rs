@@ -76,7 +76,7 @@ pub(crate) struct SideSpec {
 #[derive(Clone)]
 pub(crate) enum Modules {
     /// Weights of the text's own tokens.
-    Table(TableSpec),
+    Table(Box<TableSpec>),
     /// A masked language model and its pooling.
     Model(Arc<TransformerSpec>),
     /// What a model gives for the text's own tokens, times their weights.
@@ -340,7 +340,7 @@ impl SpecBuilder<'_> {
             }
             RouteModules::Table(source) => {
                 let tokenizer = self.table_tokenizer(&source, document)?;
-                (None, Modules::Table(TableSpec { source, tokenizer }))
+                (None, Modules::Table(Box::new(TableSpec { source, tokenizer })))
             }
         };
         let prompt = prompt(settings, side)?;

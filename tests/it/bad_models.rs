@@ -8,7 +8,7 @@ use neural_sparse::{EncoderOptions, Error, ModelFiles, Side, SparseEncoder};
 use crate::program::{copied, folder};
 
 pub fn load_error(path: &Path) -> Error {
-    SparseEncoder::load(&ModelFiles::folder("m", path), &EncoderOptions::default()).err().expect("an error")
+    SparseEncoder::load(&ModelFiles::folder("m", path), &EncoderOptions::default()).expect_err("an error")
 }
 
 /// Changes one key of a JSON file.
