@@ -77,13 +77,14 @@ impl IndexBuilder {
     ) -> Result<(), BuildError> {
         let document = self.num_documents;
         let num_documents = document.checked_add(1).ok_or(BuildError::TooManyDocuments)?;
-        let vector = self.vocabulary.renumber(vector)?;
+        let mut pairs = self.vocabulary.renumber(vector)?;
         self.num_documents = num_documents;
         self.ids.push(id.as_json())?;
         self.fields.push(fields.as_json())?;
         // Every codec can tell what it rounds to 0, although the largest weight of a list is not known yet.
-        let kept = vector.iter().filter(|(_, weight)| self.codec.rounded(*weight, *weight) > 0.0).collect();
-        let kept = SparseVector::from_pairs(kept).expect("the terms of a vector, anything else is a bug");
+        pairs.retain(|(_, weight)| self.codec.rounded(*weight, *weight) > 0.0);
+        let kept = SparseVector::from_pairs(pairs);
+        let kept = kept.expect("distinct ids have distinct places, anything else is a bug");
         self.num_postings += kept.len() as u64;
         Ok(self.inverter.add(document, &kept)?)
     }

@@ -46,12 +46,12 @@ impl Vocabulary {
         terms.filter(|(_, is_used)| **is_used).map(|((place, term), _)| (place, term.as_str()))
     }
 
-    /// A document's vector over places; its terms count as used.
+    /// A document's vector as (place, weight) pairs, in the vector's order; its terms count as used.
     ///
     /// # Errors
     ///
     /// [`BuildError::UnknownId`], and none of the terms counts then.
-    pub fn renumber(&mut self, vector: &SparseVector) -> Result<SparseVector, BuildError> {
+    pub fn renumber(&mut self, vector: &SparseVector) -> Result<Vec<(u32, f32)>, BuildError> {
         let place = |(id, weight)| match self.place(id) {
             Some(place) => Ok((place, weight)),
             None => Err(BuildError::UnknownId { id }),
@@ -60,8 +60,7 @@ impl Vocabulary {
         for &(place, _) in &pairs {
             self.is_used[place as usize] = true;
         }
-        Ok(SparseVector::from_pairs(pairs)
-            .expect("distinct ids have distinct places, anything else is a bug"))
+        Ok(pairs)
     }
 
     fn place(&self, id: u32) -> Option<u32> {
