@@ -4,14 +4,17 @@
 
 use std::io;
 
+use crate::one_line::one_line;
+
 /// Why a model could not be loaded or run.
 ///
-/// Every variant names the place (file, tensor, option) and what is wrong there.
+/// Every variant names the place (file, tensor, option) and what is wrong there. Its text is one line, whatever the files
+/// hold: a long value is shortened, and control characters are escaped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The folder is not there, or lacks a file that a model needs or that its settings name.
-    #[error("`{place}`: {reason}")]
+    #[error("`{}`: {}", one_line(place), one_line(reason))]
     NoModel {
         /// Folder or name that was asked for, or the file that names another.
         place: String,
@@ -21,13 +24,13 @@ pub enum Error {
         file: String,
     },
     /// A file of a model that is being downloaded: it is listed, and not there yet.
-    #[error("`{file}` has not been downloaded yet")]
+    #[error("`{}` has not been downloaded yet", one_line(file))]
     NotFetched {
         /// Its name below the model's files.
         file: String,
     },
     /// A file of the model cannot be read.
-    #[error("cannot read `{file}`")]
+    #[error("cannot read `{}`", one_line(file))]
     Read {
         /// Path of the file.
         file: String,
@@ -35,7 +38,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of the model was read and cannot be used.
-    #[error("`{file}`: {reason}")]
+    #[error("`{}`: {}", one_line(file), one_line(reason))]
     Invalid {
         /// Path of the file.
         file: String,
@@ -43,7 +46,7 @@ pub enum Error {
         reason: String,
     },
     /// The architecture is not among [`supported_model_types`](crate::supported_model_types).
-    #[error("`{file}`: model_type `{model_type}` is not supported")]
+    #[error("`{}`: model_type `{}` is not supported", one_line(file), one_line(model_type))]
     UnsupportedModel {
         /// Path of config.json.
         file: String,
@@ -51,7 +54,7 @@ pub enum Error {
         model_type: String,
     },
     /// An archive with a compiled model, as ml-commons registers it.
-    #[error("`{file}` holds a TorchScript program, whose weights only PyTorch can take out")]
+    #[error("`{}` holds a TorchScript program, whose weights only PyTorch can take out", one_line(file))]
     TorchScript {
         /// Path of the archive.
         file: String,
@@ -80,7 +83,7 @@ pub enum Error {
         line: usize,
     },
     /// The side of a text that this encoder cannot encode.
-    #[error("`{model}` {reason}")]
+    #[error("`{}` {}", one_line(model), one_line(reason))]
     Side {
         /// What the user calls the model.
         model: String,
@@ -88,7 +91,7 @@ pub enum Error {
         reason: String,
     },
     /// A tensor is missing, or does not have the shape or type that config.json asks for.
-    #[error("`{file}`: tensor `{tensor}` {reason}")]
+    #[error("`{}`: tensor `{}` {}", one_line(file), one_line(tensor), one_line(reason))]
     Tensor {
         /// Path of the checkpoint file.
         file: String,
@@ -98,7 +101,7 @@ pub enum Error {
         reason: String,
     },
     /// An option that this model cannot follow.
-    #[error("{0}")]
+    #[error("{}", one_line(.0))]
     Option(String),
     /// The device is not in this build or not on this machine.
     #[error("device `{device}` cannot be used: {reason}")]
@@ -109,7 +112,7 @@ pub enum Error {
         reason: String,
     },
     /// The tokenizer refused a text.
-    #[error("the tokenizer failed: {0}")]
+    #[error("the tokenizer failed: {}", one_line(.0))]
     Tokenize(String),
     /// The model computed a logit that is not a finite number.
     #[error("the model computed a value that is not finite ({0}): its tensors are damaged or overflow f32")]

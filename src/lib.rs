@@ -51,6 +51,7 @@ pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
 mod kernel;
 pub mod known;
+mod one_line;
 mod parallel;
 mod parameters;
 mod pooling;

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::checkpoint::{CheckpointFormat, CheckpointSpec};
+use super::settings::{parsed_bytes, MAX_PARSED_BYTES};
 use crate::error::Error;
 use crate::source::ModelFiles;
 
@@ -95,6 +96,16 @@ enum Modules {
     Matching(Regex),
 }
 
+/// The most patterns in one key. peft itself writes one for each module of another rank.
+const MAX_PATTERNS: usize = 1000;
+
+/// The most bytes of a pattern as it is written. A module's path has a hundred.
+const MAX_PATTERN_BYTES: usize = 4096;
+
+/// The most bytes of a compiled pattern, and of all those of a key. A `\w` takes 40,000.
+const MAX_COMPILED_BYTES: usize = 1 << 20;
+const MAX_COMPILED_BYTES_OF_KEY: usize = 64 << 20;
+
 /// A pattern for a module's path, anchored at its end.
 type Pattern = Regex;
 
@@ -124,6 +135,9 @@ impl AdapterSpec {
         };
         let Some(bytes) = files.read(ADAPTER_CONFIG)? else { return Ok(None) };
         let config = AdapterConfig { file: files.describe(ADAPTER_CONFIG), keys: Map::new() };
+        if parsed_bytes(&bytes) > MAX_PARSED_BYTES {
+            return Err(config.invalid("holds more values than the config of any adapter"));
+        }
         let not_json = |error: serde_json::Error| config.invalid(format!("not a JSON object: {error}"));
         let keys: Map<String, Value> = serde_json::from_slice(&bytes).map_err(not_json)?;
         let patterns: Patterns = serde_json::from_slice(&bytes).map_err(not_json)?;
@@ -143,11 +157,16 @@ impl AdapterSpec {
         if let Some((_, rank)) = rank_pattern.0.iter().find(|(_, rank)| !is_rank(*rank)) {
             return Err(config.invalid(format!("`rank_pattern` gives {rank}, not a rank")));
         }
-        let compiled = |patterns: InOrder| -> Result<Vec<(Pattern, f64)>, Error> {
-            let pattern =
-                |(key, value): (String, f64)| Ok((config.regex(&format!(r"^(.*\.)?({key})$"))?, value));
+        let compiled = |name: &str, patterns: InOrder| -> Result<Vec<(Pattern, f64)>, Error> {
+            let count = patterns.0.len();
+            config.limit_patterns(name, count)?;
+            let pattern = |(key, value): (String, f64)| {
+                Ok((config.regex(&format!(r"^(.*\.)?({key})$"), count)?, value))
+            };
             patterns.0.into_iter().map(pattern).collect()
         };
+        let layer_patterns = config.strings("layers_pattern")?;
+        config.limit_patterns("layers_pattern", layer_patterns.len())?;
         Ok(Some(AdapterSpec {
             checkpoint,
             base_model: config
@@ -158,15 +177,16 @@ impl AdapterSpec {
             rank: config.rank("r", 8.0)?,
             alpha: config.number("lora_alpha", 8.0)?,
             is_rank_stabilized: config.flag("use_rslora")?,
-            rank_patterns: compiled(rank_pattern)?,
-            alpha_patterns: compiled(patterns.alpha_pattern.unwrap_or_default())?,
+            rank_patterns: compiled("rank_pattern", rank_pattern)?,
+            alpha_patterns: compiled("alpha_pattern", patterns.alpha_pattern.unwrap_or_default())?,
             targets: config.modules("target_modules")?.unwrap_or(Modules::Any),
             excluded: config.modules("exclude_modules")?.unwrap_or(Modules::EndingIn(Vec::new())),
             layers: config.layers()?,
-            layer_patterns: config
-                .strings("layers_pattern")?
+            layer_patterns: layer_patterns
                 .iter()
-                .map(|pattern| config.regex(&format!(r"^(?:|.*?\.){pattern}\.([0-9]+)\.")))
+                .map(|pattern| {
+                    config.regex(&format!(r"^(?:|.*?\.){pattern}\.([0-9]+)\."), layer_patterns.len())
+                })
                 .collect::<Result<_, _>>()?,
             saved: config.strings("modules_to_save")?,
             biases: config.biases()?,
@@ -176,6 +196,9 @@ impl AdapterSpec {
     /// The base that the adapter in these files asks for; `None` where there is no adapter or it names none.
     pub fn base_of(files: &ModelFiles) -> Option<String> {
         let bytes = files.read(ADAPTER_CONFIG).ok()??;
+        if parsed_bytes(&bytes) > MAX_PARSED_BYTES {
+            return None;
+        }
         let config: Map<String, Value> = serde_json::from_slice(&bytes).ok()?;
         Some(config.get("base_model_name_or_path")?.as_str()?.to_string())
     }
@@ -348,7 +371,9 @@ impl AdapterConfig {
             None | Some(Value::Null) => None,
             // peft's word for every dense layer but the decoder.
             Some(Value::String(all)) if all.eq_ignore_ascii_case("all-linear") => Some(Modules::Any),
-            Some(Value::String(pattern)) => Some(Modules::Matching(self.regex(&format!("^(?:{pattern})$"))?)),
+            Some(Value::String(pattern)) => {
+                Some(Modules::Matching(self.regex(&format!("^(?:{pattern})$"), 1)?))
+            }
             Some(_) => Some(Modules::EndingIn(self.strings(key)?)),
         })
     }
@@ -377,8 +402,24 @@ impl AdapterConfig {
         }
     }
 
-    fn regex(&self, pattern: &str) -> Result<Regex, Error> {
-        Regex::new(pattern)
+    fn limit_patterns(&self, key: &str, count: usize) -> Result<(), Error> {
+        match count {
+            0..=MAX_PATTERNS => Ok(()),
+            _ => {
+                Err(self
+                    .invalid(format!("`{key}` has {count} patterns; {MAX_PATTERNS} at most are supported")))
+            }
+        }
+    }
+
+    /// * `count`: the patterns of the key that it is one of.
+    fn regex(&self, pattern: &str, count: usize) -> Result<Regex, Error> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(self.invalid(format!("a pattern of {} bytes is not supported", pattern.len())));
+        }
+        let limit = MAX_COMPILED_BYTES.min(MAX_COMPILED_BYTES_OF_KEY / count);
+        let compiled = RegexBuilder::new(pattern).size_limit(limit).build();
+        compiled
             .map_err(|_| self.invalid(format!("the pattern `{}` is not supported", pattern.escape_debug())))
     }
 }
@@ -432,7 +473,7 @@ mod tests {
     fn read(config: &str) -> Result<AdapterSpec, Error> {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join(ADAPTER_CONFIG), config).expect("written");
-        std::fs::write(folder.path().join(SAFETENSORS), "").expect("written");
+        std::fs::write(folder.path().join(SAFETENSORS), []).expect("written");
         let files = ModelFiles::folder("m", folder.path());
         Ok(AdapterSpec::read(&files, "")?.expect("an adapter"))
     }
@@ -498,6 +539,35 @@ mod tests {
         assert!(only.replaces(QUERY, "bias") && !only.replaces(QUERY, "weight"));
         assert!(!only.replaces("bert.encoder.layer.11.attention.self.key", "bias"));
         assert!(spec(json!({"bias": "all"})).replaces("bert.embeddings.LayerNorm", "bias"));
+    }
+
+    #[test]
+    fn patterns_of_any_size_cost_little() {
+        // Ordinary ones are far below the limits.
+        for pattern in [
+            r".*\.\w+\.attention\.\w+\.(query|key|value)",
+            r"(?:.*?(?:self|layer).*?(?:query|key|value|dense).*?)",
+        ] {
+            assert!(
+                spec(json!({ "target_modules": pattern, "rank_pattern": {pattern: 2} })).targets(QUERY),
+                "{pattern}"
+            );
+        }
+        let many: Map<String, Value> =
+            (0..100_000).map(|number| (format!("layer.{number}"), 2.into())).collect();
+        let names: Vec<&String> = many.keys().collect();
+        for more in [
+            json!({ "target_modules": r"\w{1000}" }),
+            json!({ "target_modules": "(((a{99}){99}){99}){99}" }),
+            json!({ "exclude_modules": "a".repeat(1_000_000) }),
+            json!({ "rank_pattern": many }),
+            json!({ "alpha_pattern": many }),
+            json!({ "layers_pattern": names }),
+            json!({ "layers_pattern": [r"(\w{99}){99}"] }),
+        ] {
+            let error = read(&config(more.clone()).to_string()).expect_err("refused").to_string();
+            assert!(error.contains("supported"), "{error}");
+        }
     }
 
     #[test]

@@ -15,9 +15,12 @@ mod provenance;
 mod settings;
 mod similarity;
 mod table;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tokenizer;
 mod transformer;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -257,29 +260,22 @@ impl ModelSpec {
         let is_query_side = parts == Parts::QuerySide && self.has_query_table();
         let document = self.document.as_ref().filter(|_| !is_query_side);
         let sides: Vec<&SideSpec> = document.into_iter().chain(&self.query).collect();
-        let mut files: Vec<String> = Vec::new();
-        let mut take = |found: Vec<String>| {
-            for file in found {
-                if !files.contains(&file) {
-                    files.push(file);
-                }
-            }
-        };
+        let mut files = Distinct::default();
         for side in &sides {
             if let Some(transformer) = side.modules.transformer() {
-                take(transformer.tokenizer.files().collect());
+                files.extend(transformer.tokenizer.files());
             }
             match &side.modules {
                 Modules::Table(table) => {
-                    take(table.tokenizer.files().collect());
-                    take(table.source.path().into_iter().collect());
+                    files.extend(table.tokenizer.files());
+                    files.extend(table.source.path());
                 }
-                Modules::OwnTokens(_, table) => take(table.path().into_iter().collect()),
+                Modules::OwnTokens(_, table) => files.extend(table.path()),
                 Modules::Model(_) => {}
             }
         }
-        take(self.checkpoint_files_of(&sides));
-        files
+        files.extend(self.checkpoint_files_of(&sides));
+        files.names
     }
 
     /// The files of every checkpoint, the index of a sharded one first.
@@ -288,20 +284,16 @@ impl ModelSpec {
     }
 
     fn checkpoint_files_of(&self, sides: &[&SideSpec]) -> Vec<String> {
-        let mut files: Vec<String> = Vec::new();
+        let mut files = Distinct::default();
         for transformer in sides.iter().filter_map(|side| side.modules.transformer()) {
             let paths = match &transformer.checkpoint {
                 Some(checkpoint) => checkpoint.paths().collect(),
                 None => vec![transformer.missing_checkpoint()],
             };
             let adapter = transformer.adapter.iter().flat_map(|adapter| adapter.checkpoint.paths());
-            for file in adapter.chain(paths) {
-                if !files.contains(&file) {
-                    files.push(file);
-                }
-            }
+            files.extend(adapter.chain(paths));
         }
-        files
+        files.names
     }
 
     /// The tokenizer of whichever side has one; both have the same vocabulary.
@@ -311,6 +303,23 @@ impl ModelSpec {
             Modules::Table(table) => &table.tokenizer,
             Modules::Model(transformer) | Modules::OwnTokens(transformer, _) => &transformer.tokenizer,
         })
+    }
+}
+
+/// Names in the order in which they came first.
+#[derive(Default)]
+struct Distinct {
+    names: Vec<String>,
+    seen: BTreeSet<String>,
+}
+
+impl Distinct {
+    fn extend(&mut self, names: impl IntoIterator<Item = String>) {
+        for name in names {
+            if self.seen.insert(name.clone()) {
+                self.names.push(name);
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::table::TableSource;
 use super::Note;
 use crate::error::Error;
 use crate::known::{KnownModel, QuerySide};
+use crate::one_line::one_line;
 
 const MODULES: &str = "modules.json";
 const ROUTER: &str = "router_config.json";
@@ -86,6 +87,12 @@ impl Routes {
     }
 }
 
+/// The most modules of a side. Three are ever supported; a file may list a million.
+const MAX_MODULES: usize = 100;
+
+/// The most bytes of a module's folder below the model's files, as it is written.
+const MAX_FOLDER_BYTES: usize = 255;
+
 /// A module by the last part of its class's name, and the folder below the model's files that holds it.
 #[derive(Clone, Debug)]
 struct Module {
@@ -106,6 +113,7 @@ impl RouteFinder<'_, '_> {
     /// The routes of both sides from modules.json.
     fn of_modules(&mut self, modules: &[Map<String, Value>]) -> Result<Pair, Error> {
         let file = self.reader.files().describe(MODULES);
+        limit_modules(&file, modules.len())?;
         let mut listed = Vec::new();
         for module in modules {
             let key = |key: &str| module.get(key).and_then(Value::as_str);
@@ -169,6 +177,7 @@ impl RouteFinder<'_, '_> {
                 let names: Vec<&str> = structure.keys().map(String::as_str).collect();
                 return Err(config.invalid(format!("has no route `{side}`, only {}", names.join(", "))));
             };
+            limit_modules(&config.file, ids.len())?;
             let mut modules = before.to_vec();
             for id in ids {
                 let id = id.as_str().unwrap_or_default();
@@ -247,14 +256,24 @@ impl RouteFinder<'_, '_> {
     }
 }
 
+fn limit_modules(file: &str, count: usize) -> Result<(), Error> {
+    match count {
+        0..=MAX_MODULES => Ok(()),
+        _ => Err(Error::invalid(file, format!("lists {count} modules; {MAX_MODULES} at most are supported"))),
+    }
+}
+
 /// A module that `file` lists, in a folder below `within`.
 fn module_in(file: &str, within: &str, class: &str, folder: &str) -> Result<Module, Error> {
     // A name with other steps could read any file of the user's.
-    let is_step = |step: &str| !matches!(step, "" | "." | "..") && !step.contains(['\\', '\0', ':']);
-    if !folder.is_empty() && !folder.split('/').all(is_step) {
+    let is_step = |step: &str| {
+        !matches!(step, "" | "." | "..") && !step.contains(['\\', ':']) && !step.contains(char::is_control)
+    };
+    let is_below = folder.is_empty() || folder.split('/').all(is_step);
+    if !is_below || folder.len() > MAX_FOLDER_BYTES {
         return Err(Error::invalid(file, format!("`{folder}` is not a folder beside it")));
     }
-    let class = class.rsplit('.').next().unwrap_or_default().to_string();
+    let class = one_line(class.rsplit('.').next().unwrap_or_default()).into_owned();
     let folder = match (within, folder) {
         ("", folder) => folder.to_string(),
         (within, "") => within.to_string(),

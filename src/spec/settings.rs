@@ -1,6 +1,8 @@
 //! The settings files of a model, each read once, with every key accounted for.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use super::families::Family;
 use super::keys::{self, SettingsFile};
 use super::tokenizer::{TOKENIZER_CONFIG, TOKENIZER_JSON};
 use crate::error::Error;
+use crate::one_line::one_line;
 use crate::source::ModelFiles;
 
 const CONFIG: &str = "config.json";
@@ -28,6 +31,9 @@ const TRANSFORMER_SETTINGS: [&str; 7] = [
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 ];
+
+/// The most keys that are remembered because no table lists them: more than anyone reads.
+pub(super) const MAX_UNKNOWN_KEYS: usize = 1000;
 
 /// One settings file: an object of JSON.
 #[derive(Clone, Debug, Default)]
@@ -63,20 +69,43 @@ impl Settings {
 pub struct UnknownKey {
     /// The file that has it.
     pub file: String,
-    /// The key.
+    /// The key, on one line.
     pub key: String,
+}
+
+/// The most memory that all settings of a model may take once they are parsed, as [`parsed_bytes`] counts it. A
+/// tokenizer_config.json with 28,000 added tokens takes 49 MB; a file of 16 MiB can take two gigabytes.
+pub(super) const MAX_PARSED_BYTES: usize = 64 << 20;
+
+/// About how many bytes a JSON text takes as a [`Value`]: a map of one key has a node with room for eleven, and a list
+/// grows by doubling. Those in strings are counted with the others.
+pub(super) fn parsed_bytes(json: &[u8]) -> usize {
+    let of_byte = |byte: &u8| match byte {
+        b'{' => 640,
+        b'[' | b',' => 128,
+        _ => 1,
+    };
+    json.iter().map(of_byte).sum()
 }
 
 /// Reads settings files, and remembers the keys that no table lists.
 pub(crate) struct SettingsReader<'a> {
     files: &'a ModelFiles,
     unknown: Vec<UnknownKey>,
-    read: BTreeMap<String, Settings>,
+    /// By the file's name and what it was read as: one config.json may have to be two modules'.
+    read: BTreeMap<(String, SettingsFile), Rc<Settings>>,
+    /// What is left of [`MAX_PARSED_BYTES`].
+    room: Cell<usize>,
 }
 
 impl<'a> SettingsReader<'a> {
     pub fn new(files: &'a ModelFiles) -> Self {
-        SettingsReader { files, unknown: Vec::new(), read: BTreeMap::new() }
+        SettingsReader {
+            files,
+            unknown: Vec::new(),
+            read: BTreeMap::new(),
+            room: Cell::new(MAX_PARSED_BYTES),
+        }
     }
 
     /// All files of the model.
@@ -84,29 +113,32 @@ impl<'a> SettingsReader<'a> {
         self.files
     }
 
-    /// The keys that no table lists, in the order of reading.
+    /// The keys that no table lists, in the order of reading; at most [`MAX_UNKNOWN_KEYS`].
     pub fn into_unknown(self) -> Vec<UnknownKey> {
         self.unknown
     }
 
     /// The `model_type` of config.json, whatever else the file is.
     pub fn model_type(&self, folder: &str) -> Result<Option<String>, Error> {
+        let room = self.room.get();
         let keys: Option<Map<String, Value>> = self.parsed(folder, CONFIG, "object")?;
+        // Nothing of it is kept.
+        self.room.set(room);
         Ok(keys.as_ref().and_then(|keys| keys.get("model_type")?.as_str()).map(String::from))
     }
 
     /// config.json of a transformer.
-    pub fn config(&mut self, folder: &str) -> Result<Settings, Error> {
+    pub fn config(&mut self, folder: &str) -> Result<Rc<Settings>, Error> {
         self.object(folder, CONFIG, SettingsFile::Config)
     }
 
     /// tokenizer_config.json.
-    pub fn tokenizer_config(&mut self, folder: &str) -> Result<Settings, Error> {
+    pub fn tokenizer_config(&mut self, folder: &str) -> Result<Rc<Settings>, Error> {
         self.object(folder, TOKENIZER_CONFIG, SettingsFile::TokenizerConfig)
     }
 
     /// special_tokens_map.json, where there is one.
-    pub fn special_tokens_map(&mut self, folder: &str) -> Result<Option<Settings>, Error> {
+    pub fn special_tokens_map(&mut self, folder: &str) -> Result<Option<Rc<Settings>>, Error> {
         let map = self.object(folder, SPECIAL_TOKENS_MAP, SettingsFile::SpecialTokensMap)?;
         Ok(Some(map).filter(|map| map.exists))
     }
@@ -122,7 +154,7 @@ impl<'a> SettingsReader<'a> {
     }
 
     /// The settings that sentence-transformers keeps beside a transformer, by whichever name.
-    pub fn transformer_settings(&mut self, folder: &str) -> Result<Settings, Error> {
+    pub fn transformer_settings(&mut self, folder: &str) -> Result<Rc<Settings>, Error> {
         for name in TRANSFORMER_SETTINGS {
             let settings = self.object(folder, name, SettingsFile::SentenceBert)?;
             // An empty object counts as none, as in sentence-transformers.
@@ -134,17 +166,17 @@ impl<'a> SettingsReader<'a> {
     }
 
     /// config_sentence_transformers.json.
-    pub fn sentence_transformers(&mut self) -> Result<Settings, Error> {
+    pub fn sentence_transformers(&mut self) -> Result<Rc<Settings>, Error> {
         self.object("", SENTENCE_TRANSFORMERS, SettingsFile::SentenceTransformers)
     }
 
     /// The config.json of a module that is not a transformer.
-    pub fn module(&mut self, folder: &str, kind: SettingsFile) -> Result<Settings, Error> {
+    pub fn module(&mut self, folder: &str, kind: SettingsFile) -> Result<Rc<Settings>, Error> {
         self.object(folder, CONFIG, kind)
     }
 
     /// The config of a Router, by its newer name or its first one.
-    pub fn router(&mut self, folder: &str) -> Result<Settings, Error> {
+    pub fn router(&mut self, folder: &str) -> Result<Rc<Settings>, Error> {
         let router = self.object(folder, "router_config.json", SettingsFile::Router)?;
         match router.exists {
             true => Ok(router),
@@ -168,7 +200,10 @@ impl<'a> SettingsReader<'a> {
                 ["model", "normalizer", "pre_tokenizer", "post_processor", "decoder"].contains(&key.as_str());
             let value = match is_component {
                 true => Value::Bool(true),
-                false => serde_json::from_str(part.get()).map_err(invalid)?,
+                false => {
+                    self.limit(&file, part.get().as_bytes())?;
+                    serde_json::from_str(part.get()).map_err(invalid)?
+                }
             };
             keys.insert(key, value);
         }
@@ -194,10 +229,10 @@ impl<'a> SettingsReader<'a> {
         self.parsed(folder, name, "object")
     }
 
-    fn object(&mut self, folder: &str, name: &str, kind: SettingsFile) -> Result<Settings, Error> {
-        let path = self.files.within(folder).inside(name);
-        if let Some(settings) = self.read.get(&path) {
-            return Ok(settings.clone());
+    fn object(&mut self, folder: &str, name: &str, kind: SettingsFile) -> Result<Rc<Settings>, Error> {
+        let read_as = (self.files.within(folder).inside(name), kind);
+        if let Some(settings) = self.read.get(&read_as) {
+            return Ok(Rc::clone(settings));
         }
         let keys = self.parsed::<Map<String, Value>>(folder, name, "object")?;
         let settings = Settings {
@@ -209,16 +244,30 @@ impl<'a> SettingsReader<'a> {
         let model_type = settings.get("model_type").and_then(Value::as_str);
         let family = model_type.and_then(Family::of_model_type).and(model_type);
         self.account(&settings.file, kind, family, &settings.keys)?;
-        self.read.insert(path, settings.clone());
+        let settings = Rc::new(settings);
+        self.read.insert(read_as, Rc::clone(&settings));
         Ok(settings)
     }
 
     fn parsed<T: DeserializeOwned>(&self, folder: &str, name: &str, kind: &str) -> Result<Option<T>, Error> {
         let files = self.files.within(folder);
         let Some(bytes) = files.read(name)? else { return Ok(None) };
+        let file = files.describe(name);
+        self.limit(&file, &bytes)?;
         serde_json::from_slice(&bytes)
             .map(Some)
-            .map_err(|error| Error::invalid(files.describe(name), format!("not a JSON {kind}: {error}")))
+            .map_err(|error| Error::invalid(file, format!("not a JSON {kind}: {error}")))
+    }
+
+    /// Refuses a text that would take more memory, parsed, than is left for settings.
+    fn limit(&self, file: &str, json: &[u8]) -> Result<(), Error> {
+        match self.room.get().checked_sub(parsed_bytes(json)) {
+            Some(room) => {
+                self.room.set(room);
+                Ok(())
+            }
+            None => Err(Error::invalid(file, "holds more values than the settings of any model")),
+        }
     }
 
     /// Refuses a key whose value would change a vector in a way that is not implemented, and remembers those that no
@@ -243,7 +292,9 @@ impl<'a> SettingsReader<'a> {
                 format!("`{key}` is no setting that sentence-transformers has for it"),
             ));
         }
-        self.unknown.extend(unknown.into_iter().map(|key| UnknownKey { file: file.to_string(), key }));
+        let room = MAX_UNKNOWN_KEYS - self.unknown.len();
+        let remembered = unknown.into_iter().take(room).map(|key| one_line(&key).into_owned());
+        self.unknown.extend(remembered.map(|key| UnknownKey { file: one_line(file).into_owned(), key }));
         Ok(())
     }
 }

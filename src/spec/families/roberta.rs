@@ -1,5 +1,7 @@
 //! RoBERTa: BERT's blocks, positions from one after the padding token, a head below `lm_head`.
 
+use serde_json::Value;
+
 use super::{bert, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Blocks, HiddenActivation, ModelConfig};
@@ -27,18 +29,15 @@ const NAMES: Names = Names {
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let config = bert::config_of(&FAMILY, file)?;
-    let padding = match file.keys.get("pad_token_id") {
-        None => 1,
-        Some(value) => match value.as_u64() {
-            Some(padding) if (padding as usize) < config.max_positions - 1 => padding as usize,
-            _ => {
-                let positions = config.max_positions;
-                return Err(file.invalid(format!(
-                    "`pad_token_id` is {value}: positions are counted from one after it, and there are {positions}"
-                )));
-            }
-        },
-    };
+    let positions = config.max_positions;
+    let written = file.keys.get("pad_token_id").cloned().unwrap_or_else(|| Value::from(1));
+    // At least one position is left for a text.
+    let padding = written.as_u64().filter(|padding| *padding < positions as u64 - 1).ok_or_else(|| {
+        file.invalid(format!(
+            "`pad_token_id` is {written}: positions are counted from one after it, and there are {positions}"
+        ))
+    })?;
+    let padding = padding as usize;
     Ok(ModelConfig {
         // Whatever hidden_act says: transformers' head calls gelu.
         head_activation: HiddenActivation::GeluErf,

@@ -18,8 +18,11 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::settings::MAX_UNKNOWN_KEYS;
+use crate::one_line::one_line;
+
 /// The files whose keys the table covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SettingsFile {
     /// config.json of a transformer.
     Config,
@@ -101,7 +104,8 @@ impl fmt::Display for Refusal {
 ///
 /// * `family`: the `model_type` of the model, for the keys that depend on it.
 ///
-/// Returns the keys that are not in the table; those of an object inside another after its key and a dot.
+/// Returns the keys that are not in the table, [`MAX_UNKNOWN_KEYS`] at most; those of an object inside another after its
+/// key and a dot.
 ///
 /// # Errors
 ///
@@ -162,7 +166,8 @@ fn check_object(
         match (find(tables, name), closed) {
             (Some(treatment), _) => check_value(treatment, key, value, unknown)?,
             (None, Some(reason)) => return Err(Refusal { key, value: value.clone(), reason }),
-            (None, None) => unknown.push(key),
+            (None, None) if unknown.len() < MAX_UNKNOWN_KEYS => unknown.push(key),
+            (None, None) => {}
         }
     }
     Ok(())
@@ -211,7 +216,9 @@ fn check_value(
                 _ => return Ok(()),
             };
             for (name, element) in elements {
-                check_value(Treatment::Within(table), format!("{key}.{name}"), element, unknown)?;
+                // The name stands before each of the element's keys: however long it is, they stay short.
+                let key = format!("{key}.{}", one_line(&name));
+                check_value(Treatment::Within(table), key, element, unknown)?;
             }
             Ok(())
         }

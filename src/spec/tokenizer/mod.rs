@@ -164,7 +164,7 @@ impl TokenizerSpec {
         let (truncation_side, truncation_source) = truncation_side(&files, &settings, &config, &json)?;
         let sentence = match around.is_module {
             true => reader.transformer_settings(folder)?,
-            false => Settings::default(),
+            false => Settings::default().into(),
         };
         let (max_length, max_length_source) =
             max_length(&settings, &config, &sentence, around.max_positions)?;

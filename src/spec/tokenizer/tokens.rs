@@ -4,7 +4,7 @@
 //! special_tokens_map.json over tokenizer_config.json, added_tokens.json, and the added tokens of tokenizer.json.
 //! Source: `_from_pretrained` of transformers' tokenizers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -96,7 +96,7 @@ impl TokenLists {
         let mut source = config.file.clone();
         // By the number that a file gives them, which decides their order and nothing else.
         let mut declared: BTreeMap<u64, AddedTokenSpec> = BTreeMap::new();
-        match settings.get("added_tokens_decoder").filter(|value| !value.is_null()).cloned() {
+        match config.get("added_tokens_decoder") {
             Some(decoder) => {
                 let wrong = |what: &str| config.invalid(format!("`added_tokens_decoder` {what}"));
                 let decoder = decoder.as_object().ok_or_else(|| wrong("is not an object"))?;
@@ -112,11 +112,11 @@ impl TokenLists {
                     if map.keys.keys().any(|key| is_special_key(key)) {
                         source = map.file.clone();
                     }
-                    merge_special_tokens(&mut settings, map.keys);
+                    merge_special_tokens(&mut settings, &map.keys);
                 }
+                let special_contents: HashSet<&str> = special_contents(&settings, class).collect();
                 for (content, id) in reader.added_tokens(folder)? {
-                    let special =
-                        special_values(&settings, class).any(|value| text(&value) == Some(&content));
+                    let special = special_contents.contains(content.as_str());
                     let token = AddedTokenSpec { normalized: !special, ..AddedTokenSpec::special(&content) };
                     declared.insert(id, AddedTokenSpec { special, ..token });
                 }
@@ -132,17 +132,6 @@ impl TokenLists {
         }
         let named: Vec<AddedTokenSpec> = named_special_tokens(&settings, class, &declared, config)?;
         let extra = extra_special_tokens(&settings, config)?;
-        let mut special_tokens: Vec<String> = Vec::new();
-        if is_alone && matches!(class, TokenizerClass::Generic) && named.is_empty() && extra.is_empty() {
-            let special = declared.values().filter(|token| token.special);
-            special_tokens.extend(special.map(|token| token.content.clone()));
-            source = reader.files().within(folder).describe(super::TOKENIZER_JSON);
-        }
-        for token in named.iter().chain(&extra) {
-            if !special_tokens.contains(&token.content) {
-                special_tokens.push(token.content.clone());
-            }
-        }
         // A class that uses tokenizer.json as it is has these already, with flags of their own.
         let present: HashSet<String> = match (class, of_tokenizer_json) {
             (TokenizerClass::Generic, Some(written)) => {
@@ -151,13 +140,26 @@ impl TokenLists {
             }
             _ => HashSet::new(),
         };
+        // A file may hold a hundred thousand tokens: they are looked up, not searched for.
+        let named_contents: HashSet<&str> = named.iter().map(|token| token.content.as_str()).collect();
         let mut added_tokens: Vec<AddedTokenSpec> = declared.into_values().collect();
         for token in &mut added_tokens {
-            token.special |= named.iter().any(|named| named.content == token.content);
+            token.special |= named_contents.contains(token.content.as_str());
         }
+        let mut added_contents: HashSet<String> =
+            added_tokens.iter().map(|token| token.content.clone()).collect();
+        let mut special_tokens: Vec<String> = Vec::new();
+        if is_alone && matches!(class, TokenizerClass::Generic) && named.is_empty() && extra.is_empty() {
+            let special = added_tokens.iter().filter(|token| token.special);
+            special_tokens.extend(special.map(|token| token.content.clone()));
+            source = reader.files().within(folder).describe(super::TOKENIZER_JSON);
+        }
+        let mut special_contents: HashSet<&str> = HashSet::new();
         for token in named.iter().chain(&extra) {
-            let is_present = present.contains(&token.content);
-            if !is_present && !added_tokens.iter().any(|added| added.content == token.content) {
+            if special_contents.insert(&token.content) {
+                special_tokens.push(token.content.clone());
+            }
+            if !present.contains(&token.content) && added_contents.insert(token.content.clone()) {
                 added_tokens.push(token.clone());
             }
         }
@@ -181,7 +183,7 @@ fn is_default(token: &str, class: &TokenizerClass) -> bool {
 }
 
 /// special_tokens_map.json over tokenizer_config.json, key by key.
-fn merge_special_tokens(settings: &mut Map<String, Value>, map: Map<String, Value>) {
+fn merge_special_tokens(settings: &mut Map<String, Value>, map: &Map<String, Value>) {
     // The older key's tokens are moved before the file is read.
     if let Some(older) = settings.remove("additional_special_tokens") {
         let extra = settings.get("extra_special_tokens");
@@ -190,34 +192,36 @@ fn merge_special_tokens(settings: &mut Map<String, Value>, map: Map<String, Valu
         }
     }
     for (key, value) in map {
-        if let ("extra_special_tokens", Value::Array(new)) = (key.as_str(), &value) {
-            let mut tokens = match settings.get(&key) {
-                Some(Value::Array(tokens)) => tokens.clone(),
+        if let ("extra_special_tokens", Value::Array(new)) = (key.as_str(), value) {
+            let mut tokens = match settings.remove(key) {
+                Some(Value::Array(tokens)) => tokens,
                 _ => Vec::new(),
             };
-            tokens.extend(new.iter().filter(|token| !tokens.contains(token)).cloned().collect::<Vec<_>>());
-            settings.insert(key, Value::Array(tokens));
+            let old: HashSet<&Value> = tokens.iter().collect();
+            let added: Vec<Value> = new.iter().filter(|token| !old.contains(token)).cloned().collect();
+            tokens.extend(added);
+            settings.insert(key.clone(), Value::Array(tokens));
         } else {
-            settings.insert(key, value);
+            settings.insert(key.clone(), value.clone());
         }
     }
 }
 
-/// The values of every key that names a special token.
-fn special_values<'a>(
+/// The token in every key that names a special one.
+fn special_contents<'a>(
     settings: &'a Map<String, Value>,
     class: &'a TokenizerClass,
-) -> impl Iterator<Item = Value> + 'a {
+) -> impl Iterator<Item = &'a str> + 'a {
     let default = |key: &str| {
         let found = class.default_special_tokens().iter().find(|(name, _)| *name == key);
-        found.map(|(_, token)| Value::from(*token))
+        found.map(|(_, token)| *token)
     };
     let named = SPECIAL_TOKEN_KEYS.into_iter().filter_map(move |key| match settings.get(key) {
         None => default(key),
-        Some(value) => Some(value.clone()),
+        Some(value) => text(value),
     });
-    let extra = settings.get("extra_special_tokens").and_then(Value::as_array).into_iter().flatten().cloned();
-    named.chain(extra)
+    let extra = settings.get("extra_special_tokens").and_then(Value::as_array).into_iter().flatten();
+    named.chain(extra.filter_map(text))
 }
 
 /// The token of each key that names one, the seven usual ones first.
@@ -227,9 +231,10 @@ fn named_special_tokens(
     declared: &BTreeMap<u64, AddedTokenSpec>,
     config: &Settings,
 ) -> Result<Vec<AddedTokenSpec>, Error> {
+    let none = Map::new();
     let of_model = match settings.get("extra_special_tokens") {
-        Some(Value::Object(tokens)) => tokens.clone(),
-        _ => Map::new(),
+        Some(Value::Object(tokens)) => tokens,
+        _ => &none,
     };
     let is_usual = |key: &str| SPECIAL_TOKEN_KEYS.contains(&key);
     let others = settings.iter().filter(|(key, value)| {
@@ -242,17 +247,20 @@ fn named_special_tokens(
         }
         Some(value) => Some((key, value.clone())),
     });
-    let others = others.chain(&of_model).map(|(key, value)| (key.as_str(), value.clone()));
+    let others = others.chain(of_model).map(|(key, value)| (key.as_str(), value.clone()));
+    // Of several with one content, that of the largest number.
+    let declared: HashMap<&str, &AddedTokenSpec> =
+        declared.values().map(|token| (token.content.as_str(), token)).collect();
     let mut tokens: Vec<AddedTokenSpec> = Vec::new();
+    let mut contents: HashSet<String> = HashSet::new();
     for (key, value) in usual.chain(others) {
         if value.is_null() {
             continue;
         }
         let token =
             token(&value).ok_or_else(|| config.invalid(format!("`{key}` is {value}, not a token")))?;
-        let declared = declared.values().rev().find(|declared| declared.content == token.content);
-        let token = declared.cloned().unwrap_or(token);
-        if !tokens.iter().any(|other| other.content == token.content) {
+        let token = declared.get(token.content.as_str()).map_or(token, |declared| (*declared).clone());
+        if contents.insert(token.content.clone()) {
             tokens.push(token);
         }
     }
