@@ -136,7 +136,7 @@ fn load_decoder(
     let decoder = if own { reader.stored(name, &[v, h])? } else { embeddings.clone() };
     let decoder = reader.adapted(name, decoder)?;
     let bias = match config.biases.decoder {
-        true => reader.decoder_bias(v, reading)?,
+        true => reader.decoder_bias(v, if untied { UntiedDecoder::UseStored } else { reading })?,
         false => Parameter::owned(vec![0.0; v], &[v]),
     };
     Ok((decoder, bias))
