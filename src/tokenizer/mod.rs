@@ -3,11 +3,14 @@
 //! The only module that knows the `tokenizers` crate; `read.rs` reads its files. Ids equal those of the
 //! model's Python "fast" tokenizer, cut to the model's length.
 
+mod added;
 mod chars;
 mod guard;
 mod normalized_size;
 mod pieces;
 mod read;
+mod rules;
+mod splitter;
 mod terms;
 
 use std::borrow::Cow;
@@ -23,7 +26,8 @@ use crate::source::ModelFiles;
 use crate::spec::{ModelSpec, Provenance, TokenizerSpec};
 use guard::{catch, catch_error};
 use normalized_size::GrowingSteps;
-use pieces::{Piece, Splitter, TextEnd};
+use pieces::{Piece, Pieces, TextEnd};
+use splitter::Splitter;
 use terms::Terms;
 
 /// The most bytes of a term: every token of a text carries its own.
@@ -319,7 +323,7 @@ impl Tokenizer {
         num_tokens: usize,
     ) -> impl Iterator<Item = Result<Piece<'t>, Error>> {
         let first_bytes = num_tokens.saturating_mul(BYTES_PER_TOKEN).max(1 << 10);
-        let mut pieces = self.splitter.pieces(&self.inner, text, from, first_bytes);
+        let mut pieces = Pieces::of(text, (&self.splitter, &self.inner), from, first_bytes);
         std::iter::from_fn(move || {
             let piece = catch(|| pieces.next()).and_then(Option::transpose).transpose()?;
             Some(piece.map_err(Error::Tokenize))

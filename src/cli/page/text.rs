@@ -86,19 +86,25 @@ impl<'a> TokenText<'a> {
         let mut done = 0;
         for (piece, shade) in inside {
             let Some(span) = &piece.span else { continue };
-            let _ = write!(html, "{}", Escaped(&self.text[done..span.start]));
+            self.write_between(&mut html, done..span.start);
             write_piece(&mut html, &self.text[span.clone()], *shade);
             done = span.end;
         }
-        let rest = Escaped(&self.text[done..]);
-        let _ = match self.num_cut {
-            0 => write!(html, "{rest}"),
-            _ => write!(html, "<i class=\"unread\">{rest}</i>"),
-        };
+        self.write_between(&mut html, done..self.text.len());
         html.push_str("</div>");
         self.write_added(&mut html, after);
         html.push_str("</div>\n");
         html
+    }
+
+    /// Writes text that no token stands for. At either end of a text that was cut, the model did not read it.
+    fn write_between(&self, html: &mut String, between: Range<usize>) {
+        let is_at_end = between.start == 0 || between.end == self.text.len();
+        let text = Escaped(&self.text[between.clone()]);
+        let _ = match is_at_end && self.num_cut > 0 && !between.is_empty() {
+            true => write!(html, "<i class=\"unread\">{text}</i>"),
+            false => write!(html, "{text}"),
+        };
     }
 
     fn write_added(&self, html: &mut String, added: &[(&Piece, usize)]) {
