@@ -1,8 +1,10 @@
 //! Where each setting came from.
 
+use crate::one_line::one_line;
+
 /// One thing that was read from a model's files: what was decided, how, and by which file.
 ///
-/// `model show` prints these.
+/// Each part is one line of bounded length, whatever the files hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provenance {
     /// What was decided, in a few words.
@@ -15,7 +17,8 @@ pub struct Provenance {
 
 impl Provenance {
     pub(crate) fn new(what: impl Into<String>, value: impl Into<String>, source: impl Into<String>) -> Self {
-        Provenance { what: what.into(), value: value.into(), source: source.into() }
+        let line = |text: String| one_line(&text).into_owned();
+        Provenance { what: line(what.into()), value: line(value.into()), source: line(source.into()) }
     }
 
     /// The same, said of one side; `""` for both.

@@ -26,7 +26,7 @@ fn read(changed: &[(&str, String)]) -> Result<ModelSpec, Error> {
 
 fn bert(more: Value) -> String {
     let config = json!({"model_type": "bert", "hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1,
-        "intermediate_size": 8, "vocab_size": 5, "max_position_embeddings": 16});
+        "intermediate_size": 8, "vocab_size": 100_000, "max_position_embeddings": 16});
     with(config, more)
 }
 
@@ -143,6 +143,30 @@ fn fifty_thousand_tokens_take_a_moment() {
         let num_defaults = 5;
         assert_eq!(tokenizer.special_tokens.len(), NUM_TOKENS + num_defaults);
         assert_eq!(tokenizer.added_tokens.len(), NUM_TOKENS + num_defaults);
+    }
+}
+
+#[test]
+fn more_added_tokens_than_the_vocabulary_has_are_refused() {
+    let tokens: Vec<String> = (0..1000).map(|number| format!("t{number}")).collect();
+    let settings = ("tokenizer_config.json", json!({ "extra_special_tokens": tokens }).to_string());
+    let small = ("config.json", bert(json!({ "vocab_size": 1004 })));
+    assert!(refused(&[settings.clone(), small]).contains("vocab_size is 1004"));
+    assert!(read(&[settings, ("config.json", bert(json!({ "vocab_size": 1005 })))]).is_ok());
+}
+
+#[test]
+fn what_decided_a_vector_is_told_in_short_lines() {
+    for text in ["a".repeat(1_000_000), "\u{1b}[31m\n".into()] {
+        let prompts = json!({"prompts": { "query": text }}).to_string();
+        let spec = read(&[("config_sentence_transformers.json", prompts)]).expect("a sound model");
+        let rows = spec.provenance();
+        assert!(rows.iter().any(|row| row.what == "query prompt"));
+        for row in rows {
+            for cell in [&row.what, &row.value, &row.source] {
+                assert!(cell.chars().count() < 1000 && !cell.contains(char::is_control), "{cell:.100}");
+            }
+        }
     }
 }
 

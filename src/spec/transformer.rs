@@ -47,6 +47,12 @@ impl TransformerSpec {
         let named = reader.config(folder)?.get("transformers_weights").cloned();
         let checkpoint = CheckpointSpec::find(reader, folder, named)?;
         let tokenizer = tokenizer_of(reader, folder, Some(config.max_tokens()), *is_module)?;
+        // Seen again once the tokenizer is built, which takes seconds for a million of them.
+        if tokenizer.added_tokens.len() > config.vocab_size {
+            let (added, size) = (tokenizer.added_tokens.len(), config.vocab_size);
+            let reason = format!("vocab_size is {size}, but the tokenizer adds {added} tokens");
+            return Err(Error::invalid(reader.files().within(folder).describe("config.json"), reason));
+        }
         Ok(TransformerSpec {
             folder: folder.clone(),
             config,
