@@ -1,8 +1,5 @@
 //! Any files, read as a model: a description or an error of one line, in little time and memory.
-//!
-//! `python3 tests/fuzz/make_corpus.py` writes the seeds; then, with cargo-fuzz and a nightly compiler:
-//!
-//!     cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none model_spec -- -dict=tests/fuzz/model_spec.dict
+//! README.md beside it says how to run it.
 
 #![no_main]
 
