@@ -281,7 +281,7 @@ fn modules_that_cannot_be_followed_are_refused_by_name() {
             "document_0_Transformer/sentence_bert_config.json",
             "{",
             "{\"processing_kwargs\": {\"text\": {\"max_length\": 8}},",
-            "`processing_kwargs`",
+            "`processing_kwargs.text`",
         ),
         (
             "router_config.json",
