@@ -50,7 +50,8 @@ fn message(payload: &(dyn Any + Send)) -> String {
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("it stopped without a message");
     // A message of several lines would break the one line of an error.
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line: Vec<&str> = text.split_whitespace().collect();
+    format!("panic in the `tokenizers` library: {}", line.join(" "))
 }
 
 #[cfg(test)]
@@ -62,11 +63,14 @@ mod tests {
     #[test]
     fn a_panic_is_returned_as_its_message() {
         assert_eq!(catch(|| 1), Ok(1));
-        assert_eq!(catch(|| -> u8 { panic!("two\n words") }), Err("two words".into()));
+        assert_eq!(
+            catch(|| -> u8 { panic!("two\n words") }),
+            Err("panic in the `tokenizers` library: two words".into())
+        );
         let empty: Vec<u8> = Vec::new();
         let index = empty.len();
         let error = catch(|| empty[index]).expect_err("there is nothing to index");
-        assert!(error.starts_with("index out of bounds"), "{error}");
+        assert!(error.contains(": index out of bounds"), "{error}");
         // An inner call ends without ending the outer one.
         assert_eq!(
             catch(|| {
@@ -74,7 +78,7 @@ mod tests {
                 assert!(IS_CAUGHT.get());
                 inner
             }),
-            Ok(Err("inner".into()))
+            Ok(Err("panic in the `tokenizers` library: inner".into()))
         );
         assert!(!IS_CAUGHT.get());
     }
