@@ -163,9 +163,10 @@ struct ReadSoFar {
 
 impl Reader {
     fn open(files: &ModelFiles, spec: &TransformerSpec) -> Result<Self, Error> {
-        let missing = || CheckpointSpec::missing(&files.within(&spec.folder), spec.adapter.as_ref());
+        let adapted = spec.adapter.as_ref().and_then(|adapter| adapter.base_model.as_deref());
+        let missing = || CheckpointSpec::missing(&files.within(&spec.folder), adapted);
         let tensors = Tensors::open(files, spec.checkpoint.as_ref().ok_or_else(missing)?)?;
-        let names = &spec.config.family.names;
+        let names = &spec.family.names;
         let adapter = match &spec.adapter {
             None => None,
             Some(spec) => Some(Adapter::open(files, spec, names.prefix, |name| names.is_of_head(name))?),

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::adapter::AdapterSpec;
-use super::settings::SettingsReader;
+use super::reader::{SettingsReader, CONFIG};
 use crate::error::Error;
 use crate::source::ModelFiles;
 
@@ -52,7 +51,7 @@ impl CheckpointSpec {
             None => None,
             Some(value) => {
                 let reason = |what: &str| format!("`transformers_weights` is {value}, {what}");
-                let wrong = |what: &str| Error::invalid(files.describe("config.json"), reason(what));
+                let wrong = |what: &str| Error::invalid(files.describe(CONFIG), reason(what));
                 let name = value.as_str().filter(|name| !name.contains(['/', '\\']));
                 let name = name.ok_or_else(|| wrong("not the name of a file in this folder"))?;
                 let is_index = name.ends_with(".safetensors.index.json");
@@ -60,7 +59,7 @@ impl CheckpointSpec {
                     return Err(wrong("not a file in the safetensors format"));
                 }
                 if !files.contains(name)? {
-                    let (place, reason) = (files.describe("config.json"), reason("which is not there"));
+                    let (place, reason) = (files.describe(CONFIG), reason("which is not there"));
                     return Err(Error::NoModel { place, reason, file: files.inside(name) });
                 }
                 Some((CheckpointFormat::Safetensors, name, is_index))
@@ -88,8 +87,10 @@ impl CheckpointSpec {
     }
 
     /// That the folder `files` holds no checkpoint.
-    pub fn missing(files: &ModelFiles, adapter: Option<&AdapterSpec>) -> Error {
-        let reason = match adapter.and_then(|adapter| adapter.base_model.as_deref()) {
+    ///
+    /// * `adapted`: the model that an adapter in the folder is for.
+    pub fn missing(files: &ModelFiles, adapted: Option<&str>) -> Error {
+        let reason = match adapted {
             Some(base) => format!("holds only an adapter for `{}`", base.escape_debug()),
             None => {
                 let names = FORMS.map(|(_, name, _)| format!("`{name}`")).join(", ");

@@ -5,13 +5,9 @@
 
 use serde_json::Value;
 
-use super::adapter::AdapterSpec;
-use super::families::Family;
-use super::provenance::Provenance;
-use super::settings::{Settings, SettingsReader};
+use super::settings::Settings;
 use crate::error::Error;
 pub use crate::kernel::Activation as HiddenActivation;
-use crate::source::ModelFiles;
 
 /// Far above any base of rotary frequencies, and its square is still an f32.
 pub(super) const MAX_BASE: f64 = 1e15;
@@ -21,8 +17,6 @@ pub(super) const MAX_BASE: f64 = 1e15;
 /// A·D = H, and every size is at least 1.
 #[derive(Clone)]
 pub struct ModelConfig {
-    /// Which names its tensors and settings have.
-    pub family: &'static Family,
     /// L, the number of transformer layers.
     pub num_layers: usize,
     /// H, the hidden size.
@@ -105,65 +99,6 @@ impl Biases {
 }
 
 impl ModelConfig {
-    /// Reads config.json in `folder`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoModel`] without the file, [`Error::UnsupportedModel`] for another `model_type`,
-    /// [`Error::Invalid`] naming the key that is missing or out of range.
-    pub fn read(reader: &mut SettingsReader, folder: &str) -> Result<Self, Error> {
-        refuse_model_type(reader, folder)?;
-        let config = reader.config(folder)?;
-        if !config.exists {
-            return Err(missing_config(&reader.files().within(folder)));
-        }
-        let model_type = config.get("model_type").and_then(Value::as_str);
-        let missing = || config.invalid("no `model_type`: this is not a transformers config");
-        match Family::of_model_type(model_type.ok_or_else(missing)?) {
-            Some(family) => (family.config)(&config),
-            None => unreachable!("refused above"),
-        }
-    }
-
-    /// What config.json decided.
-    pub(super) fn provenance(&self, files: &ModelFiles) -> Vec<Provenance> {
-        let Family { name, activation_key, epsilon_key, is_confirmed, .. } = self.family;
-        let activation = match self.activation {
-            HiddenActivation::GeluErf => "GELU (error function)",
-            HiddenActivation::GeluTanh => "GELU (tanh approximation)",
-            HiddenActivation::Relu => "ReLU",
-            HiddenActivation::Silu => "SiLU",
-        };
-        let shape = format!(
-            "{} layers, hidden size {}, {} heads, feed-forward size {}, vocabulary {}, {} positions",
-            self.num_layers,
-            self.hidden_size,
-            self.num_heads,
-            self.feed_forward_size,
-            self.vocab_size,
-            self.max_tokens()
-        );
-        let file = files.describe("config.json");
-        let eps = format!("{:e}", self.layer_norm_eps);
-        let eps_source = match epsilon_key {
-            Some(key) => format!("{file}: {key}"),
-            None => format!("{name}'s constant"),
-        };
-        // Where no real weights were in reach, the family's own definition in PyTorch is what it was compared with.
-        let unconfirmed = match is_confirmed {
-            true => "",
-            false => "; unconfirmed: no published score of such a model has been reproduced yet",
-        };
-        let model = format!("{name} masked language model{unconfirmed}");
-        vec![
-            Provenance::new("architecture", model, format!("{file}: model_type")),
-            Provenance::new("shape", shape, &file),
-            Provenance::new("positions", self.blocks.describe(), &file),
-            Provenance::new("hidden activation", activation, format!("{file}: {activation_key}")),
-            Provenance::new("LayerNorm epsilon", eps, eps_source),
-        ]
-    }
-
     /// The most tokens of a text.
     pub fn max_tokens(&self) -> usize {
         match self.blocks {
@@ -197,7 +132,8 @@ impl ModelConfig {
 }
 
 impl Blocks {
-    fn describe(&self) -> String {
+    /// In words, for whoever asks where a token's position comes from.
+    pub(super) fn describe(&self) -> String {
         match self {
             Blocks::Absolute { padding_token: None } => "an embedding each, from 0".into(),
             Blocks::Absolute { padding_token: Some(padding) } => {
@@ -216,30 +152,6 @@ impl Blocks {
             }
         }
     }
-}
-
-/// Refuses a folder whose config.json names an architecture that is not supported, before anything is missed in it.
-///
-/// # Errors
-///
-/// [`Error::UnsupportedModel`]; [`Error::Invalid`] when the file is not JSON.
-pub(super) fn refuse_model_type(reader: &SettingsReader, folder: &str) -> Result<(), Error> {
-    match reader.model_type(folder)? {
-        Some(model_type) if Family::of_model_type(&model_type).is_none() => {
-            let file = reader.files().within(folder).describe("config.json");
-            Err(Error::UnsupportedModel { file, model_type })
-        }
-        _ => Ok(()),
-    }
-}
-
-fn missing_config(files: &ModelFiles) -> Error {
-    let reason = match (files.path(), AdapterSpec::base_of(files)) {
-        (Some(path), _) if !path.is_dir() => "no such folder".into(),
-        (_, Some(base)) => format!("holds only an adapter for `{}`", base.escape_debug()),
-        (_, None) => "holds no config.json".into(),
-    };
-    Error::NoModel { place: files.name().to_string(), reason, file: files.inside("config.json") }
 }
 
 /// Values of config.json, checked.

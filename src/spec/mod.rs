@@ -12,6 +12,7 @@ mod keys;
 mod modules;
 mod pooling;
 mod provenance;
+mod reader;
 mod settings;
 mod similarity;
 mod table;
@@ -32,8 +33,8 @@ pub(crate) use config::{Blocks, HiddenActivation, ModelConfig, RotaryBlocks};
 pub use dialect::Dialect;
 pub(crate) use pooling::PoolingConfig;
 pub use provenance::Provenance;
-pub(crate) use settings::SettingsReader;
-pub use settings::UnknownKey;
+pub(crate) use reader::SettingsReader;
+pub use reader::UnknownKey;
 pub(crate) use table::{TableKind, TableSource, TableSpec};
 pub(crate) use tokenizer::TokenizerSpec;
 pub(crate) use transformer::TransformerSpec;
@@ -44,7 +45,7 @@ use crate::similarity::Similarity;
 use crate::source::ModelFiles;
 use modules::{Route, RouteModules, Routes, TransformerPlace};
 use settings::Settings;
-use transformer::tokenizer_of;
+use transformer::{read_config, refuse_model_type, tokenizer_of};
 
 /// Everything that a model's files decide about a vector, and the file and key behind each decision.
 #[derive(Clone)]
@@ -188,7 +189,7 @@ impl ModelSpec {
     /// followed.
     pub fn read(files: &ModelFiles, known: Option<&'static KnownModel>) -> Result<Self, Error> {
         let mut reader = SettingsReader::new(files);
-        config::refuse_model_type(&reader, "")?;
+        refuse_model_type(&reader, "")?;
         let Routes { query, document, notes } = Routes::read(&mut reader, known)?;
         let settings = reader.sentence_transformers()?;
         let mut builder = SpecBuilder { reader, known, transformers: Vec::new(), provenance: Vec::new() };
@@ -397,7 +398,7 @@ impl SpecBuilder<'_> {
             return TokenizerSpec::read(&mut self.reader, folder, tokenizer::Surroundings::default());
         }
         let max_positions = match files.within(folder).contains("config.json")? {
-            true => Some(ModelConfig::read(&mut self.reader, folder)?.max_tokens()),
+            true => Some(read_config(&mut self.reader, folder)?.1.max_tokens()),
             false => None,
         };
         let is_module = document.is_some_and(|place| place.is_module && place.folder == folder);

@@ -6,7 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::pooling::PoolingConfig;
-use super::settings::{Settings, SettingsReader};
+use super::reader::SettingsReader;
+use super::settings::Settings;
 use super::table::TableSource;
 use super::Note;
 use crate::error::Error;

@@ -2,7 +2,8 @@
 
 use super::keys::SettingsFile;
 use super::provenance::Provenance;
-use super::settings::{Settings, SettingsReader};
+use super::reader::SettingsReader;
+use super::settings::Settings;
 use crate::conventions::{PoolingActivation, Strategy};
 use crate::error::Error;
 use crate::known::KnownModel;

@@ -1,6 +1,7 @@
 //! Which similarity a model was trained for: the setting `similarity_fn_name`.
 
-use super::settings::{Settings, SettingsReader};
+use super::reader::SettingsReader;
+use super::settings::Settings;
 use super::Provenance;
 use crate::error::Error;
 use crate::similarity::Similarity;

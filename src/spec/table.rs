@@ -2,7 +2,7 @@
 
 use super::checkpoint::{CheckpointFormat, CheckpointSpec};
 use super::keys::SettingsFile;
-use super::settings::SettingsReader;
+use super::reader::SettingsReader;
 use super::tokenizer::TokenizerSpec;
 use crate::error::Error;
 use crate::source::ModelFiles;

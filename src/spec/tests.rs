@@ -207,7 +207,7 @@ fn modules_without_end_are_refused() {
 fn keys_without_end_are_not_all_remembered() {
     let keys: Map<String, Value> = (0..200_000).map(|number| (format!("k{number}"), 1.into())).collect();
     let spec = in_a_moment(|| read(&[("config.json", bert(Value::from(keys.clone())))]));
-    assert_eq!(spec.expect("a sound model").unknown_keys().len(), super::settings::MAX_UNKNOWN_KEYS);
+    assert_eq!(spec.expect("a sound model").unknown_keys().len(), super::keys::MAX_UNKNOWN_KEYS);
     // The name of an object stands before each of its keys.
     let mut token = keys;
     token.insert("content".into(), "a".into());

@@ -44,19 +44,14 @@ pub(super) const NAMES: Names = Names {
     decoder_biases: &["cls.predictions.decoder.bias", "cls.predictions.bias"],
 };
 
-fn config(file: &Settings) -> Result<ModelConfig, Error> {
-    config_of(&FAMILY, file)
-}
-
 /// BERT's config.json, and RoBERTa's as far as it is the same.
-pub(super) fn config_of(family: &'static Family, file: &Settings) -> Result<ModelConfig, Error> {
+pub(super) fn config(file: &Settings) -> Result<ModelConfig, Error> {
     file.insist("position_embedding_type", "absolute")?;
     if file.keys.get("is_decoder") == Some(&Value::Bool(true)) {
         return Err(file.invalid("is_decoder is true: a masked language model sees both sides of a token"));
     }
     let activation = file.activation("hidden_act")?;
     file.checked(ModelConfig {
-        family,
         num_layers: file.count("num_hidden_layers")?,
         hidden_size: file.width("hidden_size")?,
         num_heads: file.count("num_attention_heads")?,

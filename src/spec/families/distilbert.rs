@@ -39,7 +39,6 @@ const NAMES: Names = Names {
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let activation = file.activation("activation")?;
     file.checked(ModelConfig {
-        family: &FAMILY,
         num_layers: file.count(alias(file, "num_hidden_layers", "n_layers"))?,
         hidden_size: file.width(alias(file, "hidden_size", "dim"))?,
         num_heads: file.count(alias(file, "num_attention_heads", "n_heads"))?,

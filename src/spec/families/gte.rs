@@ -53,7 +53,6 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let base = file.base(file.keys.get("rope_theta"), "rope_theta", 10_000.0)?;
     let activation = file.activation("hidden_act")?;
     file.checked(ModelConfig {
-        family: &FAMILY,
         num_layers,
         hidden_size,
         num_heads,

@@ -80,7 +80,6 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
     };
     let (attention, mlp) = (file.flag("attention_bias", false)?, file.flag("mlp_bias", false)?);
     file.checked(ModelConfig {
-        family: &FAMILY,
         num_layers,
         hidden_size,
         num_heads,

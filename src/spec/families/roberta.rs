@@ -28,7 +28,7 @@ const NAMES: Names = Names {
 };
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
-    let config = bert::config_of(&FAMILY, file)?;
+    let config = bert::config(file)?;
     let positions = config.max_positions;
     let written = file.keys.get("pad_token_id").cloned().unwrap_or_else(|| Value::from(1));
     // At least one position is left for a text.

@@ -18,8 +18,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::settings::MAX_UNKNOWN_KEYS;
 use crate::one_line::one_line;
+
+/// The most keys of a model that are remembered because no table lists them: more than anyone reads.
+pub(super) const MAX_UNKNOWN_KEYS: usize = 1000;
 
 /// The files whose keys the table covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::super::reader::TOKENIZER_CONFIG;
 use super::super::settings::Settings;
 use super::{Model, Surroundings, VocabularyFile};
 use crate::error::Error;
@@ -274,7 +275,7 @@ impl TokenizerClass {
     }
 
     pub(super) fn describe(&self) -> Description {
-        let config = |keys: &str| Some(format!("{}: {keys}", super::TOKENIZER_CONFIG));
+        let config = |keys: &str| Some(format!("{}: {keys}", TOKENIZER_CONFIG));
         match self {
             TokenizerClass::Generic => Description { value: "tokenizer.json as it is".into(), source: None },
             TokenizerClass::Bert(options) => {

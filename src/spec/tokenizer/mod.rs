@@ -13,7 +13,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::provenance::Provenance;
-use super::settings::{Settings, SettingsReader};
+pub(crate) use super::reader::TOKENIZER_JSON;
+use super::reader::{SettingsReader, TOKENIZER_CONFIG};
+use super::settings::Settings;
 use crate::conventions::TruncationSide;
 use crate::error::Error;
 use crate::source::ModelFiles;
@@ -21,8 +23,6 @@ pub(crate) use class::{BertOptions, RobertaOptions, TokenizerClass};
 pub(crate) use tokens::AddedTokenSpec;
 use tokens::TokenLists;
 
-pub(crate) const TOKENIZER_JSON: &str = "tokenizer.json";
-pub(crate) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const VOCAB_TXT: &str = "vocab.txt";
 const VOCAB_JSON: &str = "vocab.json";
 const MERGES_TXT: &str = "merges.txt";

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::super::settings::{Settings, SettingsReader};
+use super::super::reader::{SettingsReader, TOKENIZER_JSON};
+use super::super::settings::Settings;
 use super::TokenizerClass;
 use crate::error::Error;
 
@@ -120,7 +121,7 @@ impl TokenLists {
                     let token = AddedTokenSpec { normalized: !special, ..AddedTokenSpec::special(&content) };
                     declared.insert(id, AddedTokenSpec { special, ..token });
                 }
-                let file = reader.files().within(folder).describe(super::TOKENIZER_JSON);
+                let file = reader.files().within(folder).describe(TOKENIZER_JSON);
                 let written = of_tokenizer_json.map_or("[]", RawValue::get);
                 let written: Vec<WrittenToken> = serde_json::from_str(written)
                     .map_err(|error| Error::invalid(&file, format!("`added_tokens`: {error}")))?;
@@ -152,7 +153,7 @@ impl TokenLists {
         if is_alone && matches!(class, TokenizerClass::Generic) && named.is_empty() && extra.is_empty() {
             let special = added_tokens.iter().filter(|token| token.special);
             special_tokens.extend(special.map(|token| token.content.clone()));
-            source = reader.files().within(folder).describe(super::TOKENIZER_JSON);
+            source = reader.files().within(folder).describe(TOKENIZER_JSON);
         }
         let mut special_contents: HashSet<&str> = HashSet::new();
         for token in named.iter().chain(&extra) {
