@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::families::Family;
-use super::keys::{self, SettingsFile, MAX_UNKNOWN_KEYS};
+use super::keys::{self, FamilyKeys, SettingsFile, MAX_UNKNOWN_KEYS};
 use super::settings::{parsed_bytes, Settings, MAX_PARSED_BYTES};
 use crate::error::Error;
 use crate::one_line::one_line;
@@ -162,7 +162,7 @@ impl<'a> SettingsReader<'a> {
             };
             keys.insert(key, value);
         }
-        self.account(&file, SettingsFile::TokenizerJson, None, &keys)?;
+        self.account(&file, SettingsFile::TokenizerJson, &[], &keys)?;
         serde_json::from_slice(bytes).map_err(invalid)
     }
 
@@ -174,7 +174,7 @@ impl<'a> SettingsReader<'a> {
         };
         let file = self.files.describe(MODULES);
         for module in &modules {
-            self.account(&file, SettingsFile::ModulesEntry, None, module)?;
+            self.account(&file, SettingsFile::ModulesEntry, &[], module)?;
         }
         Ok(Some(modules))
     }
@@ -197,7 +197,7 @@ impl<'a> SettingsReader<'a> {
             name: name.to_string(),
         };
         let model_type = settings.get("model_type").and_then(Value::as_str);
-        let family = model_type.and_then(Family::of_model_type).and(model_type);
+        let family = model_type.and_then(Family::of_model_type).map_or(&[] as &[_], |family| family.keys);
         self.account(&settings.file, kind, family, &settings.keys)?;
         let settings = Rc::new(settings);
         self.read.insert(read_as, Rc::clone(&settings));
@@ -231,11 +231,11 @@ impl<'a> SettingsReader<'a> {
         &mut self,
         file: &str,
         kind: SettingsFile,
-        model_type: Option<&str>,
+        family: FamilyKeys,
         keys: &Map<String, Value>,
     ) -> Result<(), Error> {
-        let unknown = keys::check(kind, model_type, keys)
-            .map_err(|refusal| Error::invalid(file, refusal.to_string()))?;
+        let unknown =
+            keys::check(kind, family, keys).map_err(|refusal| Error::invalid(file, refusal.to_string()))?;
         // sentence-transformers hands these keys to constructors, which fail at one that they do not take.
         let is_closed = matches!(
             kind,

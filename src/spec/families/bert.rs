@@ -5,12 +5,15 @@ use serde_json::Value;
 use super::{BlockNames, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Biases, Blocks, ModelConfig};
+use crate::spec::keys::config::TRAINING;
+use crate::spec::keys::{followed, harmless, only, Key};
 use crate::spec::settings::Settings;
 
 /// BERT.
 pub(super) static FAMILY: Family = Family {
     name: "BERT",
     model_types: &["bert"],
+    keys: &[KEYS],
     config,
     activation_key: "hidden_act",
     epsilon_key: Some("layer_norm_eps"),
@@ -43,6 +46,34 @@ pub(super) const NAMES: Names = Names {
     decoder: "cls.predictions.decoder.weight",
     decoder_biases: &["cls.predictions.decoder.bias", "cls.predictions.bias"],
 };
+
+const POOLER: &str = "describes a pooler, which a masked language model does not have";
+
+pub(super) const KEYS: &[Key] = &[
+    followed("hidden_size"),
+    followed("num_hidden_layers"),
+    followed("num_attention_heads"),
+    followed("intermediate_size"),
+    followed("hidden_act"),
+    followed("max_position_embeddings"),
+    followed("type_vocab_size"),
+    followed("layer_norm_eps"),
+    only(
+        "position_embedding_type",
+        &["\"absolute\""],
+        "attention would depend on the distance of two tokens as well",
+    ),
+    harmless("hidden_dropout_prob", TRAINING),
+    harmless("attention_probs_dropout_prob", TRAINING),
+    harmless("embedding_size", "silences a check of the number of heads"),
+    // What Google's multilingual models carry.
+    harmless("directionality", "read by no library"),
+    harmless("pooler_fc_size", POOLER),
+    harmless("pooler_num_attention_heads", POOLER),
+    harmless("pooler_num_fc_layers", POOLER),
+    harmless("pooler_size_per_head", POOLER),
+    harmless("pooler_type", POOLER),
+];
 
 /// BERT's config.json, and RoBERTa's as far as it is the same.
 pub(super) fn config(file: &Settings) -> Result<ModelConfig, Error> {

@@ -3,12 +3,15 @@
 use super::{bert, BlockNames, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Biases, Blocks, ModelConfig};
+use crate::spec::keys::config::{ALWAYS_AN_ENCODER, TRAINING};
+use crate::spec::keys::{followed, harmless, Key};
 use crate::spec::settings::Settings;
 
 /// DistilBERT.
 pub(super) static FAMILY: Family = Family {
     name: "DistilBERT",
     model_types: &["distilbert"],
+    keys: &[KEYS],
     config,
     activation_key: "activation",
     epsilon_key: None,
@@ -35,6 +38,30 @@ const NAMES: Names = Names {
     decoder_biases: &["vocab_projector.bias"],
     ..bert::NAMES
 };
+
+const KEYS: &[Key] = &[
+    followed("dim"),
+    followed("n_layers"),
+    followed("n_heads"),
+    followed("hidden_dim"),
+    followed("activation"),
+    followed("max_position_embeddings"),
+    // Other names of the first three, which win over them.
+    followed("hidden_size"),
+    followed("num_hidden_layers"),
+    followed("num_attention_heads"),
+    harmless(
+        "sinusoidal_pos_embds",
+        "fills the position embeddings before the checkpoint's take their place",
+    ),
+    harmless("tie_weights_", "read by no library; `tie_word_embeddings` decides"),
+    harmless("is_decoder", ALWAYS_AN_ENCODER),
+    harmless("add_cross_attention", ALWAYS_AN_ENCODER),
+    harmless("dropout", TRAINING),
+    harmless("attention_dropout", TRAINING),
+    harmless("qa_dropout", TRAINING),
+    harmless("seq_classif_dropout", TRAINING),
+];
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let activation = file.activation("activation")?;

@@ -5,12 +5,15 @@ use serde_json::Value;
 use super::{bert, frequencies, BlockNames, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Biases, Blocks, ModelConfig, RotaryAttention, RotaryBlocks, MAX_BASE};
+use crate::spec::keys::config::{SPEED, TRAINING};
+use crate::spec::keys::{closed, followed, harmless, only, refused, within, Key, Treatment};
 use crate::spec::settings::Settings;
 
 /// GTE (`new`).
 pub(super) static FAMILY: Family = Family {
     name: "GTE (`new`)",
     model_types: &["new"],
+    keys: &[KEYS],
     config,
     activation_key: "hidden_act",
     epsilon_key: Some("layer_norm_eps"),
@@ -36,6 +39,52 @@ const NAMES: Names = Names {
     decoder_biases: &["lm_head.decoder.bias"],
     ..bert::NAMES
 };
+
+/// `model_type` `new` of Alibaba-NLP/new-impl.
+const KEYS: &[Key] = &[
+    followed("hidden_size"),
+    followed("num_hidden_layers"),
+    followed("num_attention_heads"),
+    followed("intermediate_size"),
+    followed("hidden_act"),
+    followed("max_position_embeddings"),
+    followed("type_vocab_size"),
+    followed("layer_norm_eps"),
+    followed("rope_theta"),
+    closed("rope_scaling", NTK, "positions would be scaled in another way"),
+    only("position_embedding_type", &["\"rope\""], "positions would not be rotary"),
+    only("layer_norm_type", &["\"layer_norm\""], "layers would have another norm"),
+    only("pack_qkv", &["true"], "queries, keys and values would have a matrix each"),
+    only("logn_attention_scale", &["false"], "queries would be scaled by the length of the text"),
+    harmless("logn_attention_clip1", "read beside `logn_attention_scale` only"),
+    // The code is not part of transformers, but its classes are implemented here.
+    within("auto_map", CODE_OF_GTE),
+    harmless("unpad_inputs", SPEED),
+    harmless("use_memory_efficient_attention", SPEED),
+    harmless("hidden_dropout_prob", TRAINING),
+    harmless("attention_probs_dropout_prob", TRAINING),
+    harmless("embedding_size", "silences a check of the number of heads"),
+];
+
+/// The scaling of GTE's positions.
+const NTK: &[Key] = &[
+    only("type", &["\"ntk\""], "positions would be scaled in another way"),
+    followed("factor"),
+    refused("mixed_b", "each pair of a head's elements would be scaled by itself"),
+];
+
+const OTHER_CODE: &str = "the model is defined by code that comes with it";
+const OTHER_TASKS: &str = "a class for another task";
+
+const CODE_OF_GTE: &[Key] = &[
+    Key { name: "AutoConfig", treatment: Treatment::Class(&["NewConfig"], OTHER_CODE) },
+    Key { name: "AutoModelForMaskedLM", treatment: Treatment::Class(&["NewForMaskedLM"], OTHER_CODE) },
+    harmless("AutoModel", OTHER_TASKS),
+    harmless("AutoModelForMultipleChoice", OTHER_TASKS),
+    harmless("AutoModelForQuestionAnswering", OTHER_TASKS),
+    harmless("AutoModelForSequenceClassification", OTHER_TASKS),
+    harmless("AutoModelForTokenClassification", OTHER_TASKS),
+];
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     file.insist("position_embedding_type", "rope")?;

@@ -1,6 +1,6 @@
 //! The supported families of masked language models: a file each, and the table that lists them.
 //!
-//! A family's file holds its `model_type`s, how its config.json is read, the names of its tensors and whether its
+//! A family's file holds its `model_type`s, the keys of its config.json and how it is read, the names of its tensors and whether its
 //! projections are packed. Nothing else in the program knows one family from another.
 
 mod bert;
@@ -10,6 +10,7 @@ mod modernbert;
 mod roberta;
 
 use super::config::ModelConfig;
+use super::keys::FamilyKeys;
 use crate::error::Error;
 use crate::spec::settings::Settings;
 
@@ -19,6 +20,8 @@ pub(crate) struct Family {
     pub name: &'static str,
     /// The values of config.json's `model_type` that mean it.
     pub model_types: &'static [&'static str],
+    /// The keys of its config.json, beside those that every model may have.
+    pub keys: FamilyKeys,
     /// Reads its config.json.
     pub config: fn(&Settings) -> Result<ModelConfig, Error>,
     /// The key of config.json that names the activation of its feed-forward blocks.

@@ -5,12 +5,15 @@ use serde_json::Value;
 use super::{frequencies, BlockNames, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Biases, Blocks, ModelConfig, RotaryAttention, RotaryBlocks};
+use crate::spec::keys::config::{ALWAYS_AN_ENCODER, LABELS, SPEED, TRAINING};
+use crate::spec::keys::{closed, followed, harmless, only, refused, Key};
 use crate::spec::settings::Settings;
 
 /// ModernBERT.
 pub(super) static FAMILY: Family = Family {
     name: "ModernBERT",
     model_types: &["modernbert"],
+    keys: &[KEYS],
     config,
     activation_key: "hidden_activation",
     epsilon_key: Some("norm_eps"),
@@ -40,6 +43,71 @@ const NAMES: Names = Names {
     decoder: "decoder.weight",
     decoder_biases: &["decoder.bias"],
 };
+
+const KEYS: &[Key] = &[
+    followed("hidden_size"),
+    followed("num_hidden_layers"),
+    followed("num_attention_heads"),
+    followed("intermediate_size"),
+    followed("hidden_activation"),
+    followed("max_position_embeddings"),
+    followed("norm_eps"),
+    followed("norm_bias"),
+    followed("attention_bias"),
+    followed("mlp_bias"),
+    followed("decoder_bias"),
+    // Of the masked-LM head too.
+    followed("classifier_bias"),
+    followed("classifier_activation"),
+    // The whole window; `sliding_window` is half of it and wins over it (transformers 5).
+    followed("local_attention"),
+    followed("sliding_window"),
+    // Each layer's kind; without it, every n-th layer sees the whole text.
+    followed("layer_types"),
+    followed("global_attn_every_n_layers"),
+    // The bases, as transformers 5 and 4 write them.
+    closed(
+        "rope_parameters",
+        ROPE_OF_KINDS,
+        "the bases stand under `full_attention` and `sliding_attention`",
+    ),
+    followed("global_rope_theta"),
+    followed("local_rope_theta"),
+    refused("rope_scaling", "positions would be scaled"),
+    only("partial_rotary_factor", &["1"], "only a part of each head would be rotated"),
+    refused(
+        "head_dim",
+        "heads would be rotated in another size than the hidden size divided by their number",
+    ),
+    harmless("rope_theta", "`global_rope_theta` and `local_rope_theta` are read instead"),
+    harmless("layer_norm_eps", "`norm_eps` is read instead"),
+    harmless("position_embedding_type", "positions are always rotary"),
+    harmless("is_decoder", ALWAYS_AN_ENCODER),
+    harmless("add_cross_attention", ALWAYS_AN_ENCODER),
+    harmless("classifier_pooling", LABELS),
+    harmless("sparse_prediction", "leaves out logits of tokens without labels, in training"),
+    harmless("sparse_pred_ignore_index", TRAINING),
+    harmless("attention_dropout", TRAINING),
+    harmless("embedding_dropout", TRAINING),
+    harmless("mlp_dropout", TRAINING),
+    harmless("initializer_cutoff_factor", TRAINING),
+    harmless("repad_logits_with_grad", TRAINING),
+    harmless("deterministic_flash_attn", SPEED),
+    harmless("reference_compile", SPEED),
+];
+
+const ROPE_OF_KINDS: &[Key] =
+    &[closed("full_attention", ROPE, OTHER_ROTATION), closed("sliding_attention", ROPE, OTHER_ROTATION)];
+
+const OTHER_ROTATION: &str = "positions would be rotated in another way";
+
+/// The rotation of one kind of ModernBERT's layers.
+const ROPE: &[Key] = &[
+    followed("rope_theta"),
+    only("rope_type", &["\"default\""], "positions would be scaled"),
+    only("type", &["\"default\""], "positions would be scaled"),
+    harmless("partial_rotary_factor", "not read by the default kind of rotation"),
+];
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let num_layers = file.count("num_hidden_layers")?;

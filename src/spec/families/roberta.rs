@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::{bert, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Blocks, HiddenActivation, ModelConfig};
+use crate::spec::keys::{followed, Key};
 use crate::spec::settings::Settings;
 
 /// RoBERTa.
 pub(super) static FAMILY: Family = Family {
     name: "RoBERTa",
     model_types: &["roberta"],
+    keys: &[KEYS, bert::KEYS],
     config,
     activation_key: "hidden_act",
     epsilon_key: Some("layer_norm_eps"),
@@ -26,6 +28,12 @@ const NAMES: Names = Names {
     decoder_biases: &["lm_head.decoder.bias", "lm_head.bias"],
     ..bert::NAMES
 };
+
+/// Beside BERT's.
+const KEYS: &[Key] = &[
+    // Positions are counted from the one after it.
+    followed("pad_token_id"),
+];
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
     let config = bert::config(file)?;

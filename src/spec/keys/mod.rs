@@ -2,13 +2,14 @@
 //!
 //! A setting that nobody reads is the way to a wrong vector without a message. This table says for each key that
 //! transformers 4 and 5 and sentence-transformers 5 and 6 write whether it decides a vector, cannot change one, or
-//! may only have the values that are implemented. It holds no defaults and reads no values; the spec does. A key that is
+//! may only have the values that are implemented. What only one family has in its config.json stands in the family's file;
+//! everything else is here. It holds no defaults and reads no values; the spec does. A key that is
 //! in no table is reported by name, so that `model show` can list it.
 //!
 //! The treatments were read from the libraries' sources and tried on small models; `tests/fixtures/make_keys.py` collects
 //! the keys that the libraries write, and a test requires that the table has them all.
 
-mod config;
+pub(super) mod config;
 mod sentence_transformers;
 #[cfg(test)]
 mod tests;
@@ -81,6 +82,9 @@ pub(crate) struct Key {
     pub treatment: Treatment,
 }
 
+/// The keys of config.json that one family of models has of its own: tables of which the first that has a key decides.
+pub(crate) type FamilyKeys = &'static [&'static [Key]];
+
 /// A value that would change vectors in a way that is not implemented.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
@@ -104,7 +108,7 @@ impl fmt::Display for Refusal {
 
 /// Checks the keys of one file.
 ///
-/// * `family`: the `model_type` of the model, for the keys that depend on it.
+/// * `family`: the keys of config.json that the model's family has of its own.
 ///
 /// Returns the keys that are not in the table, [`MAX_UNKNOWN_KEYS`] at most; those of an object inside another after its
 /// key and a dot.
@@ -114,35 +118,36 @@ impl fmt::Display for Refusal {
 /// The first key whose value is refused.
 pub(crate) fn check(
     file: SettingsFile,
-    family: Option<&str>,
+    family: FamilyKeys,
     keys: &Map<String, Value>,
 ) -> Result<Vec<String>, Refusal> {
     let mut unknown = Vec::new();
-    check_object(tables(file, family), "", keys, None, &mut unknown)?;
+    check_object(&tables(file, family), "", keys, None, &mut unknown)?;
     Ok(unknown)
 }
 
 /// The treatment of a key at the top level of a file; `None` for one that the table lacks.
 #[cfg(test)]
-pub(crate) fn treatment(file: SettingsFile, family: Option<&str>, name: &str) -> Option<Treatment> {
-    find(tables(file, family), name)
+pub(crate) fn treatment(file: SettingsFile, family: FamilyKeys, name: &str) -> Option<Treatment> {
+    find(&tables(file, family), name)
 }
 
 /// The tables of a file, the first of which that has a key decides.
-fn tables(file: SettingsFile, family: Option<&str>) -> &'static [&'static [Key]] {
-    match file {
-        SettingsFile::Config => config::tables(family),
-        SettingsFile::TokenizerConfig => &[tokenizer::CONFIG],
-        SettingsFile::TokenizerJson => &[tokenizer::JSON],
-        SettingsFile::SpecialTokensMap => &[tokenizer::SPECIAL_TOKENS_MAP],
-        SettingsFile::AddedTokens => &[tokenizer::ADDED_TOKENS],
-        SettingsFile::ModulesEntry => &[sentence_transformers::MODULES_ENTRY],
-        SettingsFile::Router => &[sentence_transformers::ROUTER],
-        SettingsFile::SentenceBert => &[sentence_transformers::TRANSFORMER],
-        SettingsFile::SpladePooling => &[sentence_transformers::SPLADE_POOLING],
-        SettingsFile::SparseStaticEmbedding => &[sentence_transformers::SPARSE_STATIC_EMBEDDING],
-        SettingsFile::SentenceTransformers => &[sentence_transformers::MODEL],
-    }
+fn tables(file: SettingsFile, family: FamilyKeys) -> Vec<&'static [Key]> {
+    let table = match file {
+        SettingsFile::Config => return family.iter().copied().chain([config::COMMON]).collect(),
+        SettingsFile::TokenizerConfig => tokenizer::CONFIG,
+        SettingsFile::TokenizerJson => tokenizer::JSON,
+        SettingsFile::SpecialTokensMap => tokenizer::SPECIAL_TOKENS_MAP,
+        SettingsFile::AddedTokens => tokenizer::ADDED_TOKENS,
+        SettingsFile::ModulesEntry => sentence_transformers::MODULES_ENTRY,
+        SettingsFile::Router => sentence_transformers::ROUTER,
+        SettingsFile::SentenceBert => sentence_transformers::TRANSFORMER,
+        SettingsFile::SpladePooling => sentence_transformers::SPLADE_POOLING,
+        SettingsFile::SparseStaticEmbedding => sentence_transformers::SPARSE_STATIC_EMBEDDING,
+        SettingsFile::SentenceTransformers => sentence_transformers::MODEL,
+    };
+    vec![table]
 }
 
 fn find(tables: &[&[Key]], name: &str) -> Option<Treatment> {
@@ -254,26 +259,26 @@ fn is_class(names: &[&str], value: &Value) -> bool {
     }
 }
 
-const fn followed(name: &'static str) -> Key {
+pub(super) const fn followed(name: &'static str) -> Key {
     Key { name, treatment: Treatment::Followed }
 }
 
-const fn harmless(name: &'static str, why: &'static str) -> Key {
+pub(super) const fn harmless(name: &'static str, why: &'static str) -> Key {
     Key { name, treatment: Treatment::Harmless(why) }
 }
 
-const fn only(name: &'static str, values: &'static [&'static str], other: &'static str) -> Key {
+pub(super) const fn only(name: &'static str, values: &'static [&'static str], other: &'static str) -> Key {
     Key { name, treatment: Treatment::Only(values, other) }
 }
 
-const fn refused(name: &'static str, why: &'static str) -> Key {
+pub(super) const fn refused(name: &'static str, why: &'static str) -> Key {
     Key { name, treatment: Treatment::Only(&[], why) }
 }
 
-const fn within(name: &'static str, keys: &'static [Key]) -> Key {
+pub(super) const fn within(name: &'static str, keys: &'static [Key]) -> Key {
     Key { name, treatment: Treatment::Within(keys) }
 }
 
-const fn closed(name: &'static str, keys: &'static [Key], other: &'static str) -> Key {
+pub(super) const fn closed(name: &'static str, keys: &'static [Key], other: &'static str) -> Key {
     Key { name, treatment: Treatment::Closed(keys, other) }
 }

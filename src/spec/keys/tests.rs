@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Map, Value};
 
-use super::{check, tables, treatment, Refusal, SettingsFile, Treatment};
+use super::{FamilyKeys, Key, Refusal, SettingsFile, Treatment};
+use crate::spec::families::Family;
 
 /// What `make_keys.py` collected.
 const WRITTEN: &str = include_str!("../../../tests/fixtures/keys.json");
@@ -24,6 +25,26 @@ const FILES: [(&str, SettingsFile); 11] = [
     ("SparseStaticEmbedding/config.json", SettingsFile::SparseStaticEmbedding),
     ("config_sentence_transformers.json", SettingsFile::SentenceTransformers),
 ];
+
+fn keys_of(family: Option<&str>) -> FamilyKeys {
+    family.map_or(&[], |model_type| Family::of_model_type(model_type).expect("a family").keys)
+}
+
+fn check(
+    file: SettingsFile,
+    family: Option<&str>,
+    keys: &Map<String, Value>,
+) -> Result<Vec<String>, Refusal> {
+    super::check(file, keys_of(family), keys)
+}
+
+fn treatment(file: SettingsFile, family: Option<&str>, name: &str) -> Option<Treatment> {
+    super::treatment(file, keys_of(family), name)
+}
+
+fn tables(file: SettingsFile, family: Option<&str>) -> Vec<&'static [Key]> {
+    super::tables(file, keys_of(family))
+}
 
 fn object(value: Value) -> Map<String, Value> {
     match value {
@@ -231,7 +252,7 @@ fn keys_in_no_table_are_named_with_their_place() {
 }
 
 /// Every key of a table and of the tables inside it.
-fn walk(keys: &[super::Key], visit: &mut impl FnMut(&super::Key)) {
+fn walk(keys: &[Key], visit: &mut impl FnMut(&Key)) {
     for key in keys {
         visit(key);
         match key.treatment {
