@@ -51,7 +51,7 @@ const KEYS: &[Key] = &[
     followed("type_vocab_size"),
     followed("layer_norm_eps"),
     followed("rope_theta"),
-    closed("rope_scaling", NTK, "positions would be scaled in another way"),
+    closed("rope_scaling", &[NTK], "positions would be scaled in another way"),
     only("position_embedding_type", &["\"rope\""], "positions would not be rotary"),
     only("layer_norm_type", &["\"layer_norm\""], "layers would have another norm"),
     only("pack_qkv", &["true"], "queries, keys and values would have a matrix each"),

@@ -68,7 +68,7 @@ const KEYS: &[Key] = &[
     // The bases, as transformers 5 and 4 write them.
     closed(
         "rope_parameters",
-        ROPE_OF_KINDS,
+        &[ROPE_OF_KINDS],
         "the bases stand under `full_attention` and `sliding_attention`",
     ),
     followed("global_rope_theta"),
@@ -96,8 +96,10 @@ const KEYS: &[Key] = &[
     harmless("reference_compile", SPEED),
 ];
 
-const ROPE_OF_KINDS: &[Key] =
-    &[closed("full_attention", ROPE, OTHER_ROTATION), closed("sliding_attention", ROPE, OTHER_ROTATION)];
+const ROPE_OF_KINDS: &[Key] = &[
+    closed("full_attention", &[ROPE], OTHER_ROTATION),
+    closed("sliding_attention", &[ROPE], OTHER_ROTATION),
+];
 
 const OTHER_ROTATION: &str = "positions would be rotated in another way";
 

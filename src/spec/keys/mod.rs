@@ -68,8 +68,8 @@ pub(crate) enum Treatment {
     Class(&'static [&'static str], &'static str),
     /// An object with these keys. A value that is no object is the spec's to read.
     Within(&'static [Key]),
-    /// An object with these keys and no others; what another would do.
-    Closed(&'static [Key], &'static str),
+    /// An object with the keys of these tables and no others; what another would do.
+    Closed(&'static [&'static [Key]], &'static str),
     /// An object or list of objects that each have these keys.
     Each(&'static [Key]),
 }
@@ -208,8 +208,8 @@ fn check_value(
             Value::Object(keys) => check_object(&[table], &key, keys, None, unknown),
             _ => Ok(()),
         },
-        Treatment::Closed(table, reason) => match value {
-            Value::Object(keys) => check_object(&[table], &key, keys, Some(reason), unknown),
+        Treatment::Closed(tables, reason) => match value {
+            Value::Object(keys) => check_object(tables, &key, keys, Some(reason), unknown),
             _ => Ok(()),
         },
         Treatment::Each(table) => {
@@ -279,6 +279,6 @@ pub(super) const fn within(name: &'static str, keys: &'static [Key]) -> Key {
     Key { name, treatment: Treatment::Within(keys) }
 }
 
-pub(super) const fn closed(name: &'static str, keys: &'static [Key], other: &'static str) -> Key {
+pub(super) const fn closed(name: &'static str, keys: &'static [&'static [Key]], other: &'static str) -> Key {
     Key { name, treatment: Treatment::Closed(keys, other) }
 }

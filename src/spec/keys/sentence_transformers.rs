@@ -78,16 +78,24 @@ pub(super) const TRANSFORMER: &[Key] = &[
         &["\"token_embeddings\""],
         "the next module would be given something else than logits",
     ),
-    closed("processing_kwargs", PROCESSING, "texts would be split into tokens with other options"),
+    closed("processing_kwargs", &[PROCESSING], "texts would be split into tokens with other options"),
     refused("query_expansion", "queries would be filled up with mask tokens"),
     refused("tokenizer_name_or_path", "the tokenizer would be another model's"),
     // Each by its older and its newer name.
-    closed("model_args", MODEL_ARGUMENTS, "the model would be loaded with other settings"),
-    closed("model_kwargs", MODEL_ARGUMENTS, "the model would be loaded with other settings"),
-    closed("tokenizer_args", TOKENIZER_ARGUMENTS, "the tokenizer would be loaded with other settings"),
-    closed("processor_kwargs", TOKENIZER_ARGUMENTS, "the tokenizer would be loaded with other settings"),
-    closed("config_args", FETCHING, "config.json would be read with other settings"),
-    closed("config_kwargs", FETCHING, "config.json would be read with other settings"),
+    closed("model_args", &[MODEL_ARGUMENTS, FETCHING], "the model would be loaded with other settings"),
+    closed("model_kwargs", &[MODEL_ARGUMENTS, FETCHING], "the model would be loaded with other settings"),
+    closed(
+        "tokenizer_args",
+        &[TOKENIZER_ARGUMENTS, FETCHING],
+        "the tokenizer would be loaded with other settings",
+    ),
+    closed(
+        "processor_kwargs",
+        &[TOKENIZER_ARGUMENTS, FETCHING],
+        "the tokenizer would be loaded with other settings",
+    ),
+    closed("config_args", &[FETCHING], "config.json would be read with other settings"),
+    closed("config_kwargs", &[FETCHING], "config.json would be read with other settings"),
     harmless("unpad_inputs", "another way to compute the same attention"),
     harmless("backend", "who loads the model decides it"),
     harmless("cache_dir", FETCHED),
@@ -118,25 +126,14 @@ const MODEL_ARGUMENTS: &[Key] = &[
     harmless("device_map", "decides where the model is computed"),
     harmless("low_cpu_mem_usage", FETCHED),
     harmless("use_safetensors", FETCHED),
-    harmless("trust_remote_code", "taken out by sentence-transformers"),
-    harmless("token", FETCHED),
-    harmless("revision", FETCHED),
-    harmless("subfolder", FETCHED),
-    harmless("cache_dir", FETCHED),
-    harmless("local_files_only", FETCHED),
 ];
 
 const TOKENIZER_ARGUMENTS: &[Key] = &[
     harmless("use_fast", "gives the same tokens"),
     harmless("padding_side", "padding is masked: a text alone has none"),
-    harmless("trust_remote_code", "taken out by sentence-transformers"),
-    harmless("token", FETCHED),
-    harmless("revision", FETCHED),
-    harmless("subfolder", FETCHED),
-    harmless("cache_dir", FETCHED),
-    harmless("local_files_only", FETCHED),
 ];
 
+/// What every call that opens a model takes.
 const FETCHING: &[Key] = &[
     harmless("trust_remote_code", "taken out by sentence-transformers"),
     harmless("token", FETCHED),

@@ -256,9 +256,8 @@ fn walk(keys: &[Key], visit: &mut impl FnMut(&Key)) {
     for key in keys {
         visit(key);
         match key.treatment {
-            Treatment::Within(inside) | Treatment::Closed(inside, _) | Treatment::Each(inside) => {
-                walk(inside, visit)
-            }
+            Treatment::Within(inside) | Treatment::Each(inside) => walk(inside, visit),
+            Treatment::Closed(tables, _) => tables.iter().for_each(|inside| walk(inside, visit)),
             _ => {}
         }
     }
