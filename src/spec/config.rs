@@ -171,15 +171,6 @@ impl Settings {
         Ok(config)
     }
 
-    /// Refuses another value of `key` than the one that is supported, which is also what its absence means.
-    pub fn insist(&self, key: &str, supported: &str) -> Result<(), Error> {
-        match self.keys.get(key) {
-            None | Some(Value::Null) => Ok(()),
-            Some(Value::String(value)) if value == supported => Ok(()),
-            Some(other) => Err(self.invalid(format!("{key} {other} is not supported, only \"{supported}\""))),
-        }
-    }
-
     pub fn flag(&self, key: &str, default: bool) -> Result<bool, Error> {
         match self.keys.get(key) {
             None | Some(Value::Null) => Ok(default),

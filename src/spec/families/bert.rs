@@ -1,7 +1,5 @@
 //! BERT: embedded positions, token types, a head below `cls.predictions`.
 
-use serde_json::Value;
-
 use super::{BlockNames, Family, Names};
 use crate::error::Error;
 use crate::spec::config::{Biases, Blocks, ModelConfig};
@@ -77,10 +75,6 @@ pub(super) const KEYS: &[Key] = &[
 
 /// BERT's config.json, and RoBERTa's as far as it is the same.
 pub(super) fn config(file: &Settings) -> Result<ModelConfig, Error> {
-    file.insist("position_embedding_type", "absolute")?;
-    if file.keys.get("is_decoder") == Some(&Value::Bool(true)) {
-        return Err(file.invalid("is_decoder is true: a masked language model sees both sides of a token"));
-    }
     let activation = file.activation("hidden_act")?;
     file.checked(ModelConfig {
         num_layers: file.count("num_hidden_layers")?,

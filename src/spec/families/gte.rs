@@ -87,16 +87,6 @@ const CODE_OF_GTE: &[Key] = &[
 ];
 
 fn config(file: &Settings) -> Result<ModelConfig, Error> {
-    file.insist("position_embedding_type", "rope")?;
-    file.insist("layer_norm_type", "layer_norm")?;
-    if !file.flag("pack_qkv", true)? {
-        return Err(file.invalid("pack_qkv false is not supported"));
-    }
-    for key in ["logn_attention_scale", "logn_attention_clip1"] {
-        if file.flag(key, false)? {
-            return Err(file.invalid(format!("{key} is not supported")));
-        }
-    }
     let num_layers = file.count("num_hidden_layers")?;
     let (hidden_size, num_heads) = (file.width("hidden_size")?, file.count("num_attention_heads")?);
     let base = file.base(file.keys.get("rope_theta"), "rope_theta", 10_000.0)?;
@@ -135,9 +125,8 @@ fn ntk_frequencies(file: &Settings, head_size: usize, base: f32) -> Result<Vec<f
     };
     let factor = scaling.get("factor").and_then(Value::as_f64);
     let factor = factor.filter(|factor| (1.0..=MAX_BASE).contains(factor));
-    let is_mixed = scaling.get("mixed_b").is_some_and(|value| !value.is_null());
     match (scaling.get("type").and_then(Value::as_str), factor) {
-        (Some("ntk"), Some(factor)) if !is_mixed => {
+        (Some("ntk"), Some(factor)) => {
             if factor == 1.0 {
                 return Ok(frequencies(head_size, base));
             }
@@ -146,7 +135,7 @@ fn ntk_frequencies(file: &Settings, head_size: usize, base: f32) -> Result<Vec<f
             Ok(scaled.into_iter().map(|frequency| frequency / divisor).collect())
         }
         _ => Err(file.invalid(format!(
-            "rope_scaling {scaling} is not supported, only {{\"type\":\"ntk\",\"factor\":…}} without mixed_b"
+            "rope_scaling {scaling} is not supported, only {{\"type\":\"ntk\",\"factor\":…}}"
         ))),
     }
 }

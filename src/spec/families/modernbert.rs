@@ -175,9 +175,6 @@ fn config(file: &Settings) -> Result<ModelConfig, Error> {
 
 /// The base of the rotary frequencies of one kind of layer.
 fn rope_base(file: &Settings, kind: &str, old_key: &str, default: f64) -> Result<f32, Error> {
-    if !matches!(file.keys.get("rope_scaling"), None | Some(Value::Null)) {
-        return Err(file.invalid(format!("rope_scaling {} is not supported here", file.keys["rope_scaling"])));
-    }
     let parameters = match file.keys.get("rope_parameters") {
         None | Some(Value::Null) => None,
         Some(Value::Object(parameters)) => parameters.get(kind),
@@ -186,11 +183,6 @@ fn rope_base(file: &Settings, kind: &str, old_key: &str, default: f64) -> Result
     if let Some(other) = parameters.filter(|value| !value.is_object()) {
         return Err(file.invalid(format!("`rope_parameters`: `{kind}` is {other}, not an object")));
     }
-    let key = |name: &str| parameters.and_then(|parameters| parameters.get(name));
-    if let Some(other) = key("rope_type").filter(|value| value.as_str() != Some("default")) {
-        return Err(
-            file.invalid(format!("rope_parameters: rope_type {other} is not supported, only \"default\""))
-        );
-    }
-    file.base(key("rope_theta").or_else(|| file.keys.get(old_key)), old_key, default)
+    let base = parameters.and_then(|parameters| parameters.get("rope_theta"));
+    file.base(base.or_else(|| file.keys.get(old_key)), old_key, default)
 }
