@@ -12,19 +12,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use super::stored::Dtype;
+use super::stored::{Dtype, MAX_DIMENSIONS, MAX_TENSORS};
 
 /// The longest pickle that is read; the tensors themselves are outside of it.
 const MAX_BYTES: usize = 64 << 20;
 
 /// The most instructions: about thirty make a tensor.
 const MAX_STEPS: usize = 1 << 20;
-
-/// The most tensors, and the most storages.
-const MAX_TENSORS: usize = 1 << 17;
-
-/// More dimensions than any tensor has.
-const MAX_DIMENSIONS: usize = 8;
 
 /// The longest name of a tensor or of a storage.
 const MAX_NAME_BYTES: usize = 512;

@@ -9,16 +9,10 @@ use std::fmt;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
 
-use super::stored::{Dtype, StoredTensor};
+use super::stored::{Dtype, StoredTensor, MAX_DIMENSIONS, MAX_TENSORS};
 
 /// The longest header that the format allows.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-
-/// More tensors than any checkpoint has.
-const MAX_TENSORS: usize = 1 << 17;
-
-/// More dimensions than any tensor has.
-const MAX_DIMENSIONS: usize = 8;
 
 /// The tensors that a file holds, by name.
 ///

@@ -5,6 +5,12 @@ use std::ops::Range;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
+/// More tensors than any checkpoint has.
+pub(super) const MAX_TENSORS: usize = 1 << 17;
+
+/// More dimensions than any tensor has.
+pub(super) const MAX_DIMENSIONS: usize = 8;
+
 /// What the elements of a tensor are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Dtype {

@@ -73,6 +73,15 @@ enum Place {
     BuiltIn(&'static [(&'static str, &'static [u8])]),
 }
 
+/// The path of `file` in `folder`; either may be empty.
+pub(crate) fn path_in(folder: &str, file: &str) -> String {
+    match (folder, file) {
+        ("", file) => file.to_string(),
+        (folder, "") => folder.to_string(),
+        (folder, file) => format!("{folder}/{file}"),
+    }
+}
+
 impl ModelFiles {
     /// The files in `folder`; `name` is what messages call the model, and decides nothing.
     pub fn folder(name: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
@@ -158,11 +167,7 @@ impl ModelFiles {
 
     /// The name of `file` from the place on.
     pub(crate) fn inside(&self, file: &str) -> String {
-        match (self.folder.as_str(), file) {
-            ("", file) => file.to_string(),
-            (folder, "") => folder.to_string(),
-            (folder, file) => format!("{folder}/{file}"),
-        }
+        path_in(&self.folder, file)
     }
 
     /// What the user calls the model.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::reader::{SettingsReader, CONFIG};
 use crate::error::Error;
-use crate::source::ModelFiles;
+use crate::source::{path_in, ModelFiles};
 
 /// The files of one checkpoint, by the form that they have.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,10 +107,12 @@ impl CheckpointSpec {
 
     /// Every file of it below the model's, in the order of download.
     pub fn paths(&self) -> impl Iterator<Item = String> + '_ {
-        self.index.iter().chain(&self.files).map(|file| match self.folder.as_str() {
-            "" => file.clone(),
-            folder => format!("{folder}/{file}"),
-        })
+        self.index.iter().chain(&self.files).map(|file| path_in(&self.folder, file))
+    }
+
+    /// The file below the model's that stands for a checkpoint which `folder` does not hold.
+    pub fn usual_path(folder: &str) -> String {
+        path_in(folder, FORMS[0].1)
     }
 }
 

@@ -44,6 +44,7 @@ use crate::known::KnownModel;
 use crate::similarity::Similarity;
 use crate::source::ModelFiles;
 use modules::{Route, RouteModules, Routes, TransformerPlace};
+use reader::CONFIG;
 use settings::Settings;
 use transformer::{read_config, refuse_model_type, tokenizer_of};
 
@@ -289,7 +290,7 @@ impl ModelSpec {
         for transformer in sides.iter().filter_map(|side| side.modules.transformer()) {
             let paths = match &transformer.checkpoint {
                 Some(checkpoint) => checkpoint.paths().collect(),
-                None => vec![transformer.missing_checkpoint()],
+                None => vec![CheckpointSpec::usual_path(&transformer.folder)],
             };
             let adapter = transformer.adapter.iter().flat_map(|adapter| adapter.checkpoint.paths());
             files.extend(adapter.chain(paths));
@@ -397,7 +398,7 @@ impl SpecBuilder<'_> {
         if is_own {
             return TokenizerSpec::read(&mut self.reader, folder, tokenizer::Surroundings::default());
         }
-        let max_positions = match files.within(folder).contains("config.json")? {
+        let max_positions = match files.within(folder).contains(CONFIG)? {
             true => Some(read_config(&mut self.reader, folder)?.1.max_tokens()),
             false => None,
         };

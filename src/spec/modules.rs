@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::pooling::PoolingConfig;
-use super::reader::SettingsReader;
+use super::reader::{SettingsReader, CONFIG, MODULES};
 use super::settings::Settings;
 use super::table::TableSource;
 use super::Note;
@@ -14,9 +14,7 @@ use crate::error::Error;
 use crate::known::{KnownModel, QuerySide};
 use crate::one_line::one_line;
 
-const MODULES: &str = "modules.json";
 const ROUTER: &str = "router_config.json";
-const CONFIG: &str = "config.json";
 
 /// The modules of one side, before the folders are looked into.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,6 +17,7 @@ use crate::one_line::one_line;
 use crate::source::ModelFiles;
 
 pub(super) const CONFIG: &str = "config.json";
+pub(super) const MODULES: &str = "modules.json";
 pub(crate) const TOKENIZER_JSON: &str = "tokenizer.json";
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
@@ -168,7 +169,6 @@ impl<'a> SettingsReader<'a> {
 
     /// modules.json, where there is one: each module's object.
     pub fn modules(&mut self) -> Result<Option<Vec<Map<String, Value>>>, Error> {
-        const MODULES: &str = "modules.json";
         let Some(modules) = self.parsed::<Vec<Map<String, Value>>>("", MODULES, "array of objects")? else {
             return Ok(None);
         };

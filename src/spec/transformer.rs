@@ -68,14 +68,6 @@ impl TransformerSpec {
         })
     }
 
-    /// The file that stands for a checkpoint that is not there.
-    pub fn missing_checkpoint(&self) -> String {
-        match self.folder.as_str() {
-            "" => "model.safetensors".to_string(),
-            folder => format!("{folder}/model.safetensors"),
-        }
-    }
-
     /// What its settings decided.
     pub fn provenance(&self, files: &ModelFiles) -> Vec<Provenance> {
         let mut rows = self.provenance_of_config(&files.within(&self.folder));

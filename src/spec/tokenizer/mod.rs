@@ -18,7 +18,7 @@ use super::reader::{SettingsReader, TOKENIZER_CONFIG};
 use super::settings::Settings;
 use crate::conventions::TruncationSide;
 use crate::error::Error;
-use crate::source::ModelFiles;
+use crate::source::{path_in, ModelFiles};
 pub(crate) use class::{BertOptions, RobertaOptions, TokenizerClass};
 pub(crate) use tokens::AddedTokenSpec;
 use tokens::TokenLists;
@@ -190,10 +190,7 @@ impl TokenizerSpec {
 
     /// The vocabulary's files below the model's.
     pub fn files(&self) -> impl Iterator<Item = String> + '_ {
-        self.vocabulary.names().iter().map(|name| match self.folder.as_str() {
-            "" => name.to_string(),
-            folder => format!("{folder}/{name}"),
-        })
+        self.vocabulary.names().iter().map(|name| path_in(&self.folder, name))
     }
 
     /// What its settings decided.
