@@ -8,8 +8,7 @@ mod models;
 
 pub use models::KNOWN_MODELS;
 
-use crate::conventions::PoolingActivation;
-use crate::conventions::UntiedDecoder;
+use crate::conventions::{PoolingActivation, UntiedDecoder};
 
 /// The model that is used when none is named.
 pub const DEFAULT_MODEL: &str = "v2-distill";

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::checkpoint::{CheckpointFormat, CheckpointSpec};
+use super::checkpoint::CheckpointSpec;
 use super::settings::{parsed_bytes, MAX_PARSED_BYTES};
 use crate::error::Error;
 use crate::source::ModelFiles;
@@ -127,12 +127,6 @@ impl AdapterSpec {
     /// applied.
     pub fn read(files: &ModelFiles, folder: &str) -> Result<Option<AdapterSpec>, Error> {
         let files = files.within(folder);
-        let checkpoint = |file: &str, format| CheckpointSpec {
-            folder: folder.to_string(),
-            format,
-            index: None,
-            files: vec![file.to_string()],
-        };
         let Some(bytes) = files.read(ADAPTER_CONFIG)? else { return Ok(None) };
         let config = AdapterConfig { file: files.describe(ADAPTER_CONFIG), keys: Map::new() };
         if parsed_bytes(&bytes) > MAX_PARSED_BYTES {
@@ -144,9 +138,9 @@ impl AdapterSpec {
         let config = AdapterConfig { keys, ..config };
         config.refuse_unsupported()?;
         let checkpoint = if files.contains(SAFETENSORS)? {
-            checkpoint(SAFETENSORS, CheckpointFormat::Safetensors)
+            CheckpointSpec::of_file(folder, SAFETENSORS)
         } else if files.contains(PYTORCH)? {
-            checkpoint(PYTORCH, CheckpointFormat::PyTorch)
+            CheckpointSpec::of_file(folder, PYTORCH)
         } else {
             let reason =
                 format!("describes an adapter, but neither `{SAFETENSORS}` nor `{PYTORCH}` is there");

@@ -34,6 +34,15 @@ const FORMS: [(CheckpointFormat, &str, bool); 4] = [
 ];
 
 impl CheckpointSpec {
+    /// The checkpoint that is one file in `folder`.
+    pub fn of_file(folder: &str, name: &str) -> Self {
+        let format = match name.ends_with(".bin") {
+            true => CheckpointFormat::PyTorch,
+            false => CheckpointFormat::Safetensors,
+        };
+        CheckpointSpec { folder: folder.to_string(), format, index: None, files: vec![name.to_string()] }
+    }
+
     /// The checkpoint in `folder`, if there is one: a query side needs none.
     ///
     /// # Errors
@@ -69,15 +78,10 @@ impl CheckpointSpec {
             if !files.contains(name)? {
                 continue;
             }
-            let folder = folder.to_string();
             if !is_index {
-                return Ok(Some(CheckpointSpec {
-                    folder,
-                    format,
-                    index: None,
-                    files: vec![name.to_string()],
-                }));
+                return Ok(Some(CheckpointSpec::of_file(folder, name)));
             }
+            let folder = folder.to_string();
             let index = reader.shard_index(&folder, name)?.unwrap_or_default();
             let shards =
                 shard_names(&index).map_err(|reason| Error::invalid(files.describe(name), reason))?;

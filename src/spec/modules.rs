@@ -13,6 +13,7 @@ use super::Note;
 use crate::error::Error;
 use crate::known::{KnownModel, QuerySide};
 use crate::one_line::one_line;
+use crate::source::path_in;
 
 const ROUTER: &str = "router_config.json";
 
@@ -224,7 +225,7 @@ impl RouteFinder<'_, '_> {
     fn transformer(&mut self, model: &Module, pooling: &Module) -> Result<TransformerPlace, Error> {
         let settings = self.reader.transformer_settings(&model.folder)?;
         if model.class == "Transformer" {
-            insist_on_fill_mask(&settings)?;
+            insist_on_task(&settings)?;
         }
         let (config, is_there) = PoolingConfig::read(self.reader, &pooling.folder, self.known)?;
         if !is_there {
@@ -273,12 +274,7 @@ fn module_in(file: &str, within: &str, class: &str, folder: &str) -> Result<Modu
         return Err(Error::invalid(file, format!("`{folder}` is not a folder beside it")));
     }
     let class = one_line(class.rsplit('.').next().unwrap_or_default()).into_owned();
-    let folder = match (within, folder) {
-        ("", folder) => folder.to_string(),
-        (within, "") => within.to_string(),
-        (within, folder) => format!("{within}/{folder}"),
-    };
-    Ok(Module { class, folder })
+    Ok(Module { class, folder: path_in(within, folder) })
 }
 
 fn is_router(class: &str) -> bool {
@@ -295,15 +291,13 @@ fn kind(class: &str) -> &'static str {
     }
 }
 
-/// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights.
-fn insist_on_fill_mask(settings: &Settings) -> Result<(), Error> {
-    match settings.get("transformer_task").and_then(Value::as_str) {
-        Some("fill-mask") => Ok(()),
-        task => {
-            let task = task.map_or("absent".to_string(), |task| format!("\"{task}\""));
-            Err(settings.invalid(format!(
-                "`transformer_task` is {task}, not \"fill-mask\": this is a model of dense vectors, not of term weights"
-            )))
-        }
+/// A `Transformer` of sentence-transformers 6 is one of many kinds; only a masked language model gives term weights. The
+/// table of keys has refused every other task than this one; without any, hidden states come out.
+fn insist_on_task(settings: &Settings) -> Result<(), Error> {
+    match settings.get("transformer_task") {
+        Some(_) => Ok(()),
+        None => Err(settings.invalid(
+            "`transformer_task` is absent, not \"fill-mask\": this is a model of dense vectors, not of term weights",
+        )),
     }
 }

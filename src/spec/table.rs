@@ -1,11 +1,11 @@
 //! Where the table of a query side is: a weight for each token, no forward pass.
 
-use super::checkpoint::{CheckpointFormat, CheckpointSpec};
+use super::checkpoint::CheckpointSpec;
 use super::keys::SettingsFile;
 use super::reader::SettingsReader;
 use super::tokenizer::TokenizerSpec;
 use crate::error::Error;
-use crate::source::ModelFiles;
+use crate::source::{path_in, ModelFiles};
 
 /// The folder of the table in repositories of opensearch-project.
 pub(crate) const TABLE_FOLDER: &str = "query_0_SparseStaticEmbedding";
@@ -110,21 +110,14 @@ impl TableSource {
 
     /// The checkpoint that holds a table's tensor.
     pub fn checkpoint(&self) -> CheckpointSpec {
-        let format = match self.name.ends_with(".bin") {
-            true => CheckpointFormat::PyTorch,
-            false => CheckpointFormat::Safetensors,
-        };
-        let (folder, files) = (self.folder.clone(), vec![self.name.clone()]);
-        CheckpointSpec { folder, format, index: None, files }
+        CheckpointSpec::of_file(&self.folder, &self.name)
     }
 
     /// The file below the model's; `None` where the table is none of them.
     pub fn path(&self) -> Option<String> {
-        match (self.folder.as_str(), self.name.as_str()) {
-            _ if self.kind == TableKind::BuiltIn => None,
-            (_, "") => None,
-            ("", name) => Some(name.to_string()),
-            (folder, name) => Some(format!("{folder}/{name}")),
+        match self.kind {
+            TableKind::Ones | TableKind::BuiltIn => None,
+            _ => Some(path_in(&self.folder, &self.name)),
         }
     }
 }
