@@ -70,8 +70,7 @@ fn sizes_that_make_no_sense() {
     assert_config_error("hidden_act", "mish".into(), "`hidden_act` is \"mish\"");
     assert_config_error("position_embedding_type", "relative_key".into(), "position_embedding_type");
     assert_config_error("is_decoder", true.into(), "is_decoder");
-    assert_config_error("num_hidden_layers", 1001.into(), "`num_hidden_layers` is 1001; 1000 at most");
-    assert_config_error("num_hidden_layers", 268_435_456.into(), "is 268435456, not a size");
+    assert_config_error("num_hidden_layers", 268_435_456.into(), "1000 at most");
     for (folder, key, value, says) in [
         ("modernbert", "rope_parameters", 5.into(), "`rope_parameters` is 5, not an object"),
         ("modernbert", "rope_parameters", serde_json::json!({"full_attention": 5}), "`full_attention` is 5"),
