@@ -27,7 +27,7 @@ const FILES: [(&str, SettingsFile); 11] = [
 ];
 
 fn keys_of(family: Option<&str>) -> FamilyKeys {
-    family.map_or(&[], |model_type| Family::of_model_type(model_type).expect("a family").keys)
+    family.and_then(Family::of_model_type).map_or(&[], |family| family.keys)
 }
 
 fn check(
