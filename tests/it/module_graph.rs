@@ -57,7 +57,7 @@ fn code(path: &Path) -> Option<String> {
         return None;
     }
     let text = fs::read_to_string(path).unwrap();
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
     Some(code.join("\n"))
 }
