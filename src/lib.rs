@@ -47,6 +47,7 @@ mod forward;
 #[cfg(feature = "hub")]
 pub mod hub;
 pub mod index;
+pub mod input;
 pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
 mod kernel;

@@ -83,7 +83,7 @@ pub(super) fn report(error: &anyhow::Error) -> Exit {
     if let Some(hint) = hint {
         complain(format_args!("\nhint: {hint}"));
     }
-    if error.chain().any(|cause| cause.is::<UsageError>()) {
+    if error.chain().any(|cause| cause.is::<UsageError>() || hints::is_usage(cause)) {
         Exit::Usage
     } else {
         Exit::Failed

@@ -7,6 +7,7 @@ use std::io;
 use neural_sparse::format::{FormatError, FormatOption};
 use neural_sparse::hub::HubError;
 use neural_sparse::index::IndexError;
+use neural_sparse::input::InputError;
 use neural_sparse::jsonl::RowError;
 use neural_sparse::{known, supported_model_types, Error, MissingFeature};
 
@@ -20,6 +21,9 @@ pub(super) fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     }
     if let Some(error) = error.downcast_ref::<IndexError>() {
         return of_index(error);
+    }
+    if let Some(error) = error.downcast_ref::<InputError>() {
+        return of_input(error);
     }
     // The error inside an `io::Error` is not among its causes.
     let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -65,6 +69,22 @@ pub(super) fn of_index(error: &IndexError) -> Option<String> {
         _ => return None,
     };
     Some(hint.into())
+}
+
+/// What to do next after an error of an input file.
+fn of_input(error: &InputError) -> Option<String> {
+    let hint = match error {
+        InputError::Indivisible { .. } => {
+            "`--shard` reads a part of plain files: decompress it first, or give each machine files of its own"
+        }
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// Whether an error of the library says that the arguments make no sense together.
+pub(super) fn is_usage(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(error.downcast_ref::<InputError>(), Some(InputError::NotAFile | InputError::Indivisible { .. }))
 }
 
 /// How to have a feature that this build lacks.

@@ -15,7 +15,6 @@ use neural_sparse::Similarity;
 use neural_sparse::{jsonl, known};
 use serde_json::{json, Value};
 
-use super::bulk::input::first_line;
 use super::bulk::{Container, InputArgs, Surroundings};
 use super::convert::{Convert, Vectors, NUM_WINDOWS};
 use super::encode::Shape;
@@ -24,6 +23,7 @@ use super::failure::{Exit, UsageError};
 use super::output::{Existing, Output};
 use super::vocabulary::VocabularyArgs;
 use super::ModelArgs;
+use neural_sparse::input::first_line;
 
 /// The index, in the folder that is named.
 const FILE: &str = "index.nsi";

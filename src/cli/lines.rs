@@ -7,11 +7,11 @@ use std::thread;
 use anyhow::Context;
 use neural_sparse::{Side, SparseEncoder, SparseVector};
 
-use super::bulk::input::trim_line;
 use super::bulk::Tally;
 use super::encode::{write_line, Shape};
 use super::failure::{complain, Exit};
 use super::output::Output;
+use neural_sparse::input::trim_line;
 
 /// Lines that wait are encoded together, up to these many and these bytes.
 const MAX_LINES: usize = 256;

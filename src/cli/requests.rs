@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use neural_sparse::format::Assembly;
 
-use super::bulk::input::plain_lines;
 use super::compression::Parts;
 use super::storage::folder_of;
+use neural_sparse::input::plain_lines;
 
 /// Splits rows of requests between two documents.
 pub(super) struct Requests {

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use neural_sparse::format::Assembly;
 
-use super::input::{Position, Source};
 use super::journal::{self, Identity, Journal, Past, Point};
 use super::tally::Tally;
 use crate::cli::counted;
 use crate::cli::failure::Failure;
 use crate::cli::output::{appear, cannot_write, refuse_existing, with_suffix, Existing, Output, PartialFile};
 use crate::cli::storage::Storage;
+use neural_sparse::input::{Position, Source};
 
 /// What to do with what an earlier run has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

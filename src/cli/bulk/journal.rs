@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::input::{Position, Source};
 use super::tally::Tally;
 use crate::cli::storage::Storage;
+use neural_sparse::input::{Position, Source};
 
 /// How much of an input is looked at to know it again.
 const SAMPLE_BYTES: u64 = 1 << 20;

@@ -4,7 +4,6 @@
 //! this one writes. None holds more than a window, so memory does not grow with the input.
 
 mod files;
-pub(super) mod input;
 mod journal;
 mod progress;
 mod rejects;
@@ -23,6 +22,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use neural_sparse::format::Assembly;
+pub(super) use neural_sparse::input::Container;
+use neural_sparse::input::{Position, Source};
 use neural_sparse::jsonl::RowError;
 use neural_sparse::{ModelFiles, ScreenCount};
 use serde_json::Value;
@@ -32,8 +33,6 @@ use super::output::{is_device, Output, PartialFile};
 use super::storage::Disk;
 use super::{counted, environment};
 use files::{Earlier, Paths, RunFiles};
-pub(super) use input::Container;
-use input::{Position, Source};
 use journal::Identity;
 use progress::Progress;
 use rejects::OnError;

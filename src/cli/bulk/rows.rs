@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use neural_sparse::jsonl::RowError;
 
-use super::input::{InputFile, Position, ReadLine, Source};
 use super::rejects::{self, MAX_RAW_BYTES};
 use super::Job;
+use neural_sparse::input::{InputFile, Position, ReadLine, Source};
 
 /// Rows that are encoded together. The vectors do not depend on it.
 const WINDOW_ROWS: usize = 1024;

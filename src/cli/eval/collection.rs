@@ -16,7 +16,6 @@ use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, Spa
 use serde_json::{json, Value};
 
 use super::report::Evaluated;
-use crate::cli::bulk::input::read_lines;
 use crate::cli::bulk::{Container, InputArgs, Surroundings, Tally};
 use crate::cli::convert::{Convert, Vectors, NUM_WINDOWS};
 use crate::cli::encode::Shape;
@@ -26,6 +25,7 @@ use crate::cli::fields::LineParser;
 use crate::cli::search::{available_threads, search_all};
 use crate::cli::vocabulary::VocabularyArgs;
 use crate::cli::ModelArgs;
+use neural_sparse::input::read_lines;
 
 /// Hits that are taken for a query before anything is judged.
 const DEPTH: usize = 1000;

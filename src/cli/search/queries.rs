@@ -8,10 +8,10 @@ use neural_sparse::{known, Side, Similarity, SparseEncoder, SparseVector};
 use serde_json::Value;
 
 use super::SearchArgs;
-use crate::cli::bulk::input::read_lines;
 use crate::cli::bulk::Tally;
 use crate::cli::failure::Failure;
 use crate::cli::index::similarity_of;
+use neural_sparse::input::read_lines;
 
 /// A query on its way.
 pub(super) struct Query {

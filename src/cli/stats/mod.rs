@@ -12,11 +12,11 @@ use neural_sparse::eval::Flops;
 use neural_sparse::jsonl::{self, Entries, Fields};
 use neural_sparse::Tokenizer;
 
-use super::bulk::input::each_line;
 use super::failure::{Exit, UsageError};
 use super::output::{Existing, Output};
 use super::vocabulary::VocabularyArgs;
 use counts::{Counts, Expansion};
+use neural_sparse::input::each_line;
 
 /// Show what vectors are like: terms a row, weights, FLOPS, frequent terms, expansion, and how to quantize them
 ///
