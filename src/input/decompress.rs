@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
-use super::file::BUFFER_BYTES;
+/// Read at once from a file.
+pub(super) const BUFFER_BYTES: usize = 1 << 17;
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";

@@ -7,14 +7,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use super::decompress::{decompressed, Counted};
+use super::decompress::{decompressed, Counted, BUFFER_BYTES};
 use super::error::InputError;
 use super::row_lines::RowLines;
 use super::source::{Container, Position, Source};
 use crate::format;
-
-/// Read at once from a file.
-pub(super) const BUFFER_BYTES: usize = 1 << 17;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 

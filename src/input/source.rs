@@ -7,9 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::decompress::is_compressed;
+use super::decompress::{is_compressed, BUFFER_BYTES};
 use super::error::InputError;
-use super::file::BUFFER_BYTES;
 use crate::format::RowFile;
 
 /// A place between two lines of the input.
