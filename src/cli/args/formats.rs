@@ -9,13 +9,13 @@ use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatO
 use neural_sparse::jsonl::Keep;
 use serde_json::Value;
 
-use super::failure::UsageError;
-use super::hints;
-use super::requests::Requests;
+use crate::cli::failure::UsageError;
+use crate::cli::hints;
+use crate::cli::requests::Requests;
 
 /// What the output is.
 #[derive(Args)]
-pub(super) struct FormatArgs {
+pub(in crate::cli) struct FormatArgs {
     /// The form of the output: rows of JSON, or what a search engine loads as it is
     #[arg(
         long,
@@ -100,7 +100,7 @@ impl From<BulkAction> for Action {
 }
 
 /// A format, and what makes its files.
-pub(super) struct Target {
+pub(in crate::cli) struct Target {
     pub format: Arc<dyn Format>,
     pub assembly: Option<Arc<dyn Assembly>>,
 }
@@ -188,12 +188,12 @@ impl FormatArgs {
 }
 
 /// The format of this name; what it cannot follow is a usage error.
-pub(super) fn named(name: &str, options: &Options) -> Result<Box<dyn Format>, UsageError> {
+pub(in crate::cli) fn named(name: &str, options: &Options) -> Result<Box<dyn Format>, UsageError> {
     format::named(name, options).map_err(|error| UsageError::new(hints::of_format(name, &error)))
 }
 
 /// An error where a flag is given that changes nothing.
-pub(super) fn refuse_idle_flags(
+pub(in crate::cli) fn refuse_idle_flags(
     format: &dyn Format,
     name: &str,
     given: &[(FormatOption, bool)],
@@ -206,7 +206,7 @@ pub(super) fn refuse_idle_flags(
     }
 }
 
-pub(super) fn parse_scale(value: &str) -> Result<f32, String> {
+pub(in crate::cli) fn parse_scale(value: &str) -> Result<f32, String> {
     match value.parse::<f32>() {
         Ok(scale) if scale > 0.0 && scale.is_finite() => Ok(scale),
         _ => Err("not a number above 0".into()),

@@ -1,0 +1,206 @@
+//! Which model, and how it runs.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use clap::{Args, ValueEnum};
+use neural_sparse::hub::{self, HubError, Parts};
+use neural_sparse::known::{self, QuerySide};
+use neural_sparse::{
+    DeviceName, Dialect, EncoderOptions, ModelFiles, Note, Side, SparseEncoder, UntiedDecoder,
+};
+use serde_json::Value;
+
+use super::HubArgs;
+use crate::cli::bulk::Surroundings;
+use crate::cli::environment;
+use crate::cli::failure::{complain, UsageError};
+
+/// Which model, and how it runs.
+#[derive(Args, Clone)]
+pub(in crate::cli) struct ModelArgs {
+    /// Short name, hub id, folder, or `tiny`, which is built in and needs no files
+    #[arg(long, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
+    pub model: String,
+    #[command(flatten)]
+    pub hub: HubArgs,
+    /// The side that the texts stand on; needed where a model encodes queries and documents differently
+    #[arg(long = "as", value_name = "SIDE")]
+    pub side: Option<SideName>,
+    /// Whose reading of the model to follow: the model cards', ml-commons' or sentence-transformers'
+    #[arg(long, value_name = "card|ml-commons|sentence-transformers", default_value = "card")]
+    pub dialect: Dialect,
+    /// Cut texts to this many tokens, special tokens included [default: the model's own limit]
+    #[arg(long, value_name = "TOKENS")]
+    pub max_length: Option<NonZeroUsize>,
+    /// Threads to encode with; the vectors do not depend on it [default: one per processor]
+    #[arg(long, value_name = "NUM")]
+    pub threads: Option<NonZeroUsize>,
+    /// Which matrix projects on the vocabulary where a checkpoint stores a decoder that differs from its embeddings and
+    /// config.json does not say [default: as the model's authors did, else the stored one]
+    #[arg(long, value_name = "stored|embeddings")]
+    pub decoder: Option<DecoderName>,
+    /// Where the forward pass runs; cuda and metal need a build with that feature
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub device: Device,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(in crate::cli) enum SideName {
+    Query,
+    Document,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(in crate::cli) enum Device {
+    Cpu,
+    Cuda,
+    Metal,
+}
+
+/// Which matrix projects on the vocabulary.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(in crate::cli) enum DecoderName {
+    Stored,
+    Embeddings,
+}
+
+impl DecoderName {
+    pub fn name(self) -> &'static str {
+        match self {
+            DecoderName::Stored => "stored",
+            DecoderName::Embeddings => "embeddings",
+        }
+    }
+
+    pub fn reading(self) -> UntiedDecoder {
+        match self {
+            DecoderName::Stored => UntiedDecoder::UseStored,
+            DecoderName::Embeddings => UntiedDecoder::UseEmbeddings,
+        }
+    }
+}
+
+impl ModelArgs {
+    pub fn files(&self) -> Result<ModelFiles, HubError> {
+        self.hub.resolve(&self.model, self.parts())
+    }
+
+    /// Which of the model's files the texts need.
+    pub fn parts(&self) -> Parts {
+        match self.side {
+            Some(SideName::Query) => Parts::QuerySide,
+            _ => Parts::Whole,
+        }
+    }
+
+    pub fn load(&self) -> anyhow::Result<SparseEncoder> {
+        self.open(&self.files()?, &self.options()?)
+    }
+
+    /// Loads a model, and notes what its user may want to know.
+    pub fn open(&self, files: &ModelFiles, options: &EncoderOptions) -> anyhow::Result<SparseEncoder> {
+        let encoder = SparseEncoder::load(files, options)?;
+        if !self.hub.quiet {
+            for note in encoder.notes() {
+                complain(format_args!("note: {note}"));
+                if matches!(note, Note::TwoDecoders { .. }) {
+                    complain(format_args!(
+                        "      `--decoder stored|embeddings` states one; `model verify` tells which one fits a golden file"
+                    ));
+                }
+            }
+        }
+        Ok(encoder)
+    }
+
+    /// What decides a vector of `side`, by the names that messages give it.
+    pub fn settings(&self, encoder: &SparseEncoder, side: Side) -> anyhow::Result<BTreeMap<String, Value>> {
+        let device = format!("{:?}", self.device).to_lowercase();
+        let mut settings: Vec<(&str, Value)> = vec![
+            ("--as", side.name().into()),
+            ("--max-length", encoder.max_length(side)?.into()),
+            ("--dialect", self.dialect.name().into()),
+            ("--device", device.into()),
+            ("the kernel", encoder.instruction_set().name().into()),
+        ];
+        // What these decide is not in the model's files.
+        let known = hub::known_model(&self.model);
+        settings.extend(known.map(|known| ("the known model", Value::from(known.hub_id))));
+        settings.extend(self.decoder.map(|decoder| ("--decoder", Value::from(decoder.name()))));
+        Ok(settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
+    }
+
+    /// What a bulk run with this model is told; its texts are cut as those of `side` are.
+    pub fn surroundings<'a>(
+        &'a self,
+        model_files: &'a ModelFiles,
+        encoder: &SparseEncoder,
+        side: Side,
+        settings: BTreeMap<String, Value>,
+    ) -> anyhow::Result<Surroundings<'a>> {
+        Ok(Surroundings {
+            model: Some((&self.model, model_files)),
+            settings,
+            num_threads: encoder.num_threads(),
+            max_length: Some(encoder.max_length(side)?),
+            quiet: self.hub.quiet,
+        })
+    }
+
+    pub fn options(&self) -> Result<EncoderOptions, UsageError> {
+        self.options_for(&self.model)
+    }
+
+    /// The options for the model `name`.
+    pub fn options_for(&self, name: &str) -> Result<EncoderOptions, UsageError> {
+        Ok(EncoderOptions {
+            known: hub::known_model(name),
+            decoder: self.decoder.map(DecoderName::reading),
+            max_length: self.max_length.map(NonZeroUsize::get),
+            num_threads: self.threads.map(NonZeroUsize::get),
+            instruction_set: environment::instruction_set()?,
+            without_screen: environment::without_screen(),
+            only: self.side(),
+            dialect: self.dialect,
+            device: match self.device {
+                Device::Cpu => DeviceName::Cpu,
+                Device::Cuda => DeviceName::Cuda,
+                Device::Metal => DeviceName::Metal,
+            },
+            ..EncoderOptions::default()
+        })
+    }
+
+    pub fn side(&self) -> Option<Side> {
+        self.side.map(|side| match side {
+            SideName::Query => Side::Query,
+            SideName::Document => Side::Document,
+        })
+    }
+
+    /// The side that `--as` names; a model whose sides differ insists on one.
+    pub fn known_side(&self, encoder: &SparseEncoder) -> Result<Side, UsageError> {
+        match self.side() {
+            Some(side) => Ok(side),
+            None if encoder.sides_differ() => Err(self.wants_side()),
+            None => Ok(Side::Document),
+        }
+    }
+
+    /// [`ModelArgs::known_side`] as far as the model's name tells, before anything is downloaded for nothing.
+    pub fn check_side(&self) -> Result<(), UsageError> {
+        let known = hub::known_model(&self.model);
+        match known.is_some_and(|known| known.query_side != QuerySide::Model) && self.side.is_none() {
+            true => Err(self.wants_side()),
+            false => Ok(()),
+        }
+    }
+
+    pub fn wants_side(&self) -> UsageError {
+        UsageError::with_hint(
+            format!("`{}` encodes queries and documents differently", self.model),
+            "say which these texts are: `--as query` or `--as document`",
+        )
+    }
+}
