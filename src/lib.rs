@@ -48,7 +48,6 @@ mod forward;
 pub mod hub;
 pub mod index;
 pub mod input;
-pub mod jsonl;
 #[expect(unsafe_code, reason = "vector instructions and blocks of one matrix; each use says why it is sound")]
 mod kernel;
 pub mod known;
@@ -68,6 +67,7 @@ pub use conventions::{PoolingActivation, TruncationSide, UntiedDecoder};
 pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::{Error, MissingFeature};
 pub use forward::DeviceName;
+pub use input::json as jsonl;
 pub use kernel::InstructionSet;
 pub use pooling::screening::ScreenCount;
 pub use similarity::{Similarity, TermPart};

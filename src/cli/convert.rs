@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use neural_sparse::format::{Content, Document, Format, Keys, MatrixRows, Row, RowFile, Terms};
+use neural_sparse::format::{Content, Document, Format, Keys, Row, Terms};
+use neural_sparse::input::{MatrixRows, RowFile};
 use neural_sparse::jsonl::{self, Entries, Fields, RowError, VectorRow};
 use neural_sparse::{ScreenCount, SparseVector, Tokenizer};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! What a line of the input is, and which of its fields are read.
 
 use clap::{Args, ValueEnum};
-use neural_sparse::format::RowFile;
+use neural_sparse::input::RowFile;
 use neural_sparse::jsonl::{self, Fields, Keep, Row, RowError};
 use serde_json::Value;
 

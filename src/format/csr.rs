@@ -7,8 +7,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::assembly::{each, with_suffix, write_file, Assembly, Collected};
+use super::assembly::{each, write_file, Assembly, Collected};
 use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
+use crate::input::ids_path;
 use crate::jsonl::{Keep, RowError};
 
 /// A format whose file is a matrix, which `A` makes.
@@ -87,11 +88,6 @@ impl Assembly for BigAnnFile {
     fn results(&self, output: &Path) -> Vec<PathBuf> {
         vec![output.to_path_buf(), ids_path(output)]
     }
-}
-
-/// The file of ids that stands beside `output`.
-pub(super) fn ids_path(output: &Path) -> PathBuf {
-    with_suffix(output, ".ids")
 }
 
 /// The size of a collection.

@@ -3,8 +3,6 @@
 //! `shape` (rows, V), `indptr` (rows + 1), `indices` and `data` (entries), f32; numbers of places are int32 where those
 //! suffice, as scipy has them. Rows are in the order of the input; the ids stand beside it in `FILE.ids`, one a line.
 
-mod read;
-
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -13,10 +11,9 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::assembly::{each, write_file, Assembly};
-use super::csr::{ids_path, write_all, write_ids, write_indptr, Matrix, Size};
+use super::csr::{write_all, write_ids, write_indptr, Matrix, Size};
 use super::{Format, FormatError, Options};
-
-pub use read::MatrixRows;
+use crate::input::ids_path;
 
 #[derive(Clone, Copy)]
 struct NpzFile;

@@ -30,13 +30,8 @@ mod scaled;
 mod seismic;
 mod vespa;
 
-use std::io;
-use std::path::Path;
-
 pub use assembly::Assembly;
 pub use bulk::Action;
-#[cfg(feature = "archive")]
-pub use csr_npz::MatrixRows;
 pub use findings::Findings;
 pub use index::index;
 pub use json::write_by_name;
@@ -44,7 +39,7 @@ pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
 pub use row::{id_text, Content, Document, Row, Terms};
 
 use crate::error::MissingFeature;
-use crate::jsonl::{Keep, RowError};
+use crate::input::json::{Keep, RowError};
 use crate::sparse::{Prune, SparseVector};
 use row::{all_characters, as_object, kept_fields};
 
@@ -143,43 +138,6 @@ pub enum FormatOption {
     TwoPhase,
     /// [`Options::without_plugin`].
     WithoutPlugin,
-}
-
-/// A file of rows that are no lines of text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowFile {
-    /// A sparse matrix, as scipy writes it.
-    Matrix,
-    /// Parquet.
-    Parquet,
-}
-
-/// Opens such a file: each row is an object of JSON, its fields those that [`crate::jsonl`] reads.
-///
-/// # Errors
-///
-/// Those of the file; a [`MissingFeature`] inside an [`io::ErrorKind::Unsupported`] in a build without `archive` or
-/// `parquet`.
-pub fn open_rows(
-    kind: RowFile,
-    path: &Path,
-) -> io::Result<Box<dyn ExactSizeIterator<Item = io::Result<String>> + Send>> {
-    // Used by no arm in a build without either feature.
-    let _ = path;
-    match kind {
-        #[cfg(feature = "archive")]
-        RowFile::Matrix => Ok(Box::new(MatrixRows::open(path)?)),
-        #[cfg(not(feature = "archive"))]
-        RowFile::Matrix => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, MissingFeature { feature: "archive" }))
-        }
-        #[cfg(feature = "parquet")]
-        RowFile::Parquet => Ok(Box::new(parquet::TableRows::open(path)?)),
-        #[cfg(not(feature = "parquet"))]
-        RowFile::Parquet => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, MissingFeature { feature: "parquet" }))
-        }
-    }
 }
 
 /// The names of the formats.

@@ -3,8 +3,6 @@
 //! Ids ascend within a row. A kept field's column has the type that all its values share: strings, integers, numbers
 //! or truth values; any other mixture is JSON as a string. Pages are compressed with zstd.
 
-mod read;
-
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
@@ -19,8 +17,6 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 use serde_json::Value;
-
-pub use read::TableRows;
 
 use super::assembly::{each, write_file, Assembly, Collected};
 use super::{

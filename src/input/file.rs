@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use super::decompress::{decompressed, Counted, BUFFER_BYTES};
 use super::error::InputError;
+use super::row_files::open_rows;
 use super::row_lines::RowLines;
 use super::source::{Container, Position, Source};
-use crate::format;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -34,7 +34,7 @@ impl InputFile {
     pub fn open(source: &Arc<Source>, file: usize) -> Result<InputFile, InputError> {
         let cannot_open = |error| InputError::Open { name: source.name(), source: error };
         if let Container::Rows(kind) = source.container {
-            let rows = format::open_rows(kind, &source.path).map_err(cannot_open)?;
+            let rows = open_rows(kind, &source.path).map_err(cannot_open)?;
             return Ok(Self::of_rows(source, file, rows));
         }
         let mut opened = if source.is_stdin() {

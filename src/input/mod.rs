@@ -3,9 +3,21 @@
 mod decompress;
 mod error;
 mod file;
+mod ids;
+pub mod json;
+#[cfg(feature = "archive")]
+mod npz;
+#[cfg(feature = "parquet")]
+mod parquet;
+mod row;
+mod row_files;
 mod row_lines;
 mod source;
 
 pub use error::InputError;
 pub use file::{each_line, first_line, plain_lines, read_lines, trim_line, InputFile, ReadLine};
+pub(crate) use ids::ids_path;
+#[cfg(feature = "archive")]
+pub use npz::MatrixRows;
+pub use row_files::{open_rows, RowFile};
 pub use source::{Container, Position, Source};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decompress::{is_compressed, BUFFER_BYTES};
 use super::error::InputError;
-use crate::format::RowFile;
+use super::row_files::RowFile;
 
 /// A place between two lines of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Reads such a matrix a row at a time: its three arrays are read side by side, none is held.
+//! Reads a matrix of scipy a row at a time: its three arrays are read side by side, none is held.
 
 use std::fmt;
 use std::fs::File;
@@ -6,10 +6,11 @@ use std::io::{self, BufRead, BufReader, Lines, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use flate2::read::DeflateDecoder;
+use serde_json::Value;
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::format::csr::ids_path;
-use crate::format::json;
+use super::ids::ids_path;
+use super::json::write_f32;
 
 /// The rows of a matrix as lines of JSON: `{"id":"…","indices":[…],"values":[…]}`, without the id where no file of ids
 /// stands beside the matrix.
@@ -71,7 +72,7 @@ impl MatrixRows {
                 let id = ids.next().transpose()?;
                 let id = id
                     .ok_or_else(|| invalid(format!("the file of ids has no id for row {}", self.next_row)))?;
-                format!("\"id\":{},", json::string(&id))
+                format!("\"id\":{},", Value::from(id))
             }
             None => String::new(),
         };
@@ -181,7 +182,7 @@ impl Array {
             _ => self.integer()? as f32,
         };
         let mut text = Vec::new();
-        json::write_f32(&mut text, weight);
+        write_f32(&mut text, weight)?;
         // What is not finite stays in sight, where JSON has no number for it.
         if weight.is_finite() {
             Ok(String::from_utf8_lossy(&text).into_owned())

@@ -7,8 +7,8 @@ use std::hash::Hash;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::RowError;
-use crate::jsonl;
+use super::object::{self, kind, message, not_json, Entry};
+use crate::input::row::RowError;
 
 /// The entries of a vector: each term or id once, weights of at least 0.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +58,7 @@ pub(crate) fn vector(place: &str, value: &RawValue, keys: Keys) -> Result<Entrie
         _ => Err(RowError::new(format!(
             "{place} is {}, expected {{\"term\": weight, …}}, [{{\"index\": id, \"value\": weight}}, …] or \
              {{\"indices\": […], \"values\": […]}}",
-            jsonl::kind(value)
+            kind(value)
         ))),
     }
 }
@@ -78,16 +78,16 @@ pub(crate) fn lists(place: &str, indices: &RawValue, values: &RawValue) -> Resul
 /// The elements of a list, unread.
 pub(crate) fn list<'a>(place: &str, value: &'a RawValue) -> Result<Vec<&'a RawValue>, RowError> {
     if !value.get().starts_with('[') {
-        return Err(RowError::new(format!("{place} is {}, not a list", jsonl::kind(value))));
+        return Err(RowError::new(format!("{place} is {}, not a list", kind(value))));
     }
-    serde_json::from_str(value.get()).map_err(|error| jsonl::not_json(&error))
+    serde_json::from_str(value.get()).map_err(|error| not_json(&error))
 }
 
 /// A finite number, and what rounding may have taken from it; the error is what to say after its name.
 pub(crate) fn number(value: &RawValue) -> Result<Written, String> {
     let digits = value.get();
     if !digits.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-        return Err(format!("is {}, not a number", jsonl::kind(value)));
+        return Err(format!("is {}, not a number", kind(value)));
     }
     match digits.parse::<f32>() {
         Ok(value) if value.is_finite() => Ok(Written { value, rounding: rounding(digits) }),
@@ -98,7 +98,7 @@ pub(crate) fn number(value: &RawValue) -> Result<Written, String> {
 fn index_values(place: &str, value: &RawValue) -> Result<Entries, RowError> {
     let entries = list(place, value)?.into_iter().map(|entry| {
         let IndexValue { index, value } = serde_json::from_str(entry.get()).map_err(|error| {
-            let what = jsonl::message(&error);
+            let what = message(&error);
             RowError::new(format!("{place}: {what}, expected {{\"index\": id, \"value\": weight}}"))
         })?;
         Ok((id(place, index.get())?, value))
@@ -107,17 +107,17 @@ fn index_values(place: &str, value: &RawValue) -> Result<Entries, RowError> {
 }
 
 fn object(place: &str, value: &RawValue, keys: Keys) -> Result<Entries, RowError> {
-    let fields = jsonl::entries(value.get().as_bytes())?;
+    let fields = object::entries(value.get().as_bytes())?;
     // `indices` and `values` are terms of BERT's vocabulary too: those have numbers.
     let is_list = |name| fields.iter().any(|field| field.key == name && field.value.get().starts_with('['));
     if is_list("indices") || is_list("values") {
-        let field = |name| jsonl::find(&fields, name)?.ok_or_else(|| missing(place, name));
+        let field = |name| object::find(&fields, name)?.ok_or_else(|| missing(place, name));
         return lists(place, field("indices")?, field("values")?);
     }
     if keys == Keys::Ids {
         return ids(place, fields.iter().map(|field| Ok((id(place, &field.key)?, field.value))));
     }
-    let entry = |field: jsonl::Entry| {
+    let entry = |field: Entry| {
         let weight = weight(place, &field.key, field.value)?;
         Ok((field.key, weight))
     };

@@ -1,7 +1,9 @@
 //! Rows that hold vectors: what this program wrote, and what other programs did.
 
+use super::fields::{id, kept};
+use super::object::{entries, find, Entry};
 use super::weights::{self, Entries, Keys};
-use super::{entries, find, id, kept, Entry, Fields, Keep, RowError};
+use crate::input::row::{Fields, Keep, RowError};
 
 /// One row with a vector.
 #[derive(Clone, Debug, PartialEq)]

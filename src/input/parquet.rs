@@ -9,7 +9,7 @@ use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row};
 use serde_json::Value;
 
-use crate::format::json;
+use super::json::write_f32;
 
 /// The rows of a Parquet file as lines of JSON, an object of its columns each.
 pub struct TableRows {
@@ -57,7 +57,7 @@ fn invalid(reason: impl ToString) -> io::Error {
 fn object(row: &Row) -> String {
     let there = row.get_column_iter().filter(|(_, field)| !matches!(field, Field::Null));
     let fields: Vec<String> =
-        there.map(|(name, field)| format!("{}:{}", json::string(name), value(field))).collect();
+        there.map(|(name, field)| format!("{}:{}", string(name), value(field))).collect();
     format!("{{{}}}", fields.join(","))
 }
 
@@ -77,29 +77,34 @@ fn value(field: &Field) -> String {
         Field::Float16(number) => float(f32::from(*number)),
         Field::Float(number) => float(*number),
         Field::Double(number) if number.is_finite() => Value::from(*number).to_string(),
-        Field::Str(text) => json::string(text),
-        Field::Bytes(bytes) => json::string(&String::from_utf8_lossy(bytes.data())),
+        Field::Str(text) => string(text),
+        Field::Bytes(bytes) => string(&String::from_utf8_lossy(bytes.data())),
         Field::Group(row) => object(row),
         Field::ListInternal(list) => {
             format!("[{}]", list.elements().iter().map(value).collect::<Vec<_>>().join(","))
         }
         Field::MapInternal(map) => {
             let key = |key: &Field| match key {
-                Field::Str(text) => json::string(text),
-                other => json::string(&other.to_string()),
+                Field::Str(text) => string(text),
+                other => string(&other.to_string()),
             };
             let entries = map.entries().iter().map(|(name, field)| format!("{}:{}", key(name), value(field)));
             format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
         }
-        other => json::string(&other.to_string()),
+        other => string(&other.to_string()),
     }
 }
 
 fn float(number: f32) -> String {
     if !number.is_finite() {
-        return json::string(&number.to_string());
+        return string(&number.to_string());
     }
     let mut text = Vec::new();
-    json::write_f32(&mut text, number);
+    write_f32(&mut text, number).expect("memory takes everything");
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// A string of JSON.
+fn string(text: &str) -> String {
+    Value::from(text).to_string()
 }
