@@ -57,6 +57,7 @@ mod parameters;
 mod pooling;
 mod postings;
 mod query;
+pub mod report;
 mod similarity;
 mod source;
 mod sparse;

@@ -6,15 +6,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{Fields, Row, RowError};
+use neural_sparse::report::{ExplainPage, ExplainedTerm, ExplainedText};
 use neural_sparse::{Error, Explanation, ScreenCount, Side, SparseEncoder};
-use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::bulk::{InputArgs, InputLine, Job, Tally};
 use super::failure::{refused, Exit};
 use super::fields::{FieldArgs, LineParser};
-use super::output::{Existing, Output};
-use super::page::{self, ExplainPage};
+use super::output::{say_where, Existing, Output};
 use super::ModelArgs;
 
 /// Show for every term of a text its weight and the input token that produced it, heaviest first
@@ -44,56 +43,6 @@ pub(super) struct ExplainArgs {
     html: Option<PathBuf>,
 }
 
-/// An explained text, as `--json` writes it.
-#[derive(Serialize)]
-struct Explained<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    text: &'a str,
-    tokens: Vec<InputToken<'a>>,
-    terms: Vec<Term<'a>>,
-}
-
-/// A token of the text.
-#[derive(Clone, Serialize)]
-struct InputToken<'a> {
-    token: &'a str,
-    id: u32,
-    /// Characters of the text that it stands for, from 0; absent for an added special token.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    start: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end: Option<usize>,
-    #[serde(skip)]
-    surface: &'a str,
-}
-
-/// A term of the vector and the token whose logit for it was the largest.
-#[derive(Serialize)]
-struct Term<'a> {
-    term: &'a str,
-    weight: f32,
-    /// Whether the term is one of the text's own tokens.
-    literal: bool,
-    /// Position of the token, special tokens counted, from 0.
-    position: usize,
-    token: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    start: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    end: Option<usize>,
-    #[serde(skip)]
-    surface: &'a str,
-}
-
-impl<'a> Term<'a> {
-    fn on_page(&self) -> page::Term<'a> {
-        let Term { term, weight, literal, position, .. } = *self;
-        let source = if self.start.is_some() { self.surface } else { self.token };
-        page::Term { term, weight, literal, position, source }
-    }
-}
-
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     args.model.check_side()?;
     match &args.text {
@@ -108,13 +57,10 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
     let explanation = encoder.explain(text, side)?;
-    let explained = explained(None, text, &explanation, &encoder);
+    let explained = ExplainedText::new(None, text, &explanation, &encoder);
     if args.html.is_some() {
-        let terms = explained.terms.iter().map(Term::on_page).collect();
-        let explanation = &explanation;
-        let page =
-            ExplainPage { model: &args.model.model, side, text, explanation, encoder: &encoder, terms };
-        page::write_explain(&mut out, &page)?;
+        let (explained, explanation, encoder) = (&explained, &explanation, &encoder);
+        ExplainPage { model: &args.model.model, side, explained, explanation, encoder }.write(&mut out)?;
     } else if args.json {
         serde_json::to_writer(&mut out, &explained)?;
         out.write_all(b"\n")?;
@@ -123,7 +69,7 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     if !args.model.hub.quiet {
-        page::say_where(args.html.as_deref());
+        say_where(args.html.as_deref());
         let mut tally = Tally { rows_in: 1, ..Tally::default() };
         tally.count_text(explanation.encoded.num_tokens, explanation.encoded.is_cut);
         tally.say_truncated(encoder.max_length(side)?);
@@ -195,44 +141,17 @@ impl Job for Explainer {
         tally.count_text(encoded.num_tokens, encoded.is_cut);
         tally.count_vector(&encoded.vector);
         tally.rows_out += 1;
-        serde_json::to_writer(&mut *out, &explained(Some(&id), &row.text, &explanation, &self.encoder))?;
+        serde_json::to_writer(
+            &mut *out,
+            &ExplainedText::new(Some(&id), &row.text, &explanation, &self.encoder),
+        )?;
         out.push(b'\n');
         Ok(())
     }
 }
 
-/// The explanation with terms by name, heaviest first, and places in characters.
-fn explained<'a>(
-    id: Option<&'a RawValue>,
-    text: &'a str,
-    explanation: &Explanation,
-    encoder: &'a SparseEncoder,
-) -> Explained<'a> {
-    let name = |id| encoder.tokenizer().term(id).unwrap_or_default();
-    let characters = |byte: usize| text[..byte].chars().count();
-    let tokens: Vec<InputToken> = explanation
-        .tokens
-        .iter()
-        .map(|token| InputToken {
-            token: name(token.id),
-            id: token.id,
-            start: token.span.as_ref().map(|span| characters(span.start)),
-            end: token.span.as_ref().map(|span| characters(span.end)),
-            surface: token.span.as_ref().map_or("", |span| &text[span.clone()]),
-        })
-        .collect();
-    let vector = &explanation.encoded.vector;
-    let heaviest = vector.heaviest_first().into_iter().map(|(id, weight)| {
-        let position = explanation.source(id).expect("an id of this vector, anything else is a bug");
-        let InputToken { token, start, end, surface, .. } = tokens[position].clone();
-        let literal = explanation.tokens.iter().any(|token| token.id == id);
-        Term { term: name(id), weight, literal, position, token, start, end, surface }
-    });
-    Explained { id, text, terms: heaviest.collect(), tokens }
-}
-
-fn write_table(out: &mut Output, terms: &[Term]) -> io::Result<()> {
-    let source = |term: &Term| match (term.start, term.end) {
+fn write_table(out: &mut Output, terms: &[ExplainedTerm]) -> io::Result<()> {
+    let source = |term: &ExplainedTerm| match (term.start, term.end) {
         (Some(start), Some(end)) => (format!("{:?}", term.surface), format!("{start}-{end}")),
         _ => (term.token.to_string(), "-".to_string()),
     };
@@ -249,7 +168,7 @@ fn write_table(out: &mut Output, terms: &[Term]) -> io::Result<()> {
     )?;
     for (term, (from, place)) in terms.iter().zip(&sources) {
         let kind = if term.literal { "literal" } else { "expansion" };
-        let Term { term, weight, .. } = term;
+        let ExplainedTerm { term, weight, .. } = term;
         writeln!(
             out,
             "{weight:>8.4}  {term:<term_width$}  {from:<from_width$}  {place:<place_width$}  {kind}"

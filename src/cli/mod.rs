@@ -19,7 +19,6 @@ mod index;
 mod lines;
 mod model;
 mod output;
-mod page;
 mod requests;
 mod score;
 mod search;

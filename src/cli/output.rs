@@ -8,7 +8,7 @@ use anyhow::Context;
 use neural_sparse::format::Assembly;
 
 use super::compression::Parts;
-use super::failure::Failure;
+use super::failure::{complain, Failure};
 use super::storage::{folder_of, Disk, Storage};
 
 /// The destination of results.
@@ -213,4 +213,11 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 pub(super) fn cannot_write(path: &Path) -> String {
     format!("cannot write `{}`", path.display())
+}
+
+/// Says where a page is, unless there is none or it went to standard output.
+pub(super) fn say_where(file: Option<&Path>) {
+    if let Some(file) = file.filter(|file| *file != Path::new("-")) {
+        complain(format_args!("note: `{}` is written, to be opened in a browser", file.display()));
+    }
 }

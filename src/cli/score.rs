@@ -7,16 +7,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::jsonl::{self, RowError};
-use neural_sparse::{
-    Encoded, Error, Explanation, ScreenCount, Side, Similarity, SparseEncoder, SparseVector, TermPart,
-};
+use neural_sparse::report::{ScorePage, ScoreTerm};
+use neural_sparse::{Encoded, Error, ScreenCount, Side, Similarity, SparseEncoder};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::bulk::{Container, InputArgs, InputLine, Job, Tally};
 use super::failure::{refused, Exit, UsageError};
-use super::output::{Existing, Output};
-use super::page::{self, ScorePage};
+use super::output::{say_where, Existing, Output};
 use super::ModelArgs;
 
 /// Score documents against a query, one score a line: the dot product of their vectors, unless the model names another
@@ -59,49 +57,7 @@ struct Scored<'a> {
     score: f32,
     similarity: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    terms: Option<Vec<Term<'a>>>,
-}
-
-/// A term that takes part in a score.
-#[derive(Serialize)]
-struct Term<'a> {
-    #[serde(skip)]
-    id: u32,
-    term: &'a str,
-    query: f32,
-    document: f32,
-    #[serde(flatten)]
-    part: Part,
-    /// Of the sum of all parts, from 0 to 1.
-    share: f32,
-}
-
-/// What a term adds, by its name in JSON.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Part {
-    /// To a dot product or a cosine.
-    Product(f32),
-    /// To the square of a euclidean distance.
-    SquaredDifference(f32),
-    /// To a manhattan distance.
-    Difference(f32),
-}
-
-impl Part {
-    fn new(similarity: Similarity, part: f32) -> Self {
-        match similarity {
-            Similarity::Dot | Similarity::Cosine => Part::Product(part),
-            Similarity::Euclidean => Part::SquaredDifference(part),
-            Similarity::Manhattan => Part::Difference(part),
-        }
-    }
-
-    fn value(self) -> f32 {
-        match self {
-            Part::Product(value) | Part::SquaredDifference(value) | Part::Difference(value) => value,
-        }
-    }
+    terms: Option<Vec<ScoreTerm<'a>>>,
 }
 
 pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
@@ -137,7 +93,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
         let score = similarity.score(query_vector, document_vector);
-        let terms = args.explain.then(|| terms(&scorer.encoder, query_vector, document_vector));
+        let terms = args.explain.then(|| ScoreTerm::of_pair(&scorer.encoder, query_vector, document_vector));
         if args.json {
             let similarity = similarity.name();
             serde_json::to_writer(&mut out, &Scored { query, document, score, similarity, terms })?;
@@ -168,32 +124,13 @@ fn write_page(args: &ScoreArgs, scorer: &Scorer, mut out: Output) -> anyhow::Res
     let encoder = &scorer.encoder;
     let query_explanation = encoder.explain(query, scorer.query_side)?;
     let explanations = encoder.explain_all(texts, scorer.document_side)?;
-    let mut documents: Vec<page::Document> = texts
-        .iter()
-        .zip(&explanations)
-        .map(|(text, explanation)| {
-            let vectors = [&query_explanation, explanation].map(|explanation| &explanation.encoded.vector);
-            let score = encoder.similarity().score(vectors[0], vectors[1]);
-            let total = encoder.similarity().total(vectors[0], vectors[1]);
-            let terms = terms(encoder, vectors[0], vectors[1])
-                .into_iter()
-                .map(|term| term.on_page(&query_explanation, explanation))
-                .collect();
-            page::Document { text, explanation, score, total, terms }
-        })
-        .collect();
-    // Stable: documents of one score stay in the order given.
-    documents.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let query_explanation = &query_explanation;
-    page::write_score(
-        &mut out,
-        &ScorePage { model: &args.model.model, encoder, query, query_explanation, documents },
-    )?;
+    let documents = texts.iter().map(String::as_str).zip(&explanations);
+    ScorePage::new(&args.model.model, encoder, (query, &query_explanation), documents).write(&mut out)?;
     out.finish()?;
     if !args.model.hub.quiet {
-        page::say_where(args.html.as_deref());
+        say_where(args.html.as_deref());
         let texts: Vec<&Encoded> =
-            iter::once(query_explanation).chain(&explanations).map(|text| &text.encoded).collect();
+            iter::once(&query_explanation).chain(&explanations).map(|text| &text.encoded).collect();
         say_truncated(&texts);
     }
     Ok(Exit::Done)
@@ -314,40 +251,11 @@ impl Job for Scorer {
     }
 }
 
-impl<'a> Term<'a> {
-    /// The term with the tokens that it came from.
-    fn on_page(self, query: &Explanation, document: &Explanation) -> page::ScoreTerm<'a> {
-        page::ScoreTerm {
-            term: self.term,
-            weights: [self.query, self.document],
-            part: self.part.value(),
-            share: self.share,
-            positions: [query.source(self.id), document.source(self.id)],
-        }
-    }
-}
-
-/// The terms that take part in the score, largest part first, ties by term id.
-fn terms<'e>(encoder: &'e SparseEncoder, query: &SparseVector, document: &SparseVector) -> Vec<Term<'e>> {
-    let similarity = encoder.similarity();
-    let total = similarity.total(query, document);
-    let term = |TermPart { term: id, query, document, part }: TermPart| {
-        // Vectors without a distance have no parts to share.
-        let share = if part > 0.0 { part / total } else { 0.0 };
-        let term = encoder.tokenizer().term(id).unwrap_or_default();
-        Term { id, term, query, document, part: Part::new(similarity, part), share }
-    };
-    let mut terms: Vec<Term> = similarity.explain(query, document).into_iter().map(term).collect();
-    // Stable, and the terms come by ascending id.
-    terms.sort_by(|a, b| b.part.value().total_cmp(&a.part.value()));
-    terms
-}
-
 /// Writes the terms, what they add up to, and for a distance the score that is made of that.
 fn write_table(
     out: &mut Output,
     similarity: Similarity,
-    terms: &[Term],
+    terms: &[ScoreTerm],
     total: f32,
     score: f32,
 ) -> io::Result<()> {
@@ -358,7 +266,7 @@ fn write_table(
     };
     let width = terms.iter().map(|term| term.term.chars().count()).max().unwrap_or(0).max("total".len());
     writeln!(out, "{:<width$}  {:>8}  {:>8}  {column:>8}  {:>6}", "term", "query", "document", "share")?;
-    for Term { term, query, document, part, share, .. } in terms {
+    for ScoreTerm { term, query, document, part, share, .. } in terms {
         let part = part.value();
         writeln!(out, "{term:<width$}  {query:>8.4}  {document:>8.4}  {part:>8.4}  {:>5.1}%", share * 100.0)?;
     }

@@ -1,6 +1,5 @@
 //! `eval sweep`: what pruning costs and saves.
 
-mod plot;
 mod report;
 
 use std::num::NonZeroUsize;

@@ -1,17 +1,13 @@
 //! The points of a sweep as a table, as JSON, as CSV and as a page.
 
-use std::fmt::Write as _;
 use std::io::Write;
 
+use neural_sparse::report::{SweepPage, SweepPoint};
 use serde_json::{Map, Value};
 
-use super::plot::{self, Axis};
 use super::Point;
 use crate::cli::eval::report::{cells, json, titles, write_table};
 use crate::cli::output::Output;
-use crate::cli::page::{self, Escaped, Page};
-
-const STYLE: &str = include_str!("sweep.css");
 
 /// The smallest index that keeps a share of the quality.
 pub(super) type Kept<'a> = Option<(f64, &'a Point)>;
@@ -118,44 +114,54 @@ fn quoted(text: &str) -> String {
 }
 
 pub(super) fn write_html(out: &mut Output, data: &str, points: &[Point], kept: Kept) -> anyhow::Result<()> {
-    let title = format!("Pruning {data}");
-    let model = Escaped(&points[0].found.model);
-    let (queries, documents) = (points[0].found.num_queries, points[0].found.num_documents);
-    let mut body = format!(
-        "<h1>{}</h1>\n<p class=\"muted\">{model}: {queries} queries, {documents} documents</p>\n",
-        Escaped(&title)
-    );
-    if let Some(kept) = kept {
-        writeln!(body, "<p class=\"kept\">{}</p>", Escaped(&sentence(points, kept)))?;
-    }
-    let axes = [
-        Axis { title: "index, MB", value: |point| point.found.index_bytes / 1e6 },
-        Axis { title: "postings a query, thousands", value: |point| point.found.query_postings / 1e3 },
-    ];
-    body.push_str("<div class=\"plots\">\n");
-    for axis in axes {
-        body.push_str(&plot::svg(points, &axis, kept));
-    }
-    body.push_str("</div>\n");
-    body.push_str(&plot::legend(points));
-    body.push_str("<div class=\"wide\"><table>\n<thead><tr>");
-    for (column, title) in all_titles().iter().enumerate() {
-        let class = if column > 0 { " class=\"number\"" } else { "" };
-        write!(body, "<th scope=\"col\"{class}>{}</th>", Escaped(title))?;
-    }
-    body.push_str("</tr></thead>\n<tbody>\n");
-    for point in points {
-        let is_kept = kept.is_some_and(|(_, kept)| std::ptr::eq(kept, point));
-        let class = if is_kept { " class=\"kept\"" } else { "" };
-        let cells = all_cells(point);
-        write!(body, "<tr{class}><th scope=\"row\">{}</th>", Escaped(&cells[0]))?;
-        for cell in &cells[1..] {
-            write!(body, "<td class=\"number\">{}</td>", Escaped(cell))?;
-        }
-        body.push_str("</tr>\n");
-    }
-    body.push_str("</tbody></table></div>");
+    let found = &points[0].found;
+    let all = found.figures.ndcg_at_10;
+    let mut levels = vec![(all, "all terms".to_string())];
+    levels.extend(kept.map(|(share, _)| (share * all, format!("{} %", 100.0 * share))));
+    let page = SweepPage {
+        title: format!("Pruning {data}"),
+        subtitle: format!("{}: {} queries, {} documents", found.model, found.num_queries, found.num_documents),
+        choice: kept.map(|kept| sentence(points, kept)),
+        levels,
+        costs: vec!["index, MB", "postings a query, thousands"],
+        columns: all_titles(),
+        points: points.iter().map(|point| on_page(point, kept)).collect(),
+    };
     let objects: Vec<Map<String, Value>> = points.iter().map(object).collect();
-    page::write(out, &Page { title: &title, styles: &[STYLE], body: &body, scripts: &[] }, &objects)?;
+    page.write(out, &objects)?;
     Ok(())
+}
+
+fn on_page(point: &Point, kept: Kept) -> SweepPoint {
+    SweepPoint {
+        series: series(point),
+        value: value(point),
+        label: point.label(),
+        quality: point.found.figures.ndcg_at_10,
+        costs: vec![point.found.index_bytes / 1e6, point.found.query_postings / 1e3],
+        cells: all_cells(point),
+        is_chosen: kept.is_some_and(|(_, kept)| std::ptr::eq(kept, point)),
+    }
+}
+
+/// What a point has in common with those that only the value of their rule tells apart.
+fn series(point: &Point) -> String {
+    let mut parts: Vec<String> =
+        point.encoding.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    match (point.rule(), point.top_k) {
+        (Some((rule, _)), None) => parts.push(rule.into()),
+        (Some((rule, _)), Some(count)) => parts.push(format!("{rule} top_k={count}")),
+        (None, Some(_)) => parts.push("top_k".into()),
+        (None, None) => parts.push("all terms".into()),
+    }
+    parts.join(" ")
+}
+
+/// What tells a point from the others of its series.
+fn value(point: &Point) -> String {
+    match (point.rule(), point.top_k) {
+        (Some((_, value)), _) => value.to_string(),
+        (None, Some(count)) => count.to_string(),
+        (None, None) => "all".into(),
+    }
 }

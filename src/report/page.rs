@@ -1,29 +1,19 @@
-//! Pages: a report as one HTML file that needs nothing else.
-//!
-//! A page carries its style, its data and its script, and its policy lets it fetch nothing. What is to be read stands in
-//! its HTML, so that it can be read without the script and printed; the script only answers the pointer and the keys.
-
-mod explain;
-mod score;
-mod text;
+//! A page as one HTML file that needs nothing else.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::io::{self, Write};
-use std::path::Path;
 
 use base64::prelude::{Engine as _, BASE64_STANDARD};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::failure::complain;
-pub(super) use explain::{write as write_explain, Explained as ExplainPage, Term};
-pub(super) use score::{write as write_score, Document, ScoreTerm, Scores as ScorePage};
-
 /// Colours in light and dark, type, tables, the ring around what has the focus, print.
-const BASE_STYLE: &str = include_str!("base.css");
+const BASE_STYLE: &str = include_str!("page.css");
 
 /// A page to be written.
+#[derive(Debug)]
 pub(super) struct Page<'a> {
+    /// Title of the document.
     pub title: &'a str,
     /// Style sheets that follow the base one.
     pub styles: &'a [&'a str],
@@ -33,12 +23,17 @@ pub(super) struct Page<'a> {
     pub scripts: &'a [&'a str],
 }
 
-/// Writes a page with the data of its scripts.
-pub(super) fn write(out: &mut impl Write, page: &Page, data: &impl Serialize) -> io::Result<()> {
-    let script = format!("\"use strict\";\n{}", page.scripts.concat());
-    // Of all scripts only this one runs, were a text from outside ever taken for one.
-    let hash = BASE64_STANDARD.encode(Sha256::digest(&script));
-    write!(
+impl Page<'_> {
+    /// Writes the page with the data of its scripts, which they find as JSON in `#data`.
+    ///
+    /// # Errors
+    ///
+    /// If `data` cannot be JSON or `out` fails.
+    pub fn write(&self, out: &mut impl Write, data: &impl Serialize) -> io::Result<()> {
+        let script = format!("\"use strict\";\n{}", self.scripts.concat());
+        // Of all scripts only this one runs, were a text from outside ever taken for one.
+        let hash = BASE64_STANDARD.encode(Sha256::digest(&script));
+        write!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
@@ -47,17 +42,11 @@ pub(super) fn write(out: &mut impl Write, page: &Page, data: &impl Serialize) ->
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{}</title>\n<style>\n{BASE_STYLE}{}</style>\n</head>\n<body>\n{}\n\
          <script type=\"application/json\" id=\"data\">{}</script>\n<script>{script}</script>\n</body>\n</html>\n",
-        Escaped(page.title),
-        page.styles.concat(),
-        page.body,
+        Escaped(self.title),
+        self.styles.concat(),
+        self.body,
         inert(&serde_json::to_string(data)?),
     )
-}
-
-/// Says where a page is, unless there is none or it went to standard output.
-pub(super) fn say_where(file: Option<&Path>) {
-    if let Some(file) = file.filter(|file| *file != Path::new("-")) {
-        complain(format_args!("note: `{}` is written, to be opened in a browser", file.display()));
     }
 }
 
@@ -78,6 +67,7 @@ fn inert(json: &str) -> String {
 }
 
 /// A text as HTML shows it: in an element or in an attribute between double quotes.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Escaped<'a>(pub &'a str);
 
 impl Display for Escaped<'_> {
@@ -97,6 +87,11 @@ impl Display for Escaped<'_> {
         }
         Ok(())
     }
+}
+
+/// `3 texts`, `1 text`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -130,7 +125,7 @@ mod tests {
             scripts: &["let a = 1;", "let b = 2;"],
         };
         let mut written = Vec::new();
-        write(&mut written, &page, &HOSTILE).expect("memory");
+        page.write(&mut written, &HOSTILE).expect("memory");
         let written = String::from_utf8(written).expect("UTF-8");
         assert_eq!(written.matches("</script>").count(), 2, "that of the data and that of the script");
         // By `printf '"use strict";\nlet a = 1;let b = 2;' | openssl dgst -sha256 -binary | base64`.

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-use neural_sparse::{Explanation, SparseEncoder, Token};
 use serde::Serialize;
 
-use super::Escaped;
+use super::page::Escaped;
+use crate::{Explanation, SparseEncoder, Token};
 
 pub(super) const STYLE: &str = include_str!("text.css");
 pub(super) const SCRIPT: &str = include_str!("text.js");

@@ -4,48 +4,38 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use neural_sparse::{Explanation, Similarity, SparseEncoder};
 use serde::Serialize;
 
-use super::text::{self, cut_note, first_words, TextData, TokenText};
-use super::{Escaped, Page};
-use crate::cli::counted;
+use super::ScoreTerm;
+use crate::report::page::{counted, Escaped, Page};
+use crate::report::text::{self, cut_note, first_words, TextData, TokenText};
+use crate::{Explanation, Similarity, SparseEncoder};
 
 const STYLE: &str = include_str!("score.css");
 const SCRIPT: &str = include_str!("score.js");
 
-/// What the page shows.
-pub(in crate::cli) struct Scores<'a> {
-    pub model: &'a str,
-    pub encoder: &'a SparseEncoder,
-    pub query: &'a str,
-    pub query_explanation: &'a Explanation,
+/// The page of a query and the documents that were scored against it.
+#[derive(Debug)]
+pub struct ScorePage<'a> {
+    model: &'a str,
+    encoder: &'a SparseEncoder,
+    query: &'a str,
+    query_explanation: &'a Explanation,
     /// Best first.
-    pub documents: Vec<Document<'a>>,
+    documents: Vec<ScoredDocument<'a>>,
 }
 
 /// A document and its score.
-pub(in crate::cli) struct Document<'a> {
-    pub text: &'a str,
-    pub explanation: &'a Explanation,
-    pub score: f32,
+#[derive(Debug)]
+struct ScoredDocument<'a> {
+    text: &'a str,
+    explanation: &'a Explanation,
+    score: f32,
     /// What the parts of the terms add up to.
-    pub total: f32,
-    /// Largest part first.
-    pub terms: Vec<ScoreTerm<'a>>,
-}
-
-/// A term that takes part in a score.
-pub(in crate::cli) struct ScoreTerm<'a> {
-    pub term: &'a str,
-    /// Weights in the query and in the document.
-    pub weights: [f32; 2],
-    /// What it adds to the total.
-    pub part: f32,
-    /// Of the total, from 0 to 1.
-    pub share: f32,
-    /// Positions of the tokens that it came from, in the query and in the document, where it has one.
-    pub positions: [Option<usize>; 2],
+    total: f32,
+    /// Largest part first, each with the positions of the tokens that it came from, in the query and in the document,
+    /// where it has one.
+    terms: Vec<(ScoreTerm<'a>, [Option<usize>; 2])>,
 }
 
 /// What the page calls the parts of a score.
@@ -114,47 +104,89 @@ struct DocumentData<'a> {
 /// Term, weights, part, share, positions.
 type TermData<'a> = (&'a str, [f32; 2], f32, f32, [Option<usize>; 2]);
 
-pub(in crate::cli) fn write(out: &mut impl Write, scores: &Scores) -> io::Result<()> {
-    let query = TokenText::new(scores.query, scores.query_explanation, scores.encoder);
-    let documents: Vec<(&Document, TokenText)> = scores
-        .documents
-        .iter()
-        .map(|document| (document, TokenText::new(document.text, document.explanation, scores.encoder)))
-        .collect();
-    let similarity = scores.encoder.similarity();
-    let words = Words::of(similarity);
-    let data = Data {
-        similarity: similarity.name(),
-        total: words.total,
-        query: query.data(),
-        documents: documents.iter().map(|(document, text)| document.data(text)).collect(),
-    };
-    let mut html = header(scores, &words);
-    for (index, (document, text)) in documents.iter().enumerate() {
-        document.write(&mut html, index + 1, &words, &query, text);
+impl<'a> ScorePage<'a> {
+    /// Scores each document against the query, best first; documents of one score keep the order given.
+    ///
+    /// * `model`: what the page calls the model.
+    /// * `encoder`: the encoder that explained the texts.
+    /// * `query`, `documents`: each text with its explanation.
+    pub fn new(
+        model: &'a str,
+        encoder: &'a SparseEncoder,
+        (query, query_explanation): (&'a str, &'a Explanation),
+        documents: impl IntoIterator<Item = (&'a str, &'a Explanation)>,
+    ) -> Self {
+        let similarity = encoder.similarity();
+        let scored = |(text, explanation): (&'a str, &'a Explanation)| {
+            let vectors = [query_explanation, explanation].map(|explanation| &explanation.encoded.vector);
+            let positions = |id| [query_explanation.source(id), explanation.source(id)];
+            let terms = ScoreTerm::of_pair(encoder, vectors[0], vectors[1]).into_iter();
+            ScoredDocument {
+                text,
+                explanation,
+                score: similarity.score(vectors[0], vectors[1]),
+                total: similarity.total(vectors[0], vectors[1]),
+                terms: terms
+                    .map(|term| {
+                        let positions = positions(term.id);
+                        (term, positions)
+                    })
+                    .collect(),
+            }
+        };
+        let mut documents: Vec<ScoredDocument> = documents.into_iter().map(scored).collect();
+        // Stable.
+        documents.sort_by(|a, b| b.score.total_cmp(&a.score));
+        ScorePage { model, encoder, query, query_explanation, documents }
     }
-    // What lines are drawn in, on the screen only.
-    html.push_str(
-        "</main>\n<svg id=\"lines\" aria-hidden=\"true\"><path/></svg>\n<aside id=\"detail\" aria-label=\"What is \
-         selected\"></aside>\n<p id=\"said\" class=\"heard\" aria-live=\"polite\"></p>",
-    );
-    let page = Page {
-        title: &first_words(scores.query),
-        styles: &[text::STYLE, STYLE],
-        body: &html,
-        scripts: &[text::SCRIPT, SCRIPT],
-    };
-    super::write(out, &page, &data)
+
+    /// Writes the page as one HTML file.
+    ///
+    /// # Errors
+    ///
+    /// If `out` fails.
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let query = TokenText::new(self.query, self.query_explanation, self.encoder);
+        let documents: Vec<(&ScoredDocument, TokenText)> = self
+            .documents
+            .iter()
+            .map(|document| (document, TokenText::new(document.text, document.explanation, self.encoder)))
+            .collect();
+        let similarity = self.encoder.similarity();
+        let words = Words::of(similarity);
+        let data = Data {
+            similarity: similarity.name(),
+            total: words.total,
+            query: query.data(),
+            documents: documents.iter().map(|(document, text)| document.data(text)).collect(),
+        };
+        let mut html = header(self, &words);
+        for (index, (document, text)) in documents.iter().enumerate() {
+            document.write(&mut html, index + 1, &words, &query, text);
+        }
+        // What lines are drawn in, on the screen only.
+        html.push_str(
+            "</main>\n<svg id=\"lines\" aria-hidden=\"true\"><path/></svg>\n<aside id=\"detail\" aria-label=\"What is \
+             selected\"></aside>\n<p id=\"said\" class=\"heard\" aria-live=\"polite\"></p>",
+        );
+        let page = Page {
+            title: &first_words(self.query),
+            styles: &[text::STYLE, STYLE],
+            body: &html,
+            scripts: &[text::SCRIPT, SCRIPT],
+        };
+        page.write(out, &data)
+    }
 }
 
 /// The query, and where there are several documents, which is the best.
-fn header(scores: &Scores, words: &Words) -> String {
+fn header(scores: &ScorePage, words: &Words) -> String {
     let num_documents = scores.documents.len();
     let mut html = format!(
         "<header>\n<h1 dir=\"auto\">{}</h1>\n<p class=\"muted\">{} · {}</p>\n{}{}</header>\n<main>\n",
         Escaped(&first_words(scores.query)),
         Escaped(scores.model),
-        counted(num_documents as u64, "document"),
+        counted(num_documents, "document"),
         match words.note {
             "" => String::new(),
             note => format!("<p class=\"muted\">{note}</p>\n"),
@@ -183,17 +215,21 @@ fn header(scores: &Scores, words: &Words) -> String {
     html
 }
 
-impl Document<'_> {
+impl ScoredDocument<'_> {
     fn data<'a>(&'a self, text: &'a TokenText) -> DocumentData<'a> {
-        let terms =
-            self.terms.iter().map(|term| (term.term, term.weights, term.part, term.share, term.positions));
+        let terms = self.terms.iter().map(|(term, positions)| {
+            (term.term, [term.query, term.document], term.part.value(), term.share, *positions)
+        });
         DocumentData { text: text.data(), score: self.score, total: self.total, terms: terms.collect() }
     }
 
     /// The query, the terms and the document beside each other.
     fn write(&self, html: &mut String, rank: usize, words: &Words, query: &TokenText, document: &TokenText) {
         let shaded = |text: &TokenText, side: usize| {
-            let parts = self.terms.iter().filter_map(|term| Some((term.positions[side]?, term.part.into())));
+            let parts = self
+                .terms
+                .iter()
+                .filter_map(|(term, positions)| Some((positions[side]?, term.part.value().into())));
             text.html(parts, &format!("Part of the {}", words.total))
         };
         let _ = write!(
@@ -228,8 +264,9 @@ impl Document<'_> {
             words.part
         );
         // Equal vectors have no distance, and no term has a share of it.
-        let largest = self.terms[0].share.max(f32::MIN_POSITIVE);
-        for ScoreTerm { term, weights: [query, document], part, share, .. } in &self.terms {
+        let largest = self.terms[0].0.share.max(f32::MIN_POSITIVE);
+        for (ScoreTerm { term, query, document, part, share, .. }, _) in &self.terms {
+            let part = part.value();
             let _ = writeln!(
                 html,
                 "<tr style=--part:{:.3}><td><button>{}</button><td>{query:.4}<td>{document:.4}<td>{part:.4}\

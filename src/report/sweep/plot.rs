@@ -2,15 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::report::Kept;
-use super::Point;
-use crate::cli::page::Escaped;
-
-/// What a plot has from left to right.
-pub(super) struct Axis {
-    pub title: &'static str,
-    pub value: fn(&Point) -> f64,
-}
+use super::SweepPoint;
+use crate::report::page::Escaped;
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 400.0;
@@ -60,43 +53,20 @@ fn look(number: usize) -> (usize, &'static str) {
     ((number + number / MARKS.len()) % MARKS.len(), MARKS[number % MARKS.len()])
 }
 
-/// The points that only the value of their rule tells apart, by the name of the rest.
-fn series(points: &[Point]) -> Vec<(String, Vec<&Point>)> {
-    let mut all: Vec<(String, Vec<&Point>)> = Vec::new();
+/// The points of each series, by its name, in the order of their first points.
+fn series(points: &[SweepPoint]) -> Vec<(&str, Vec<&SweepPoint>)> {
+    let mut all: Vec<(&str, Vec<&SweepPoint>)> = Vec::new();
     for point in points {
-        let name = name(point);
-        match all.iter_mut().find(|(other, _)| *other == name) {
+        match all.iter_mut().find(|(name, _)| *name == point.series) {
             Some((_, points)) => points.push(point),
-            None => all.push((name, vec![point])),
+            None => all.push((&point.series, vec![point])),
         }
     }
     all
 }
 
-/// The name of a point's series.
-fn name(point: &Point) -> String {
-    let mut parts: Vec<String> =
-        point.encoding.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    match (point.rule(), point.top_k) {
-        (Some((rule, _)), None) => parts.push(rule.into()),
-        (Some((rule, _)), Some(count)) => parts.push(format!("{rule} top_k={count}")),
-        (None, Some(_)) => parts.push("top_k".into()),
-        (None, None) => parts.push("all terms".into()),
-    }
-    parts.join(" ")
-}
-
-/// What tells a point from the others of its series.
-fn value(point: &Point) -> String {
-    match (point.rule(), point.top_k) {
-        (Some((_, value)), _) => value.to_string(),
-        (None, Some(count)) => count.to_string(),
-        (None, None) => "all".into(),
-    }
-}
-
 /// The marks and what they stand for.
-pub(super) fn legend(points: &[Point]) -> String {
+pub(super) fn legend(points: &[SweepPoint]) -> String {
     let mut html = String::from("<ul class=\"legend\">\n");
     for (number, (name, _)) in series(points).iter().enumerate() {
         let (colour, mark) = look(number);
@@ -111,25 +81,27 @@ pub(super) fn legend(points: &[Point]) -> String {
     html + "</ul>\n"
 }
 
-/// nDCG@10 of the points against their cost.
-pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
-    let gains = || points.iter().map(|point| point.found.figures.ndcg_at_10);
+/// nDCG@10 of the points against their cost, with a line for each of `levels` that is in sight.
+pub(super) fn svg(
+    points: &[SweepPoint],
+    levels: &[(f64, String)],
+    title: &str,
+    cost: impl Fn(&SweepPoint) -> f64,
+) -> String {
+    let gains = || points.iter().map(|point| point.quality);
     let (low, high) = (gains().fold(f64::MAX, f64::min), gains().fold(0.0, f64::max));
     let pad = ((high - low) * 0.06).max(0.002);
-    let most = points.iter().map(axis.value).fold(0.0, f64::max);
+    let most = points.iter().map(&cost).fold(0.0, f64::max);
     let x = Scale { from: 0.0, to: most.max(1e-9) * 1.04, start: LEFT, end: WIDTH - RIGHT };
     let y = Scale { from: (low - pad).max(0.0), to: high + pad, start: HEIGHT - BOTTOM, end: TOP };
     let mut svg = format!(
         "<figure><svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"nDCG@10 against {}; the \
          table has the numbers\">\n",
-        Escaped(axis.title)
+        Escaped(title)
     );
     // Writing to a string cannot fail.
-    let _ = write_axes(&mut svg, &x, &y, axis.title);
-    let all = points[0].found.figures.ndcg_at_10;
-    let mut lines = vec![(all, "all terms".to_string())];
-    lines.extend(kept.map(|(share, _)| (share * all, format!("{} %", 100.0 * share))));
-    for (gain, label) in lines.iter().filter(|(gain, _)| *gain >= y.from) {
+    let _ = write_axes(&mut svg, &x, &y, title);
+    for (gain, label) in levels.iter().filter(|(gain, _)| *gain >= y.from) {
         let place = y.place(*gain);
         let _ = writeln!(
             svg,
@@ -144,7 +116,7 @@ pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
     let mut labels = String::new();
     for (number, (_, points)) in series(points).iter().enumerate() {
         let (colour, mark) = look(number);
-        let place = |point: &&Point| (x.place((axis.value)(point)), y.place(point.found.figures.ndcg_at_10));
+        let place = |point: &&SweepPoint| (x.place(cost(point)), y.place(point.quality));
         let path: Vec<String> =
             points.iter().map(place).map(|(across, down)| format!("{across:.1} {down:.1}")).collect();
         let _ = writeln!(svg, "<g class=\"s{colour}\"><path class=\"line\" d=\"M{}\"/>", path.join("L"));
@@ -153,10 +125,10 @@ pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
             let _ = writeln!(
                 svg,
                 "<path d=\"{mark}\" transform=\"translate({across:.1} {down:.1})\"><title>{}: {:.5}</title></path>",
-                Escaped(&point.label()),
-                point.found.figures.ndcg_at_10
+                Escaped(&point.label),
+                point.quality
             );
-            if kept.is_some_and(|(_, kept)| std::ptr::eq(kept, *point)) {
+            if point.is_chosen {
                 let _ =
                     writeln!(svg, "<circle class=\"ring\" cx=\"{across:.1}\" cy=\"{down:.1}\" r=\"10\"/>");
             }
@@ -168,7 +140,7 @@ pub(super) fn svg(points: &[Point], axis: &Axis, kept: Kept) -> String {
                     labels,
                     "<text class=\"value s{colour}\" x=\"{across:.1}\" y=\"{:.1}\">{}</text>",
                     down + 19.0,
-                    value(point)
+                    Escaped(&point.value)
                 );
             }
         }

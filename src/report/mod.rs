@@ -1,0 +1,17 @@
+//! Reports: what a text, a score or an evaluation consists of, as values and as pages.
+//!
+//! A page is one HTML file that needs nothing else. It carries its style, its data and its script, and its policy lets it
+//! fetch nothing. All of its content is in the HTML, so the page can be read without the script and printed; the script
+//! only answers the pointer and the keys.
+//!
+//! This module writes where it is told to. It knows no file, no terminal and no command.
+
+mod explain;
+mod page;
+mod score;
+mod sweep;
+mod text;
+
+pub use explain::{ExplainPage, ExplainedTerm, ExplainedText, InputToken};
+pub use score::{ScorePage, ScoreTerm, TermShare};
+pub use sweep::{SweepPage, SweepPoint};
