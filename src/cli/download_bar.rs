@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neural_sparse::hub::{OnProgress, Progress};
 
+use super::terminal::one_name;
+
 const TEMPLATE: &str = "{msg} [{elapsed_precise}] [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} ({eta})";
 
 /// Draws one bar for each file, and removes it when the file is there. Where standard error is no terminal, nothing is drawn.
@@ -27,7 +29,7 @@ pub(super) fn on_progress() -> OnProgress {
 fn bar(file: &str, total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(TEMPLATE).expect("a good template, anything else is a bug");
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style);
-    bar.with_message(shortened(file))
+    bar.with_message(shortened(&one_name(file)))
 }
 
 /// The end of a long path.

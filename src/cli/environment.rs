@@ -96,7 +96,9 @@ pub(super) fn is_interrupted() -> bool {
 ///
 /// * `with_flag`: whether it has to be asked to.
 pub(super) fn command_to_resume(with_flag: bool) -> String {
-    let arguments = std::env::args().filter(|argument| argument != "--force" && argument != "--resume");
+    // A path need not be UTF-8.
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let arguments = arguments.filter(|argument| argument != "--force" && argument != "--resume");
     let flag = with_flag.then(|| "--resume".to_string());
     let quoted: Vec<String> = arguments.chain(flag).map(|argument| quoted(&argument)).collect();
     quoted.join(" ")

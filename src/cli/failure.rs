@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use neural_sparse::jsonl::RowError;
 
-use super::hints;
+use super::{hints, terminal};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,6 @@ fn is_closed_pipe(error: &io::Error) -> bool {
 }
 
 /// Writes one message to standard error.
-#[expect(clippy::print_stderr, reason = "the one place that writes messages")]
 pub(super) fn complain(message: std::fmt::Arguments) {
-    eprintln!("{message}");
+    terminal::say(&message.to_string());
 }

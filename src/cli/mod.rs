@@ -25,6 +25,7 @@ mod search;
 mod stats;
 mod storage;
 mod target;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ enum Command {
 
 /// Parses the arguments, runs the subcommand, reports an error; the exit code says how it went.
 pub(crate) fn run() -> ExitCode {
+    terminal::report_panics();
     environment::exit_on_interrupt();
     let cli = Cli::parse();
     let outcome = match cli.command {

@@ -14,7 +14,7 @@ use neural_sparse::{
 };
 
 use super::failure::Exit;
-use super::{counted, environment, HubArgs, ModelArgs, SideName};
+use super::{counted, environment, terminal, HubArgs, ModelArgs, SideName};
 
 /// List, inspect, download and check models
 #[derive(Args)]
@@ -97,7 +97,7 @@ impl FoundModel<'_> {
 }
 
 pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::stdout();
     match &args.command {
         ModelCommand::List => list(&mut out)?,
         ModelCommand::Show(named) => {

@@ -1,7 +1,7 @@
 //! Where results go: standard output, or a file that appears under its name only when it is complete.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,6 +10,7 @@ use neural_sparse::format::Assembly;
 use super::compression::Parts;
 use super::failure::{complain, Failure};
 use super::storage::{folder_of, Disk, Storage};
+use super::terminal;
 
 /// The destination of results.
 pub(super) enum Output<S: Storage = Disk> {
@@ -35,12 +36,11 @@ impl Output {
     /// next.
     pub fn open(path: Option<&Path>, existing: Existing) -> anyhow::Result<Self> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            let stdout: StdoutLock<'static> = io::stdout().lock();
-            return Ok(Output::Stream(BufWriter::new(Box::new(stdout))));
+            return Ok(Output::Stream(BufWriter::new(terminal::stdout())));
         };
         if is_device(path) {
             let device = File::options().write(true).open(path).with_context(|| cannot_write(path))?;
-            return Ok(Output::Stream(BufWriter::new(Box::new(device))));
+            return Ok(Output::Stream(BufWriter::new(terminal::results(device))));
         }
         Ok(Output::File(PartialFile::new(Disk, path, existing)?))
     }

@@ -238,7 +238,7 @@ fn read_line(reader: &mut dyn BufRead, limit: usize, line: &mut Vec<u8>) -> io::
         let end = available.iter().position(|&byte| byte == b'\n');
         let taken = end.map_or(available.len(), |end| end + 1);
         // The line end does not count.
-        let held = taken.min((limit + usize::from(end.is_some())).saturating_sub(line.len()));
+        let held = taken.min(limit.saturating_add(usize::from(end.is_some())).saturating_sub(line.len()));
         line.extend_from_slice(&available[..held]);
         read += taken as u64;
         reader.consume(taken);

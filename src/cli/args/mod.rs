@@ -6,4 +6,4 @@ mod model;
 pub(super) mod vocabulary;
 
 pub(super) use hub::HubArgs;
-pub(super) use model::{ModelArgs, SideName};
+pub(super) use model::{available_threads, ModelArgs, SideName};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Once;
 
 use clap::{Args, ValueEnum};
 use neural_sparse::hub::{self, HubError, Parts};
@@ -13,8 +14,8 @@ use serde_json::Value;
 
 use super::HubArgs;
 use crate::cli::bulk::Surroundings;
-use crate::cli::environment;
 use crate::cli::failure::{complain, UsageError};
+use crate::cli::{counted, environment};
 
 /// Which model, and how it runs.
 #[derive(Args, Clone)]
@@ -158,7 +159,7 @@ impl ModelArgs {
             known: hub::known_model(name),
             decoder: self.decoder.map(DecoderName::reading),
             max_length: self.max_length.map(NonZeroUsize::get),
-            num_threads: self.threads.map(NonZeroUsize::get),
+            num_threads: self.num_threads(),
             instruction_set: environment::instruction_set()?,
             without_screen: environment::without_screen(),
             only: self.side(),
@@ -170,6 +171,22 @@ impl ModelArgs {
             },
             ..EncoderOptions::default()
         })
+    }
+
+    /// What `--threads` asks for, but no more than there are processors: further threads would only wait for one.
+    pub fn num_threads(&self) -> Option<usize> {
+        /// A run asks several times, and says it once.
+        static NOTE: Once = Once::new();
+        let (wanted, most) = (self.threads?.get(), available_threads());
+        if wanted > most && !self.hub.quiet {
+            let processors = counted(most as u64, "processor");
+            NOTE.call_once(|| {
+                complain(format_args!(
+                    "note: {wanted} threads were asked for; {most} run, as there are {processors}"
+                ));
+            });
+        }
+        Some(wanted.min(most))
     }
 
     pub fn side(&self) -> Option<Side> {
@@ -203,4 +220,9 @@ impl ModelArgs {
             "say which these texts are: `--as query` or `--as document`",
         )
     }
+}
+
+/// As many threads as there are processors.
+pub(in crate::cli) fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -16,13 +16,14 @@ use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, Spa
 use serde_json::{json, Value};
 
 use super::report::Evaluated;
+use crate::cli::args::available_threads;
 use crate::cli::bulk::{Container, InputArgs, Surroundings, Tally};
 use crate::cli::convert::{Convert, Vectors, NUM_WINDOWS};
 use crate::cli::encode::Shape;
 use crate::cli::encode_rows::{EncodeRows, LongTexts};
 use crate::cli::failure::{Exit, Failure, Interrupted};
 use crate::cli::fields::LineParser;
-use crate::cli::search::{available_threads, search_all};
+use crate::cli::search::search_all;
 use crate::cli::vocabulary::VocabularyArgs;
 use crate::cli::ModelArgs;
 use neural_sparse::input::read_lines;
@@ -179,7 +180,7 @@ impl<'a> Collection<'a> {
         index: &InvertedIndex,
         vectors: &[SparseVector],
     ) -> anyhow::Result<(Vec<Vec<RunHit>>, f64)> {
-        let num_threads = self.model.threads.map_or_else(available_threads, |threads| threads.get());
+        let num_threads = self.model.num_threads().unwrap_or_else(available_threads);
         let vectors: Vec<&SparseVector> = vectors.iter().collect();
         let mut depth = DEPTH;
         loop {

@@ -17,6 +17,7 @@ use neural_sparse::SparseVector;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::args::available_threads;
 use super::failure::Exit;
 use super::index;
 use super::output::{Existing, Output};
@@ -92,7 +93,7 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let index = index::open(&args.index)?;
     let mut out = Output::open(args.run.as_deref(), Existing::Refuse)?;
     let queries = queries::of(args, &index)?;
-    let num_threads = args.model.threads.map_or_else(available_threads, |threads| threads.get());
+    let num_threads = args.model.num_threads().unwrap_or_else(available_threads);
     let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
     let answers = search_all(&index, &vectors, args.k as usize, num_threads)?;
     if args.run.is_some() {
@@ -115,11 +116,6 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     Ok(Exit::Done)
-}
-
-/// As many threads as there are processors.
-pub(super) fn available_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl SearchArgs {

@@ -120,7 +120,10 @@ pub(super) fn write_html(out: &mut Output, data: &str, points: &[Point], kept: K
     levels.extend(kept.map(|(share, _)| (share * all, format!("{} %", 100.0 * share))));
     let page = SweepPage {
         title: format!("Pruning {data}"),
-        subtitle: format!("{}: {} queries, {} documents", found.model, found.num_queries, found.num_documents),
+        subtitle: format!(
+            "{}: {} queries, {} documents",
+            found.model, found.num_queries, found.num_documents
+        ),
         choice: kept.map(|kept| sentence(points, kept)),
         levels,
         costs: vec!["index, MB", "postings a query, thousands"],
