@@ -23,8 +23,11 @@ impl<A: Assembly + Copy + 'static> Matrix<A> {
     }
 }
 
-/// An error where documents come with fields, for files that have no place for them.
+/// An error where documents come with fields, or their vectors under a name, for files that have no place for them.
 pub(super) fn refuse_fields(options: &Options) -> Result<(), FormatError> {
+    if options.vector_field != "vector" {
+        return Err(FormatError::fixed(FormatOption::VectorField, "its files have no names of fields"));
+    }
     match options.keep {
         Keep::Nothing => Ok(()),
         _ => Err(FormatError::fixed(FormatOption::Keep, "its files have no place for other fields")),
