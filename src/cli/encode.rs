@@ -21,6 +21,7 @@ use super::{lines, ModelArgs};
 /// Without TEXT and --input, lines of standard input are encoded, each answered as soon as it is
 /// ready. With --input, rows of JSON become rows {"id", "vector"}, in the same order.
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 pub(super) struct EncodeArgs {
     /// Texts to encode; put `--` before one that begins with a dash
     #[arg(value_name = "TEXT", conflicts_with = "files")]
@@ -31,7 +32,7 @@ pub(super) struct EncodeArgs {
     input: InputArgs,
     /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete
     /// [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     rows: RowArgs,
@@ -43,6 +44,7 @@ pub(super) struct EncodeArgs {
 
 /// What is kept of each vector.
 #[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Vectors")]
 pub(super) struct Shape {
     /// Keep the heaviest terms only, after --prune
     #[arg(long, value_name = "NUM", value_parser = parse_top_k)]

@@ -12,6 +12,7 @@ use neural_sparse::jsonl::{Fields, Row, RowError};
 use neural_sparse::{Encoded, Error, ScreenCount, Side, SparseEncoder};
 use serde_json::Value;
 
+use super::args::Given;
 use super::bulk::{InputLine, Job, Tally};
 use super::encode::Shape;
 use super::failure::{refused, UsageError};
@@ -19,7 +20,10 @@ use super::fields::{FieldArgs, KeepArgs, LineParser};
 
 /// How rows are read, and what becomes of them.
 #[derive(Args)]
+#[command(next_help_heading = "Long texts")]
 pub(super) struct RowArgs {
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     pub fields: FieldArgs,
     #[command(flatten)]
@@ -27,7 +31,7 @@ pub(super) struct RowArgs {
     /// What to do with a text of more tokens than --max-length
     #[arg(
         long,
-        value_name = "WHAT",
+        value_name = "truncate|chunk|error",
         default_value = "truncate",
         requires = "files",
         conflicts_with = "texts"
@@ -40,7 +44,14 @@ pub(super) struct RowArgs {
     #[arg(long, requires = "files", conflicts_with = "texts")]
     pub chunk_rows: bool,
     /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
-    #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
+    #[arg(
+        long,
+        value_name = "NUM",
+        help_heading = "Model",
+        default_value = "512",
+        requires = "files",
+        conflicts_with = "texts"
+    )]
     pub batch_tokens: NonZeroUsize,
 }
 
@@ -60,8 +71,8 @@ impl RowArgs {
     ///
     /// * `reserved`: names that the output has for something else.
     pub fn fields(&self, reserved: Vec<String>) -> Result<Fields, UsageError> {
-        if self.chunk_rows && self.on_long != OnLong::Chunk {
-            return Err(UsageError::new("--chunk-rows goes with `--on-long chunk`"));
+        if self.on_long != OnLong::Chunk {
+            self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "goes with `--on-long chunk`")?;
         }
         self.keep.refuse(&reserved)?;
         let (text, id) = (self.fields.text_field.clone(), self.fields.id_field.clone());

@@ -21,6 +21,7 @@ use super::ModelArgs;
 /// A literal term is one of the text's own tokens; any other is an expansion. With --input, each row becomes a line of
 /// JSON: its id, its text, and what --json says of it.
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 pub(super) struct ExplainArgs {
     /// The text; put `--` before one that begins with a dash
     #[arg(id = "texts", value_name = "TEXT", conflicts_with = "files", required_unless_present = "files")]
@@ -32,7 +33,7 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     fields: FieldArgs,
     /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// One JSON object instead of a table; its `start` and `end` count characters from 0
     #[arg(long)]

@@ -46,6 +46,7 @@ enum IndexCommand {
 /// The first row of the input tells which of the two it holds: vectors, if its vector field is an object of numbers.
 /// Where --model compares by cosine, vectors are normalised, and `search` normalises the queries.
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 struct BuildArgs {
     /// Files are named with --input
     #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
@@ -55,12 +56,18 @@ struct BuildArgs {
     #[command(flatten)]
     input: InputArgs,
     /// Folder of the index; made unless it is there
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, short, value_name = "DIR", required = true)]
     output: Option<PathBuf>,
     #[command(flatten)]
     rows: RowArgs,
     /// Field of a row that holds its vector, where it does not hold a text
-    #[arg(long, value_name = "NAME", default_value = "vector")]
+    #[arg(
+        long = "input-vector-field",
+        alias = "vector-field",
+        value_name = "NAME",
+        help_heading = "Input",
+        default_value = "vector"
+    )]
     vector_field: String,
     #[command(flatten)]
     shape: Shape,
@@ -72,6 +79,7 @@ struct BuildArgs {
 
 /// Show the size of an index, its longest lists and the model that made it
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 struct InfoArgs {
     /// Folder of the index
     #[arg(value_name = "DIR")]
@@ -181,7 +189,7 @@ impl BuildArgs {
         [
             ("the command".into(), "index build".into()),
             ("--codec".into(), codec.name().into()),
-            ("--vector-field".into(), self.vector_field.clone().into()),
+            ("--input-vector-field".into(), self.vector_field.clone().into()),
         ]
     }
 }

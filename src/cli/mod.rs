@@ -19,6 +19,7 @@ mod index;
 mod lines;
 mod model;
 mod output;
+mod print;
 mod requests;
 mod score;
 mod search;
@@ -29,23 +30,17 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use args::{formats, vocabulary, HubArgs, ModelArgs, SideName};
 
 /// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
 #[derive(Parser)]
-#[command(name = "neural-sparse", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "neural-sparse", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
-
-const EXAMPLES: &str = "Examples:
-  neural-sparse encode --model tiny \"What's the weather in ny now?\"
-  neural-sparse encode --input docs.jsonl --output vectors.jsonl
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 finished but some input was rejected, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -65,7 +60,14 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     terminal::report_panics();
     environment::exit_on_interrupt();
-    let cli = Cli::parse();
+    let parsed = args::uniform(Cli::command()).try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((name_of(&matches), cli))
+    });
+    let (name, cli) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return failure::report_arguments(&error).into(),
+    };
     let outcome = match cli.command {
         Command::Encode(args) => encode::run(&args),
         Command::Score(args) => score::run(&args),
@@ -80,31 +82,22 @@ pub(crate) fn run() -> ExitCode {
     };
     match outcome {
         Ok(exit) => exit.into(),
-        Err(error) => failure::report(&error).into(),
+        Err(error) => failure::report(&error, &name).into(),
     }
+}
+
+/// The subcommand as it was called: `neural-sparse index build`.
+fn name_of(matches: &ArgMatches) -> String {
+    let mut names = vec![env!("CARGO_PKG_NAME")];
+    let mut below = matches.subcommand();
+    while let Some((name, matches)) = below {
+        names.push(name);
+        below = matches.subcommand();
+    }
+    names.join(" ")
 }
 
 /// `3 texts`, `1 text`.
 fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn every_argument_is_sound_and_has_help() {
-        let mut command = Cli::command();
-        command.build();
-        command.clone().debug_assert();
-        let mut commands = vec![command];
-        while let Some(command) = commands.pop() {
-            for argument in command.get_arguments() {
-                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
-            }
-            commands.extend(command.get_subcommands().cloned());
-        }
-    }
 }

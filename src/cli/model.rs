@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use neural_sparse::check::golden::{self, Difference};
+use neural_sparse::check::golden::{self, Comparison, Difference};
 use neural_sparse::check::verify::{self, Check, Outcome};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
 use neural_sparse::{
     Dialect, EncoderOptions, ModelFiles, Provenance, Side, SparseEncoder, UnknownKey, UntiedDecoder,
 };
+use serde_json::{json, Value};
 
+use super::args::Given;
 use super::failure::Exit;
+use super::print::table::Table;
 use super::{counted, environment, terminal, HubArgs, ModelArgs, SideName};
 
 /// List, inspect, download and check models
@@ -30,16 +33,24 @@ enum ModelCommand {
     /// NDCG@10 is the mean over 13 BEIR sets, MRR@10 that of the development queries of MS MARCO, FLOPS the expected
     /// number of terms that a query and a document share. Marks: `non-commercial`, by its licence; `gated`, the hub asks
     /// for a token; `unconfirmed`, its published scores have yet to be reproduced from its files.
-    List,
+    List {
+        #[command(flatten)]
+        json: JsonArgs,
+    },
     /// Show what a model's files hold and how it will be run, and the file that decided each point
-    Show(NamedModelArgs),
+    Show {
+        #[command(flatten)]
+        named: NamedModelArgs,
+        #[command(flatten)]
+        json: JsonArgs,
+    },
     /// Download a model, or bring a downloaded one up to date
     Pull {
         /// Short name or hub id
         #[arg(value_name = "MODEL", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
         name: String,
         /// The side that is wanted; with `query`, a model whose queries need only a table comes without its checkpoint
-        #[arg(long = "as", value_name = "SIDE")]
+        #[arg(long = "as", value_name = "query|document", help_heading = "Model")]
         side: Option<SideName>,
         #[command(flatten)]
         hub: HubArgs,
@@ -56,13 +67,26 @@ enum ModelCommand {
         named: NamedModelArgs,
         /// Rows of a text and its vector, or of a query, a document and their score: as this program writes them, or as
         /// text-embeddings-inference, ml-commons and sentence-transformers do
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", help_heading = "Input")]
         golden: Option<PathBuf>,
+        #[command(flatten)]
+        json: JsonArgs,
     },
+}
+
+/// In which form a report is printed.
+#[derive(Args, Clone, Copy)]
+#[command(next_help_heading = "Output")]
+struct JsonArgs {
+    /// JSON instead of a table
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
 struct NamedModelArgs {
+    #[command(flatten)]
+    given: Given,
     /// Short name, hub id, folder, or `tiny`: the same as --model
     #[arg(value_name = "MODEL")]
     name: Option<String>,
@@ -76,6 +100,9 @@ impl NamedModelArgs {
     }
 
     fn found(&self) -> anyhow::Result<FoundModel<'_>> {
+        if self.name.is_some() {
+            self.given.refuse(&["--model"], "MODEL names another one")?;
+        }
         let files = self.model.hub.resolve(self.name(), self.model.parts())?;
         Ok(FoundModel { named: self, files, options: self.model.options_for(self.name())? })
     }
@@ -99,45 +126,34 @@ impl FoundModel<'_> {
 pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
     let mut out = terminal::stdout();
     match &args.command {
-        ModelCommand::List => list(&mut out)?,
-        ModelCommand::Show(named) => {
-            let encoder = named.found()?.load(None, named.model.dialect)?;
-            let rows = encoder.provenance().iter().map(|Provenance { what, value, source }| {
-                vec![what.to_string(), value.clone(), source.clone()]
-            });
-            let unknown = encoder.unknown_keys().iter().map(|UnknownKey { file, key }| {
-                vec!["unknown key".to_string(), format!("`{key}` is not followed"), file.clone()]
-            });
-            let notes = encoder.notes().iter().map(|note| vec!["note".to_string(), note.to_string()]);
-            let rows = rows.chain(unknown).collect();
-            write_table(&mut out, &["what", "how it is run", "decided by"], rows)?;
-            for note in notes {
-                writeln!(out, "{}", note.join(": "))?;
-            }
-        }
+        ModelCommand::List { json } => list(&mut out, json.json)?,
+        ModelCommand::Show { named, json } => show(&mut out, named, json.json)?,
         ModelCommand::Pull { name, side, hub } => {
             // Documents are encoded by what is large; the rest is not worth leaving out.
             let parts = if *side == Some(SideName::Query) { Parts::QuerySide } else { Parts::Whole };
             pull(&mut out, name, parts, hub)?;
         }
-        ModelCommand::Verify { named, golden: None } => return verify_model(&mut out, named),
-        ModelCommand::Verify { named, golden: Some(golden) } => {
-            return verify_golden(&mut out, named, golden);
+        ModelCommand::Verify { named, golden: None, json } => {
+            return verify_model(&mut out, named, json.json);
+        }
+        ModelCommand::Verify { named, golden: Some(golden), json } => {
+            return verify_golden(&mut out, named, golden, json.json);
         }
     }
     Ok(Exit::Done)
 }
 
-fn list(out: &mut impl Write) -> io::Result<()> {
+fn list(out: &mut impl Write, as_json: bool) -> io::Result<()> {
+    if as_json {
+        for model in &KNOWN_MODELS {
+            writeln!(out, "{}", known_model_json(model))?;
+        }
+        return Ok(());
+    }
     let figure =
         |figure: Option<f32>, digits: usize| figure.map_or("-".into(), |figure| format!("{figure:.digits$}"));
     let row = |model: &KnownModel| {
-        let marks = [
-            (model.is_non_commercial(), "non-commercial"),
-            (model.gated, "gated"),
-            (model.unconfirmed, "unconfirmed"),
-        ];
-        let marks: Vec<&str> = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect();
+        let marks = marks(model);
         vec![
             model.name.to_string(),
             model.architecture.to_string(),
@@ -163,7 +179,68 @@ fn list(out: &mut impl Write) -> io::Result<()> {
         "marks",
         "hub id",
     ];
-    write_table(out, &titles, KNOWN_MODELS.iter().map(row).collect())
+    titles.into_iter().fold(Table::new(), Table::text).rows(KNOWN_MODELS.iter().map(row)).print(out, true)
+}
+
+/// What a user of the model should know before its use.
+fn marks(model: &KnownModel) -> Vec<&'static str> {
+    let marks = [
+        (model.is_non_commercial(), "non-commercial"),
+        (model.gated, "gated"),
+        (model.unconfirmed, "unconfirmed"),
+    ];
+    marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark).collect()
+}
+
+fn known_model_json(model: &KnownModel) -> Value {
+    // A figure by its own digits, not those of the f64 next to it.
+    let figure = |figure: Option<f32>| figure.and_then(|figure| figure.to_string().parse::<f64>().ok());
+    json!({
+        "name": model.name,
+        "hub_id": model.hub_id,
+        "architecture": model.architecture,
+        "million_parameters": figure(Some(model.million_parameters)),
+        "query_side": model.query_side.name(),
+        "ndcg@10": figure(model.ndcg_at_10),
+        "mrr@10": figure(model.mrr_at_10),
+        "flops": figure(model.flops),
+        "licence": model.licence,
+        "marks": marks(model),
+    })
+}
+
+/// Shows what decided how a model is run.
+fn show(out: &mut impl Write, named: &NamedModelArgs, as_json: bool) -> anyhow::Result<()> {
+    named.given.refuse(&["--threads"], "nothing is encoded")?;
+    let encoder = named.found()?.load(None, named.model.dialect)?;
+    if as_json {
+        let decisions = encoder.provenance().iter().map(
+            |Provenance { what, value, source }| json!({"what": what, "value": value, "decided_by": source}),
+        );
+        let unknown =
+            encoder.unknown_keys().iter().map(|UnknownKey { file, key }| json!({"key": key, "file": file}));
+        let report = json!({
+            "model": named.name(),
+            "decisions": decisions.collect::<Vec<_>>(),
+            "unknown_keys": unknown.collect::<Vec<_>>(),
+            "notes": encoder.notes().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        });
+        writeln!(out, "{report}")?;
+        return Ok(());
+    }
+    let rows = encoder
+        .provenance()
+        .iter()
+        .map(|Provenance { what, value, source }| vec![what.to_string(), value.clone(), source.clone()]);
+    let unknown = encoder.unknown_keys().iter().map(|UnknownKey { file, key }| {
+        vec!["unknown key".to_string(), format!("`{key}` is not followed"), file.clone()]
+    });
+    let table = Table::new().text("what").text("how it is run").text("decided by");
+    table.rows(rows.chain(unknown)).print(out, true)?;
+    for note in encoder.notes() {
+        writeln!(out, "note: {note}")?;
+    }
+    Ok(())
 }
 
 fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyhow::Result<()> {
@@ -184,7 +261,7 @@ fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyho
     Ok(())
 }
 
-fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<Exit> {
+fn verify_model(out: &mut impl Write, named: &NamedModelArgs, as_json: bool) -> anyhow::Result<Exit> {
     let found = named.found()?;
     let mut encoder = found.load(None, named.model.dialect)?;
     let side = named.model.side().unwrap_or(Side::Document);
@@ -217,6 +294,29 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
     checks.push(verify::second_opinion(&encoder, side)?);
     checks.push(verify::invariance(&mut encoder, side)?);
     let pass = all_pass(&checks);
+    write_checks(out, named.name(), checks, pass, as_json)?;
+    Ok(if pass { Exit::Done } else { Exit::Failed })
+}
+
+fn write_checks(
+    out: &mut impl Write,
+    model: &str,
+    checks: Vec<Check>,
+    pass: bool,
+    as_json: bool,
+) -> io::Result<()> {
+    if as_json {
+        let checks = checks.into_iter().map(|check| {
+            let pass = match check.outcome {
+                Outcome::Pass => Some(true),
+                Outcome::Fail => Some(false),
+                Outcome::None => None,
+            };
+            json!({"check": check.what, "found": check.found, "pass": pass})
+        });
+        let checks: Vec<Value> = checks.collect();
+        return writeln!(out, "{}", json!({"model": model, "checks": checks, "pass": pass}));
+    }
     let rows = checks.into_iter().map(|check| {
         let outcome = match check.outcome {
             Outcome::Pass => "pass",
@@ -225,9 +325,8 @@ fn verify_model(out: &mut impl Write, named: &NamedModelArgs) -> anyhow::Result<
         };
         vec![outcome.to_string(), check.what, check.found]
     });
-    write_table(out, &["", "check", "found"], rows.collect())?;
-    writeln!(out, "{}", if pass { "PASS" } else { "FAIL" })?;
-    Ok(if pass { Exit::Done } else { Exit::Failed })
+    Table::new().text("").text("check").text("found").rows(rows).print(out, true)?;
+    writeln!(out, "{}", if pass { "PASS" } else { "FAIL" })
 }
 
 /// The published numbers of a model, each in the dialect that it was computed in.
@@ -270,56 +369,61 @@ fn other_decoder(
 }
 
 /// Compares what was computed elsewhere with ours in every dialect.
-fn verify_golden(out: &mut impl Write, named: &NamedModelArgs, file: &Path) -> anyhow::Result<Exit> {
+fn verify_golden(
+    out: &mut impl Write,
+    named: &NamedModelArgs,
+    file: &Path,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    named.given.refuse(&["--dialect"], "a golden file is compared under every dialect")?;
     let golden = golden::read(file)?;
     let model = named.found()?;
-    let mut rows = Vec::new();
-    let mut matching = Vec::new();
+    let mut compared = Vec::new();
     for dialect in Dialect::ALL {
         let encoder = model.load(None, dialect)?;
         let comparison = golden::compare(&encoder, &golden, named.model.side())
             .with_context(|| format!("cannot compare `{}`", file.display()))?;
-        let difference = |difference: &Option<Difference>| difference.as_ref().map(Difference::to_string);
-        let largest = match &comparison.largest {
-            Some(largest) => format!("{:.1e}", largest.size()),
-            None => "0".into(),
-        };
-        rows.push(vec![
+        compared.push((dialect, comparison));
+    }
+    let matching: Vec<&str> = compared
+        .iter()
+        .filter(|(_, comparison)| comparison.matches())
+        .map(|(dialect, _)| dialect.name())
+        .collect();
+    let first = |comparison: &Comparison| comparison.first.as_ref().map(Difference::to_string);
+    let exit = if matching.is_empty() { Exit::Failed } else { Exit::Done };
+    if as_json {
+        let dialects = compared.iter().map(|(dialect, comparison)| {
+            json!({
+                "dialect": dialect.name(),
+                "matching": comparison.num_matching,
+                "rows": comparison.num_rows,
+                "largest_difference": comparison.largest.as_ref().map_or(0.0, Difference::size),
+                "first_difference": first(comparison),
+            })
+        });
+        let dialects: Vec<Value> = dialects.collect();
+        let report = json!({"model": named.name(), "dialects": dialects, "pass": matching});
+        writeln!(out, "{report}")?;
+        return Ok(exit);
+    }
+    let rows = compared.iter().map(|(dialect, comparison)| {
+        vec![
             dialect.to_string(),
             format!("{} of {}", comparison.num_matching, comparison.num_rows),
-            largest,
-            difference(&comparison.first).unwrap_or_else(|| "-".into()),
-        ]);
-        if comparison.matches() {
-            matching.push(dialect.name());
-        }
+            comparison.largest.as_ref().map_or("0".into(), |largest| format!("{:.1e}", largest.size())),
+            first(comparison).unwrap_or_else(|| "-".into()),
+        ]
+    });
+    let titles = ["dialect", "rows that match", "largest difference", "first that differs"];
+    titles.into_iter().fold(Table::new(), Table::text).rows(rows).print(out, true)?;
+    match exit {
+        Exit::Done => writeln!(out, "PASS: {}", matching.join(", "))?,
+        _ => writeln!(out, "FAIL: no dialect gives these numbers")?,
     }
-    write_table(out, &["dialect", "rows that match", "largest difference", "first that differs"], rows)?;
-    if matching.is_empty() {
-        writeln!(out, "FAIL: no dialect gives these numbers")?;
-        return Ok(Exit::Failed);
-    }
-    writeln!(out, "PASS: {}", matching.join(", "))?;
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn all_pass(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.outcome != Outcome::Fail)
-}
-
-/// Writes rows under titles, each column as wide as its widest cell but the last.
-fn write_table(out: &mut impl Write, titles: &[&str], rows: Vec<Vec<String>>) -> io::Result<()> {
-    let rows: Vec<Vec<String>> =
-        std::iter::once(titles.iter().map(|title| title.to_string()).collect()).chain(rows).collect();
-    let widths: Vec<usize> = (0..titles.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in &rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            line.push_str(&format!("{cell:<width$}  "));
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
 }

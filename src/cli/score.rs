@@ -6,7 +6,7 @@ use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::jsonl::{self, RowError};
+use neural_sparse::jsonl::{self, Pair, PairFields, RowError};
 use neural_sparse::report::{ScorePage, ScoreTerm};
 use neural_sparse::{Encoded, Error, ScreenCount, Side, Similarity, SparseEncoder};
 use serde::Serialize;
@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::bulk::{Container, InputArgs, InputLine, Job, Tally};
 use super::failure::{refused, Exit, UsageError};
 use super::output::{say_where, Existing, Output};
+use super::print::table::Table;
 use super::ModelArgs;
 
 /// Score documents against a query, one score a line: the dot product of their vectors, unless the model names another
@@ -23,6 +24,7 @@ use super::ModelArgs;
 /// A model's `similarity_fn_name` may be `dot`, `cosine`, `euclidean` or `manhattan`. The last two are negative distances:
 /// in all four a larger score is a better match. With --input, each row {"query", "document"} is written with a field "score" added.
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 pub(super) struct ScoreArgs {
     /// The query, then one or more documents
     #[arg(value_names = ["QUERY", "DOCUMENT"], num_args = 0.., conflicts_with = "files")]
@@ -31,9 +33,32 @@ pub(super) struct ScoreArgs {
     model: ModelArgs,
     #[command(flatten)]
     input: InputArgs,
+    /// Field of a row that holds its query, `a.b` for a field of an object
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "query",
+        help_heading = "Input",
+        requires = "files",
+        conflicts_with = "texts"
+    )]
+    query_field: String,
+    /// Field of a row that holds its document
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "document",
+        help_heading = "Input",
+        requires = "files",
+        conflicts_with = "texts"
+    )]
+    document_field: String,
+    /// Field of a row that holds its id, which every row must have then [default: rows need no id]
+    #[arg(long, value_name = "NAME", help_heading = "Input", requires = "files", conflicts_with = "texts")]
+    id_field: Option<String>,
     /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete
     /// [default: standard output]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Show the terms that make the score: weight in the query, weight in the document, product, share of the score.
     /// For cosine the weights are those of the normalised vectors. For a distance the terms are those of either text,
@@ -68,12 +93,23 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let Some(run) = run else { return Ok(Exit::Done) };
     let model_files = args.model.files()?;
     let options = args.model.options()?;
-    let scorer = Scorer::new(args.model.open(&model_files, &options)?, args.model.side());
+    let encoder = args.model.open(&model_files, &options)?;
+    let scorer = Scorer { fields: args.fields(), ..Scorer::new(encoder, args.model.side()) };
     let mut settings = args.model.settings(&scorer.encoder, scorer.document_side)?;
     settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
     settings.insert("the command".into(), Value::from("score"));
+    settings.insert("--query-field".into(), args.query_field.clone().into());
+    settings.insert("--document-field".into(), args.document_field.clone().into());
+    settings.insert("--id-field".into(), args.id_field.clone().into());
     let around = args.model.surroundings(&model_files, &scorer.encoder, scorer.document_side, settings)?;
     run.run(scorer, around)
+}
+
+impl ScoreArgs {
+    fn fields(&self) -> PairFields {
+        let (query, document) = (self.query_field.clone(), self.document_field.clone());
+        PairFields { query, document, id: self.id_field.clone() }
+    }
 }
 
 fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
@@ -104,7 +140,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
                 writeln!(out, "{gap}{document}")?;
             }
             let total = similarity.total(query_vector, document_vector);
-            write_table(&mut out, similarity, &terms, total, score)?;
+            write_table(&mut out, similarity, &terms, total, score, args.output.is_none())?;
         } else {
             jsonl::write_f32(&mut out, score)?;
             out.write_all(b"\n")?;
@@ -160,12 +196,12 @@ struct Scorer {
     encoder: SparseEncoder,
     query_side: Side,
     document_side: Side,
+    fields: PairFields,
 }
 
 /// A row to score.
-struct Pair {
-    query: String,
-    document: String,
+struct PairRow {
+    pair: Pair,
     /// The row as it was.
     line: Vec<u8>,
 }
@@ -184,7 +220,7 @@ type EncodedPair = (Encoded, Encoded);
 impl Scorer {
     fn new(encoder: SparseEncoder, side: Option<Side>) -> Self {
         let (query_side, document_side) = (side.unwrap_or(Side::Query), side.unwrap_or(Side::Document));
-        Scorer { encoder, query_side, document_side }
+        Scorer { encoder, query_side, document_side, fields: PairFields::default() }
     }
 
     /// The vectors of each pair; a text that stands in several is encoded once.
@@ -206,24 +242,23 @@ impl Scorer {
 }
 
 impl Job for Scorer {
-    type Row = Pair;
+    type Row = PairRow;
     type Value = ScoredRow;
     const HAS_IDS: bool = false;
 
-    fn parse(&self, line: &[u8]) -> Result<Pair, RowError> {
-        let (query, document) = jsonl::parse_pair(line)?;
-        Ok(Pair { query, document, line: line.to_vec() })
+    fn parse(&self, line: &[u8]) -> Result<PairRow, RowError> {
+        Ok(PairRow { pair: jsonl::parse_pair(line, &self.fields)?, line: line.to_vec() })
     }
 
-    fn id<'r>(&self, _: &'r Pair) -> Option<Cow<'r, str>> {
-        None
+    fn id<'r>(&self, row: &'r PairRow) -> Option<Cow<'r, str>> {
+        row.pair.id.as_deref().map(Cow::Borrowed)
     }
 
-    fn compute(&self, rows: Vec<Pair>) -> anyhow::Result<Vec<Result<ScoredRow, RowError>>> {
+    fn compute(&self, rows: Vec<PairRow>) -> anyhow::Result<Vec<Result<ScoredRow, RowError>>> {
         let pairs: Vec<(&str, &str)> =
-            rows.iter().map(|row| (row.query.as_str(), row.document.as_str())).collect();
+            rows.iter().map(|row| (row.pair.query.as_str(), row.pair.document.as_str())).collect();
         let encoded = self.encode(&pairs)?;
-        let value = |(row, pair): (Pair, Result<(Encoded, Encoded), Error>)| {
+        let value = |(row, pair): (PairRow, Result<(Encoded, Encoded), Error>)| {
             let (query, document) = pair.map_err(refused)?;
             let tokens = [&query, &document].map(|text| (text.num_tokens, text.is_cut));
             let score = self.encoder.similarity().score(&query.vector, &document.vector);
@@ -258,21 +293,24 @@ fn write_table(
     terms: &[ScoreTerm],
     total: f32,
     score: f32,
+    is_standard_output: bool,
 ) -> io::Result<()> {
     let (column, is_score) = match similarity {
         Similarity::Dot | Similarity::Cosine => ("product", true),
         Similarity::Euclidean => ("(q-d)^2", false),
         Similarity::Manhattan => ("|q-d|", false),
     };
-    let width = terms.iter().map(|term| term.term.chars().count()).max().unwrap_or(0).max("total".len());
-    writeln!(out, "{:<width$}  {:>8}  {:>8}  {column:>8}  {:>6}", "term", "query", "document", "share")?;
+    let mut table = Table::new().text("term").number("   query").number("document");
+    table = table.number(format!("{column:>8}")).number(" share");
     for ScoreTerm { term, query, document, part, share, .. } in terms {
-        let part = part.value();
-        writeln!(out, "{term:<width$}  {query:>8.4}  {document:>8.4}  {part:>8.4}  {:>5.1}%", share * 100.0)?;
+        let weights = [*query, *document, part.value()].map(|weight| format!("{weight:.4}"));
+        let share = format!("{:.1}%", share * 100.0);
+        table.row([vec![term.to_string()], weights.to_vec(), vec![share]].concat());
     }
-    writeln!(out, "{:<width$}  {:>8}  {:>8}  {total:>8.4}", "total", "", "")?;
-    if is_score {
-        return Ok(());
+    let sum = |name: &str, value: f32| [name, "", "", &format!("{value:.4}"), ""].map(String::from).to_vec();
+    table.row(sum("total", total));
+    if !is_score {
+        table.row(sum("score", score));
     }
-    writeln!(out, "{:<width$}  {:>8}  {:>8}  {score:>8.4}", "score", "", "")
+    table.print(out, is_standard_output)
 }

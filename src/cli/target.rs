@@ -1,19 +1,21 @@
 //! `target`: what a search engine has to be told besides the vectors.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Findings, Format, FormatOption, Ingest, Keys, Options, Terms, TwoPhase};
 use neural_sparse::hub;
-use neural_sparse::jsonl::Keep;
+use neural_sparse::input::{InputFile, Source};
+use neural_sparse::jsonl::{Fields, Keep};
 use neural_sparse::known::QuerySide;
 use neural_sparse::{Prune, Side, Similarity, SparseVector};
 
 use super::encode::{parse_prune, Shape};
 use super::failure::{complain, Exit, UsageError};
-use super::fields::kept;
+use super::fields::{kept, FieldArgs};
 use super::formats::{named, parse_scale, refuse_idle_flags};
 use super::output::{Existing, Output};
 use super::vocabulary::VocabularyArgs;
@@ -35,6 +37,7 @@ enum TargetCommand {
 
 /// Print the body that creates an index, ready to be sent; for Vespa a schema, for pgvector SQL
 #[derive(Args)]
+#[command(next_help_heading = "Store")]
 struct MappingArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -56,19 +59,27 @@ struct MappingArgs {
 
 /// Print the body of a query for each text, a line each
 ///
+/// Texts stand on the command line or, with --input, in rows of a file.
+///
 /// Engines score by dot product: where the model compares by cosine, queries are normalised, as `encode --format`
 /// normalises documents.
 #[derive(Args)]
+#[command(next_help_heading = "Store")]
 struct QueryArgs {
     #[command(flatten)]
     store: StoreArgs,
     /// The queries; put `--` before one that begins with a dash
-    #[arg(value_name = "TEXT", required = true)]
+    #[arg(value_name = "TEXT", required_unless_present = "files", conflicts_with = "files")]
     texts: Vec<String>,
+    /// File of queries, a row each, plain, gzip or zstd; `-` is standard input; may be repeated
+    #[arg(long = "input", short, value_name = "FILE", help_heading = "Input")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    fields: FieldArgs,
     #[command(flatten)]
     model: ModelArgs,
     /// How many documents are wanted
-    #[arg(long, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, short, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
     #[command(flatten)]
     shape: Shape,
@@ -86,6 +97,7 @@ struct QueryArgs {
 /// Print an OpenSearch pipeline: the ingest pipeline that encodes documents in the cluster, or with --two-phase the
 /// search pipeline that runs queries in two phases
 #[derive(Args)]
+#[command(next_help_heading = "Store")]
 struct PipelineArgs {
     /// The store
     #[arg(value_name = "STORE", value_parser = PossibleValuesParser::new(["opensearch"]))]
@@ -113,6 +125,7 @@ struct PipelineArgs {
 
 /// An index of a store.
 #[derive(Args)]
+#[command(next_help_heading = "Store")]
 struct StoreArgs {
     /// The store
     #[arg(value_name = "STORE", value_parser = PossibleValuesParser::new(format::names()))]
@@ -227,7 +240,8 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
     let shape = shape.for_dot_products(encoder.similarity(), &args.model.model)?;
     let terms = Terms::Vocabulary(encoder.tokenizer());
     let mut findings = Findings::default();
-    for (text, encoded) in args.texts.iter().zip(encoder.encode(&args.texts, side)?) {
+    let texts = args.texts()?;
+    for (text, encoded) in texts.iter().zip(encoder.encode(&texts, side)?) {
         let body = format.query(&shape.apply(encoded.vector), terms, args.k as usize, &mut findings);
         let body = body.with_context(|| format!("the query `{text}`"))?.unwrap_or_default();
         writeln!(out, "{body}")?;
@@ -239,6 +253,32 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+impl QueryArgs {
+    /// The texts of the command line, or of the files.
+    fn texts(&self) -> anyhow::Result<Vec<String>> {
+        let fields = Fields {
+            text: self.fields.text_field.clone(),
+            id: self.fields.id_field.clone(),
+            ..Fields::default()
+        };
+        let parser = self.fields.parser(fields);
+        let mut texts = self.texts.clone();
+        let sources = Source::whole(&self.files, self.fields.container())?;
+        for (number, source) in sources.iter().enumerate() {
+            let mut file = InputFile::open(source, number)?;
+            while let Some(line) = file.next_line()? {
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                let row = parser.parse(&line);
+                let row = row.with_context(|| format!("{} line {}", source.name(), file.position().line))?;
+                texts.push(row.text);
+            }
+        }
+        Ok(texts)
+    }
 }
 
 fn pipeline(args: &PipelineArgs) -> String {

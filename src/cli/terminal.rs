@@ -7,13 +7,17 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
+use super::print::message::coloured;
+
 /// Writes a message to standard error; see [`one_message`].
 ///
 /// A standard error that is closed or full changes nothing else of a run.
 pub(super) fn say(message: &str) {
-    let line = format!("{}\n", one_message(message));
+    let stderr = io::stderr();
+    let has_colour = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
+    let line = coloured(&one_message(message), has_colour);
     // Nobody is there to be told.
-    let _ = io::stderr().lock().write_all(line.as_bytes());
+    let _ = stderr.lock().write_all(line.as_bytes());
 }
 
 /// A message with its control characters escaped, as in `\u{1b}`.

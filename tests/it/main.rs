@@ -9,6 +9,8 @@ mod bad_models;
 mod bulk;
 /// Checkpoints and adapters in every form that PyTorch and peft write.
 mod checkpoints;
+/// What every subcommand has in common.
+mod command_line;
 mod encode;
 mod eval;
 mod eval_data;

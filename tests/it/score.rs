@@ -93,3 +93,22 @@ fn each_side_of_a_model_with_a_table_is_encoded_as_what_it_is() {
     let scored = number(&neural_sparse(&["score", "--model", model, text, text]).run().ok());
     assert!((scored - expected).abs() < 1e-4 && expected > 0.0, "{scored} {expected}");
 }
+
+#[test]
+fn the_fields_of_a_pair_can_be_named() {
+    let score = |rows: &str, more: &[&str]| {
+        let arguments = [&["score", "--model", "tiny", "--quiet", "--input", "-"], more].concat();
+        neural_sparse(&arguments).stdin(rows).run()
+    };
+    let plain = score("{\"query\":\"rain\",\"document\":\"wet\"}\n", &[]).ok();
+    let scored = plain.rsplit_once(':').unwrap().1;
+    let fields = ["--query-field", "q", "--document-field", "doc.body", "--id-field", "key"];
+    let row = "{\"key\":7,\"q\":\"rain\",\"doc\":{\"body\":\"wet\"}";
+    assert_eq!(score(&format!("{row}}}\n"), &fields).ok(), format!("{row},\"score\":{scored}"));
+    let stderr = score("{\"q\":\"rain\",\"doc\":{\"body\":\"wet\"}}\n", &fields).fails(1);
+    assert!(stderr.contains("no field `key`"), "{stderr}");
+    let stderr = score(&format!("{row}}}\n"), &fields[2..]).fails(1);
+    assert!(stderr.contains("no field `query`"), "{stderr}");
+    let stderr = neural_sparse(&["score", "--model", "tiny", "--query-field", "q", "a", "b"]).run().fails(2);
+    assert!(stderr.contains("--query-field"), "{stderr}");
+}

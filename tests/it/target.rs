@@ -218,3 +218,21 @@ fn pipelines_of_opensearch() {
     assert!(finished.stderr.contains("--model-id"), "{}", finished.stderr);
     assert!(finished.stdout.contains("MODEL_ID"));
 }
+
+#[test]
+fn the_queries_may_stand_in_a_file() {
+    let run = |input: &str, more: &[&str]| {
+        let arguments = ["target", "query", "opensearch", "--model", "tiny", "--quiet"];
+        neural_sparse(&[&arguments, more].concat()).stdin(input).run()
+    };
+    let expected = run("", &["weather in ny", "cats"]).ok();
+    assert_eq!(expected.lines().count(), 2);
+    let rows = "{\"id\":1,\"q\":\"weather in ny\"}\n\n{\"id\":2,\"q\":\"cats\"}\n";
+    assert_eq!(run(rows, &["--input", "-", "--text-field", "q"]).ok(), expected);
+    let lines = run("1\tweather in ny\n2\tcats\n", &["-i", "-", "--input-format", "tsv"]);
+    assert_eq!(lines.ok(), expected);
+    let stderr = run("{\"q\":\"x\"}\n{}\n", &["--input", "-", "--text-field", "q"]).fails(1);
+    assert!(stderr.contains("line 2") && stderr.contains("no field `q`"), "{stderr}");
+    assert!(run("", &["--input", "-", "x"]).fails(2).contains("--input"));
+    assert!(run("", &["--text-field", "q", "x"]).fails(2).contains("--text-field"));
+}

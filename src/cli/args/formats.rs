@@ -15,6 +15,7 @@ use crate::cli::requests::Requests;
 
 /// What the output is.
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 pub(in crate::cli) struct FormatArgs {
     /// The form of the output: rows of JSON, or what a search engine loads as it is
     #[arg(
@@ -44,7 +45,7 @@ pub(in crate::cli) struct FormatArgs {
     /// What a `_bulk` request does with a document [default: index]
     #[arg(
         long,
-        value_name = "ACTION",
+        value_name = "index|create|update",
         help_heading = BULK_HEADING,
         requires = "files",
         conflicts_with = "texts"

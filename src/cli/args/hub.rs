@@ -10,6 +10,7 @@ use crate::cli::failure::complain;
 
 /// Where model files come from.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Hub")]
 pub(in crate::cli) struct HubArgs {
     /// Branch, tag or commit of a model on the hub [default: main]
     #[arg(long, value_name = "REVISION")]
@@ -18,7 +19,7 @@ pub(in crate::cli) struct HubArgs {
     #[arg(long)]
     pub offline: bool,
     /// Nothing on standard error but errors: no notes, no progress, no figures at the end
-    #[arg(long)]
+    #[arg(long, short, help_heading = None::<&'static str>)]
     pub quiet: bool,
 }
 

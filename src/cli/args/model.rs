@@ -19,30 +19,31 @@ use crate::cli::{counted, environment};
 
 /// Which model, and how it runs.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Model")]
 pub(in crate::cli) struct ModelArgs {
     /// Short name, hub id, folder, or `tiny`, which is built in and needs no files
-    #[arg(long, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
+    #[arg(long, short, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
     pub model: String,
     #[command(flatten)]
     pub hub: HubArgs,
     /// The side that the texts stand on; needed where a model encodes queries and documents differently
-    #[arg(long = "as", value_name = "SIDE")]
+    #[arg(long = "as", value_name = "query|document")]
     pub side: Option<SideName>,
     /// Whose reading of the model to follow: the model cards', ml-commons' or sentence-transformers'
     #[arg(long, value_name = "card|ml-commons|sentence-transformers", default_value = "card")]
     pub dialect: Dialect,
     /// Cut texts to this many tokens, special tokens included [default: the model's own limit]
-    #[arg(long, value_name = "TOKENS")]
-    pub max_length: Option<NonZeroUsize>,
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', help_heading = "Long texts")]
+    pub max_length: Vec<NonZeroUsize>,
     /// Threads to encode with; the vectors do not depend on it [default: one per processor]
-    #[arg(long, value_name = "NUM")]
+    #[arg(long, short, value_name = "NUM")]
     pub threads: Option<NonZeroUsize>,
     /// Which matrix projects on the vocabulary where a checkpoint stores a decoder that differs from its embeddings and
     /// config.json does not say [default: as the model's authors did, else the stored one]
     #[arg(long, value_name = "stored|embeddings")]
     pub decoder: Option<DecoderName>,
     /// Where the forward pass runs; cuda and metal need a build with that feature
-    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    #[arg(long, value_name = "cpu|cuda|metal", default_value = "cpu")]
     pub device: Device,
 }
 
@@ -158,7 +159,7 @@ impl ModelArgs {
         Ok(EncoderOptions {
             known: hub::known_model(name),
             decoder: self.decoder.map(DecoderName::reading),
-            max_length: self.max_length.map(NonZeroUsize::get),
+            max_length: self.length()?.map(NonZeroUsize::get),
             num_threads: self.num_threads(),
             instruction_set: environment::instruction_set()?,
             without_screen: environment::without_screen(),
@@ -187,6 +188,18 @@ impl ModelArgs {
             });
         }
         Some(wanted.min(most))
+    }
+
+    /// The one length that `--max-length` names. Only what compares lengths takes several.
+    fn length(&self) -> Result<Option<NonZeroUsize>, UsageError> {
+        match self.max_length[..] {
+            [] => Ok(None),
+            [length] => Ok(Some(length)),
+            _ => Err(UsageError::with_hint(
+                "--max-length: several lengths",
+                "`neural-sparse eval sweep` compares them; anything else is done with one",
+            )),
+        }
     }
 
     pub fn side(&self) -> Option<Side> {

@@ -94,9 +94,10 @@ pub(super) trait Job: Send + Sync + 'static {
 
 /// Which rows are read, and what becomes of bad ones and of what is there.
 #[derive(Args)]
+#[command(next_help_heading = "Input")]
 pub(super) struct InputArgs {
     /// File to read, a row a line, plain, gzip or zstd; `-` is standard input; may be repeated
-    #[arg(long = "input", value_name = "FILE")]
+    #[arg(long = "input", short, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Reject a longer line, without holding it
     #[arg(
@@ -108,22 +109,28 @@ pub(super) struct InputArgs {
     )]
     max_line_bytes: NonZeroUsize,
     /// What to do with a row that cannot be used
-    #[arg(long, value_name = "WHAT", default_value = "stop", requires = "files", conflicts_with = "texts")]
+    #[arg(
+        long,
+        value_name = "stop|skip",
+        default_value = "stop",
+        requires = "files",
+        conflicts_with = "texts"
+    )]
     on_error: OnError,
     /// Report each rejected row in this file, a line of JSON each: file, line, column, reason, raw
     #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
     rejects: Option<PathBuf>,
     /// Go on where an earlier run with the same arguments was stopped, by whatever
-    #[arg(long, requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
+    #[arg(long, help_heading = "Output", requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
     resume: bool,
     /// Start at the beginning whatever an earlier run has left; files of that name are replaced
-    #[arg(long, requires_all = ["files", "output"], conflicts_with = "texts")]
+    #[arg(long, help_heading = "Output", requires_all = ["files", "output"], conflicts_with = "texts")]
     force: bool,
     /// Read the I-th of N contiguous parts of plain files; the outputs one after the other are the whole
     #[arg(long, value_name = "I/N", value_parser = parse_shard, requires = "files", conflicts_with = "texts")]
     shard: Option<(u64, u64)>,
     /// Write the figures of the summary to this file too, as JSON
-    #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "files", conflicts_with = "texts")]
     summary: Option<PathBuf>,
     /// Whether the command goes on by itself when it is given again.
     #[arg(skip)]

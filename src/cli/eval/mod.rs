@@ -32,7 +32,11 @@ use collection::{Collection, Setting};
 /// id, both descending; grades of 1 and more are relevant; queries without judgements are left out. FLOPS is the expected
 /// number of terms that a judged query and a document share.
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    next_help_heading = "Output",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub(super) struct EvalArgs {
     #[command(subcommand)]
     command: Option<EvalCommand>,
@@ -71,6 +75,7 @@ enum EvalCommand {
 
 /// How a collection is encoded and indexed.
 #[derive(Args)]
+#[command(next_help_heading = "Input")]
 struct EncodingArgs {
     /// Which judgements of a collection
     #[arg(long, value_name = "NAME", default_value = "test")]

@@ -29,6 +29,7 @@ use queries::Query;
 /// A line is the rank, the score and the id of a document; with several queries, the query's id before them. Ties stand
 /// in the order of the documents.
 #[derive(Args)]
+#[command(next_help_heading = "Search")]
 pub(super) struct SearchArgs {
     /// The queries; put `--` before one that begins with a dash
     #[arg(value_name = "QUERY", conflicts_with = "queries", required_unless_present = "queries")]
@@ -42,7 +43,7 @@ pub(super) struct SearchArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// How many documents are wanted
-    #[arg(long, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, short, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
     /// Show the terms that a query and a document share, with both weights and their product
     #[arg(long)]

@@ -11,7 +11,7 @@ mod vectors;
 pub(crate) mod weights;
 
 pub(crate) use object::{entries, find, kind, message, not_json, string, Entry};
-pub use pairs::{parse_pair, write_f32, write_scored};
+pub use pairs::{parse_pair, write_f32, write_scored, Pair, PairFields};
 pub use texts::parse_row;
 pub use vectors::{is_vector_row, parse_vector, VectorRow};
 pub use weights::{Entries, Written};

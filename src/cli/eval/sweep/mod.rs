@@ -19,10 +19,11 @@ use crate::cli::ModelArgs;
 
 /// Measure what pruning, chunking and shorter texts cost in quality, and save in bytes and postings
 ///
-/// Every rule of --prune is combined with every --top-k, --max-lengths and --on-long; documents without pruning are
+/// Every rule of --prune is combined with every --top-k, --max-length and --on-long; documents without pruning are
 /// always among them, and quality is given as a share of theirs. Only documents are pruned. Documents are encoded once
 /// for each length and chunking, and kept in the cache.
 #[derive(Args)]
+#[command(next_help_heading = "Output")]
 pub(in crate::cli) struct SweepArgs {
     /// Folder of a collection in BEIR's layout; the figures of several are averaged
     #[arg(long, value_name = "DIR", required = true)]
@@ -35,8 +36,8 @@ pub(in crate::cli) struct SweepArgs {
     /// Keep so many of the heaviest terms; several with commas
     #[arg(long, value_name = "NUM", value_delimiter = ',', value_parser = parse_top_k)]
     top_k: Vec<NonZeroUsize>,
-    /// Cut texts to so many tokens; several with commas
-    #[arg(long, value_name = "TOKENS", value_delimiter = ',', conflicts_with = "max_length")]
+    /// The same as --max-length, which takes several lengths with commas here
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', conflicts_with = "max_length", hide = true)]
     max_lengths: Vec<NonZeroUsize>,
     /// What becomes of longer documents: truncate, chunk[=OVERLAP] or chunk-rows[=OVERLAP]; several with commas
     #[arg(long, value_name = "RULE", value_delimiter = ',', default_value = "truncate")]
@@ -140,7 +141,8 @@ impl SweepArgs {
     fn measure(&self) -> anyhow::Result<Vec<Point>> {
         let (prunes, top_ks) = (self.prunes(), self.top_ks());
         let lengths: Vec<Option<NonZeroUsize>> = match &self.max_lengths[..] {
-            [] => vec![self.encoding.model.max_length],
+            [] if self.encoding.model.max_length.is_empty() => vec![None],
+            [] => self.encoding.model.max_length.iter().copied().map(Some).collect(),
             lengths => lengths.iter().copied().map(Some).collect(),
         };
         let count = lengths.len() * self.on_long.len() * prunes.len() * top_ks.len();
@@ -158,7 +160,8 @@ impl SweepArgs {
                 if self.on_long.len() > 1 {
                     encoding.push(("on_long", long.to_string()));
                 }
-                let model = ModelArgs { max_length: length, ..self.encoding.model.clone() };
+                let model =
+                    ModelArgs { max_length: length.into_iter().collect(), ..self.encoding.model.clone() };
                 let collections = self.open(&model, long)?;
                 for &prune in &prunes {
                     for &top_k in &top_ks {

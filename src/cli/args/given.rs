@@ -1,0 +1,88 @@
+//! Which options stand on the command line, as opposed to those that have their default.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use crate::cli::failure::UsageError;
+
+/// The options that stand on the command line, by their names. It is to be the first field of the arguments that it looks
+/// at, for the fields after it take their values away.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct Given {
+    flags: Vec<String>,
+}
+
+impl Given {
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|given| given == flag)
+    }
+
+    /// An error where one of `flags` is given, for it would change nothing.
+    ///
+    /// * `reason`: why not.
+    pub fn refuse(&self, flags: &[&str], reason: &str) -> Result<(), UsageError> {
+        match flags.iter().find(|flag| self.has(flag)) {
+            Some(flag) => Err(UsageError::new(format!("{flag}: {reason}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let flags = matches.ids().map(clap::Id::as_str).filter(is_given).map(flag).collect();
+        Ok(Given { flags })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Given::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+/// The flag of an argument, which has its field's name with few exceptions.
+fn flag(id: &str) -> String {
+    match id {
+        "files" => "--input".into(),
+        "side" => "--as".into(),
+        id => format!("--{}", id.replace('_', "-")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Options {
+        #[command(flatten)]
+        given: Given,
+        #[arg(long, default_value = "1")]
+        chunk_overlap: u32,
+        #[arg(long = "as")]
+        side: Option<String>,
+    }
+
+    #[test]
+    fn a_default_is_not_given() {
+        let options = Options::parse_from(["x", "--as", "query"]);
+        assert_eq!((options.chunk_overlap, options.side.as_deref()), (1, Some("query")));
+        assert!(options.given.has("--as") && !options.given.has("--chunk-overlap"));
+        assert!(options.given.refuse(&["--chunk-overlap"], "no").is_ok());
+        let options = Options::parse_from(["x", "--chunk-overlap", "1"]);
+        let refused = options.given.refuse(&["--as", "--chunk-overlap"], "nothing is cut into windows");
+        assert_eq!(refused.expect_err("given").to_string(), "--chunk-overlap: nothing is cut into windows");
+    }
+}

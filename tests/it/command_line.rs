@@ -1,0 +1,229 @@
+//! What holds for every subcommand: its help, its examples, and the look of its errors.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{json, Value};
+
+use crate::program::{folder, neural_sparse, Finished};
+
+fn help(path: &[String]) -> String {
+    neural_sparse(&[path, &["--help".to_string()]].concat()).run().ok()
+}
+
+/// The lines under a title of a page of help, up to the next one.
+fn below<'a>(page: &'a str, title: &str) -> Vec<&'a str> {
+    let lines = page.lines().skip_while(|line| *line != title).skip(1);
+    lines.take_while(|line| line.starts_with("  ")).map(str::trim_start).collect()
+}
+
+/// The names that call each subcommand, and its help; depth first, in the order of the help.
+fn pages() -> Vec<(Vec<String>, String)> {
+    let mut pages = Vec::new();
+    let mut waiting = vec![Vec::new()];
+    while let Some(path) = waiting.pop() {
+        let page = help(&path);
+        let names: Vec<&str> = below(&page, "Commands:")
+            .into_iter()
+            .filter_map(|line| line.split_whitespace().next())
+            .filter(|name| *name != "help" && page.contains(&format!("\n  {name} ")))
+            .collect();
+        waiting.extend(names.iter().rev().map(|name| [&path[..], &[name.to_string()]].concat()));
+        pages.push((path, page));
+    }
+    pages
+}
+
+/// Everything that the examples read.
+fn inputs(folder: &Path) {
+    let documents = [("d1", "Rain in New York"), ("d2", "Cats sleep"), ("d3", "The weather in Paris")];
+    let rows = |field: &str| -> String {
+        documents.iter().map(|(id, text)| format!("{}\n", json!({"_id": id, field: text}))).collect()
+    };
+    fs::write(folder.join("docs.jsonl"), rows("text")).unwrap();
+    let pairs: String = documents
+        .iter()
+        .map(|(_, text)| format!("{}\n", json!({"query": "weather in ny", "document": text})))
+        .collect();
+    fs::write(folder.join("pairs.jsonl"), pairs).unwrap();
+    fs::write(folder.join("queries.tsv"), "q1\tweather in ny\nq2\tcats\n").unwrap();
+    fs::write(folder.join("qrels.tsv"), "query-id\tcorpus-id\tscore\nq1\td1\t1\nq2\td2\t1\n").unwrap();
+    let collection = folder.join("collection");
+    fs::create_dir_all(collection.join("qrels")).unwrap();
+    fs::copy(folder.join("docs.jsonl"), collection.join("corpus.jsonl")).unwrap();
+    fs::write(
+        collection.join("queries.jsonl"),
+        "{\"_id\":\"q1\",\"text\":\"weather\"}\n{\"_id\":\"q2\",\"text\":\"cats\"}\n",
+    )
+    .unwrap();
+    fs::copy(folder.join("qrels.tsv"), collection.join("qrels/test.tsv")).unwrap();
+}
+
+/// The words of a line, as a shell would split it.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for character in line.chars() {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
+            character => words.last_mut().unwrap().push(character),
+        }
+    }
+    words
+}
+
+#[test]
+fn the_examples_of_every_subcommand_run() {
+    let place = folder();
+    inputs(place.path());
+    let mut done: Vec<String> = Vec::new();
+    for (path, page) in pages() {
+        let examples = below(&page, "Examples:");
+        assert!(!examples.is_empty(), "{path:?} has no examples");
+        for example in examples {
+            if done.iter().any(|line| line == example) {
+                continue;
+            }
+            let words = words(example);
+            assert_eq!(words[0], "neural-sparse", "{example}");
+            let finished = neural_sparse(&words[1..])
+                .env("NEURAL_SPARSE_MODEL", "tiny")
+                .env("XDG_CACHE_HOME", place.path().join("cache"))
+                .in_folder(place.path())
+                .run();
+            assert_eq!(finished.code, Some(0), "{example}: {}", finished.stderr);
+            done.push(example.to_string());
+        }
+    }
+    assert!(done.len() > 25, "{done:?}");
+}
+
+#[test]
+fn options_stand_under_headings() {
+    for (arguments, headings) in [
+        (
+            &["encode"][..],
+            &["Arguments:", "Input:", "Output:", "Model:", "Hub:", "Vectors:", "Long texts:", "Options:"][..],
+        ),
+        (&["search"], &["Search:", "Model:", "Hub:"]),
+        (&["index", "build"], &["Input:", "Output:", "Model:", "Vectors:"]),
+    ] {
+        let path: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let page = help(&path);
+        for heading in headings {
+            assert!(page.lines().any(|line| line == *heading), "{arguments:?} {heading}: {page}");
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Finished {
+    neural_sparse(arguments).run()
+}
+
+#[test]
+fn every_usage_error_has_the_same_look() {
+    for arguments in [
+        // What clap finds, and what we do.
+        &["encode", "--topk", "3", "x"][..],
+        &["encode", "--on-long", "never"],
+        &["index", "build"],
+        &["nosuch"],
+        &["score", "x"],
+        &["convert"],
+        &["encode", "--input", "x.jsonl", "--chunk-rows"],
+        &["model", "show", "tiny", "--max-length", "4,5"],
+    ] {
+        let stderr = run(arguments).fails(2);
+        assert!(stderr.starts_with("error: "), "{arguments:?}: {stderr}");
+        let hints = stderr.lines().filter(|line| line.starts_with("hint: ")).count();
+        assert!(hints > 0, "{arguments:?}: {stderr}");
+        assert!(stderr.contains("\n\nhint: "), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("Usage:") && !stderr.contains("tip:"), "{arguments:?}: {stderr}");
+    }
+    let stderr = run(&["index", "build"]).fails(2);
+    assert!(stderr.contains("`neural-sparse index build --help`"), "{stderr}");
+}
+
+#[test]
+fn errors_are_coloured_for_who_wants_it() {
+    let plain = run(&["encode", "--topk", "3", "x"]).fails(2);
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+    let coloured = |arguments: &[&str]| neural_sparse(arguments).env("CLICOLOR_FORCE", "1").run().fails(2);
+    let paint = |label: &str, colour: u8| format!("\u{1b}[1m\u{1b}[{colour}m{label}\u{1b}[0m ");
+    for arguments in [&["encode", "--topk", "3", "x"][..], &["score", "x"]] {
+        let stderr = coloured(arguments);
+        assert!(stderr.starts_with(&paint("error:", 31)), "{stderr:?}");
+        assert!(stderr.contains(&format!("\n{}", paint("hint:", 32))), "{stderr:?}");
+    }
+    let none = neural_sparse(&["score", "x"]).env("NO_COLOR", "1").run().fails(2);
+    assert!(!none.contains('\u{1b}'), "{none:?}");
+}
+
+#[test]
+fn the_models_commands_write_json() {
+    let printed = run(&["model", "list", "--json"]).ok();
+    let models: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(models.len(), neural_sparse::known::KNOWN_MODELS.len());
+    let tiny = models.iter().find(|model| model["name"] == "tiny").unwrap();
+    assert_eq!((&tiny["ndcg@10"], &tiny["marks"]), (&json!(0.309), &json!([])));
+    let splade = models.iter().find(|model| model["name"] == "naver/splade-v3").unwrap();
+    assert_eq!(splade["marks"], json!(["non-commercial", "gated"]));
+
+    let shown: Value = serde_json::from_str(&run(&["model", "show", "tiny", "--json"]).ok()).unwrap();
+    let table = run(&["model", "show", "tiny"]).ok();
+    let decisions = shown["decisions"].as_array().unwrap();
+    assert_eq!(decisions.len(), table.lines().count() - 1, "{table}");
+    assert_eq!((&shown["model"], &decisions[0]["what"]), (&json!("tiny"), &json!("architecture")));
+
+    let verified: Value = serde_json::from_str(&run(&["model", "verify", "tiny", "--json"]).ok()).unwrap();
+    assert_eq!((&verified["pass"], verified["checks"].as_array().unwrap().len()), (&json!(true), 5 + 1 + 1));
+
+    let place = folder();
+    let golden = place.path().join("golden.jsonl");
+    let vector = run(&["encode", "--model", "tiny", "rain"]).ok();
+    fs::write(&golden, format!("{{\"text\": \"rain\", \"vector\": {}}}\n", vector.trim())).unwrap();
+    let printed = run(&["model", "verify", "tiny", "--json", "--golden", golden.to_str().unwrap()]).ok();
+    let verified: Value = serde_json::from_str(&printed).unwrap();
+    assert!(verified["pass"].as_array().unwrap().contains(&json!("card")), "{verified}");
+    fs::write(&golden, "{\"text\": \"rain\", \"vector\": {\"rain\": 99}}\n").unwrap();
+    let finished = run(&["model", "verify", "tiny", "--json", "--golden", golden.to_str().unwrap()]);
+    let verified: Value = serde_json::from_str(&finished.stdout).unwrap();
+    assert_eq!((finished.code, &verified["pass"]), (Some(1), &json!([])));
+}
+
+#[test]
+fn an_option_that_changes_nothing_is_refused() {
+    let place = folder();
+    inputs(place.path());
+    let golden = place.path().join("docs.jsonl");
+    let golden = golden.to_str().unwrap();
+    for (arguments, flag) in [
+        (&["encode", "--chunk-overlap", "8", "--input", golden][..], "--chunk-overlap"),
+        (&["encode", "--chunk-rows", "--input", golden], "--chunk-rows"),
+        (&["encode", "--resume", "x"], "--resume"),
+        (&["encode", "--text-field", "text", "x"], "--text-field"),
+        (&["encode", "--input", golden, "--quantize", "9"], "--quantize"),
+        (
+            &["encode", "--input", golden, "--output", "m.npz", "--format", "csr-npz", "--vector-field", "v"],
+            "--vector-field",
+        ),
+        (
+            &["encode", "--input", golden, "--output", "c", "--format", "ciff", "--vector-field", "v"],
+            "--vector-field",
+        ),
+        (&["score", "--query-field", "q", "a", "b"], "--query-field"),
+        (&["target", "query", "opensearch", "--id-field", "q", "a"], "--id-field"),
+        (&["target", "query", "qdrant", "--two-phase", "a"], "--two-phase"),
+        (&["target", "mapping", "opensearch", "--keep", "a"], "--keep"),
+        (&["model", "show", "tiny", "--model", "other"], "--model"),
+        (&["model", "show", "tiny", "--threads", "2"], "--threads"),
+        (&["model", "verify", "tiny", "--golden", golden, "--dialect", "card"], "--dialect"),
+    ] {
+        let stderr = neural_sparse(arguments).env("NEURAL_SPARSE_MODEL", "tiny").run().fails(2);
+        assert!(stderr.contains(flag) && stderr.contains("hint: "), "{arguments:?}: {stderr}");
+    }
+    // The variable is no option.
+    let shown = neural_sparse(&["model", "show", "tiny"]).env("NEURAL_SPARSE_MODEL", "other").run();
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+}
