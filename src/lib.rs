@@ -58,10 +58,12 @@ mod pooling;
 mod postings;
 mod query;
 pub mod report;
+pub mod run;
 mod similarity;
 mod source;
 mod sparse;
 mod spec;
+pub mod storage;
 mod tokenizer;
 
 pub use conventions::{PoolingActivation, TruncationSide, UntiedDecoder};

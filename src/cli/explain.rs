@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use clap::Args;
 use neural_sparse::jsonl::{Fields, Row, RowError};
 use neural_sparse::report::{ExplainPage, ExplainedTerm, ExplainedText};
+use neural_sparse::run::{JobError, WriteError};
 use neural_sparse::{Error, Explanation, ScreenCount, Side, SparseEncoder};
 use serde_json::value::RawValue;
 
-use super::bulk::{InputArgs, InputLine, Job, Tally};
+use super::bulk::{say_truncated, InputArgs, InputLine, Job, Tally};
 use super::failure::{refused, Exit};
 use super::fields::{FieldArgs, LineParser};
-use super::output::{say_where, Existing, Output};
+use super::output::{say_where, Output};
 use super::ModelArgs;
 
 /// Show for every term of a text its weight and the input token that produced it, heaviest first
@@ -54,7 +55,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
 
 fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     let file = args.html.as_deref().or(args.output.as_deref());
-    let mut out = Output::open(file, Existing::Refuse)?;
+    let mut out = Output::one_shot(file)?;
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
     let explanation = encoder.explain(text, side)?;
@@ -73,7 +74,7 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
         say_where(args.html.as_deref());
         let mut tally = Tally { rows_in: 1, ..Tally::default() };
         tally.count_text(explanation.encoded.num_tokens, explanation.encoded.is_cut);
-        tally.say_truncated(encoder.max_length(side)?);
+        say_truncated(&tally, encoder.max_length(side)?);
     }
     Ok(Exit::Done)
 }
@@ -117,7 +118,7 @@ impl Job for Explainer {
         row.id.as_deref().map(Cow::Borrowed)
     }
 
-    fn compute(&self, rows: Vec<Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>> {
+    fn compute(&self, rows: Vec<Row>) -> Result<Vec<Result<Self::Value, RowError>>, JobError> {
         let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
         let explanations = self.encoder.explain_each(&texts, self.side)?;
         let value = |(row, explanation): (Row, Result<Explanation, Error>)| {
@@ -136,7 +137,7 @@ impl Job for Explainer {
         (row, explanation): Self::Value,
         out: &mut Vec<u8>,
         tally: &mut Tally,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), WriteError> {
         let id = RawValue::from_string(line.id(row.id)?)?;
         let encoded = &explanation.encoded;
         tally.count_text(encoded.num_tokens, encoded.is_cut);

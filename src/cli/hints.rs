@@ -1,6 +1,7 @@
 //! The next step after an error of the library, in words of the command line.
 
 mod hub;
+mod run;
 
 use std::io;
 
@@ -9,6 +10,8 @@ use neural_sparse::hub::HubError;
 use neural_sparse::index::IndexError;
 use neural_sparse::input::InputError;
 use neural_sparse::jsonl::RowError;
+use neural_sparse::run::{RunError, UnrankedSimilarity};
+use neural_sparse::storage::OutputError;
 use neural_sparse::{known, supported_model_types, Error, MissingFeature};
 
 /// The next step after `error`, one of the causes of a failure, where there is something that helps.
@@ -24,6 +27,15 @@ pub(super) fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     }
     if let Some(error) = error.downcast_ref::<InputError>() {
         return of_input(error);
+    }
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return run::of_run(error);
+    }
+    if let Some(error) = error.downcast_ref::<OutputError>() {
+        return run::of_output(error);
+    }
+    if let Some(error) = error.downcast_ref::<UnrankedSimilarity>() {
+        return Some(run::of_unranked(error));
     }
     // The error inside an `io::Error` is not among its causes.
     let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
@@ -85,6 +97,8 @@ fn of_input(error: &InputError) -> Option<String> {
 /// Whether an error of the library says that the arguments make no sense together.
 pub(super) fn is_usage(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref::<InputError>(), Some(InputError::NotAFile | InputError::Indivisible { .. }))
+        || matches!(error.downcast_ref::<OutputError>(), Some(OutputError::SameFile { .. }))
+        || error.downcast_ref::<RunError>().is_some_and(run::is_usage)
 }
 
 /// How to have a feature that this build lacks.
@@ -94,7 +108,10 @@ pub(super) fn of_feature(missing: MissingFeature) -> String {
 
 /// What to do about a row that cannot be used.
 pub(super) fn of_row(error: &RowError) -> Option<String> {
-    error.max_terms.map(|most| format!("`--top-k {most}` keeps the heaviest"))
+    match error.max_terms {
+        Some(most) => Some(format!("`--top-k {most}` keeps the heaviest")),
+        None => error.is_of_another_model.then(|| "name the vectors' model with --model".into()),
+    }
 }
 
 /// The flag of an option of a format.

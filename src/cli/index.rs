@@ -10,17 +10,17 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, InvertedIndex, JsonObject};
+use neural_sparse::run::{ConvertVectors, EncodeTexts, VectorInput};
 use neural_sparse::EncoderOptions;
 use neural_sparse::Similarity;
 use neural_sparse::{jsonl, known};
 use serde_json::{json, Value};
 
-use super::bulk::{Container, InputArgs, Surroundings};
-use super::convert::{Convert, Vectors, NUM_WINDOWS};
-use super::encode::Shape;
+use super::bulk::{Container, InputArgs, Surroundings, NUM_WINDOWS};
 use super::encode_rows::RowArgs;
 use super::failure::{Exit, UsageError};
-use super::output::{Existing, Output};
+use super::output::Output;
+use super::shape::{self, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 use super::ModelArgs;
 use neural_sparse::input::first_line;
@@ -70,7 +70,7 @@ struct BuildArgs {
     )]
     vector_field: String,
     #[command(flatten)]
-    shape: Shape,
+    shape: ShapeArgs,
     /// How weights are kept: f32, exactly; lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's;
     /// f16, with 11 bits; or u8, in 255 steps up to a term's largest weight
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
@@ -135,7 +135,7 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
     // Before the model is loaded: an index that only has to be assembled needs nothing else of it.
     let vocabulary = VocabularyArgs { model: args.model.model.clone(), hub: args.model.hub.clone() };
     let similarity = vocabulary.similarity()?;
-    let shape = args.shape.for_dot_products(similarity, &args.model.model)?;
+    let shape = args.shape.shape().for_dot_products(similarity, &args.model.model)?;
     let folder = args.output.as_deref().expect("required, anything else is a bug");
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let output = folder.join(FILE);
@@ -150,13 +150,13 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
             let field = args.vector_field.clone();
-            let vectors = Vectors { fields, field, divisor: 1.0, num_columns: None };
+            let vectors = VectorInput { fields, field, divisor: 1.0, num_columns: None };
             let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
             settings.extend(args.rows.settings());
-            settings.extend(shape.settings());
+            settings.extend(shape::settings(&shape));
             let around =
                 Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet };
-            run.run(Convert::new(vectors, vocabulary, shape, format), around)
+            run.run(ConvertVectors::new(vectors, vocabulary.lazy(), shape, format), around)
         }
         Holds::Texts => {
             let mut fields = args.rows.fields(match args.rows.chunk_rows {
@@ -176,9 +176,10 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             settings.extend(args.settings(codec));
             settings.extend(args.rows.settings());
             let shape = shape.in_dialect(args.model.dialect);
-            settings.extend(shape.settings());
+            settings.extend(shape::settings(&shape));
             let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
-            run.run(args.rows.job(encoder, side, shape, parser, format), around)
+            let job = EncodeTexts::new(encoder, side, move |line: &[u8]| parser.parse(line), format);
+            run.run(job.shape(shape).long_texts(args.rows.long_texts()), around)
         }
     }
 }
@@ -210,7 +211,7 @@ fn metadata(args: &BuildArgs, holds: Holds, similarity: Similarity) -> JsonObjec
     // Of vectors it is known where it was named.
     let is_known = holds == Holds::Texts || args.model.model != known::DEFAULT_MODEL;
     let model = is_known.then_some(&args.model.model);
-    let settings: serde_json::Map<String, Value> = args.shape.settings().into_iter().collect();
+    let settings: serde_json::Map<String, Value> = shape::settings(&args.shape.shape()).into_iter().collect();
     let metadata = json!({
         "made_by": concat!("neural-sparse ", env!("CARGO_PKG_VERSION")),
         "model": model,
@@ -241,7 +242,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
     let named = longest.into_iter().map(|(documents, term)| Ok((index.term(term)?, documents)));
     let longest: Vec<(&str, u32)> = named.collect::<anyhow::Result<_>>()?;
     let mean = info.postings as f64 / info.documents.max(1) as f64;
-    let mut out = Output::open(None, Existing::Refuse)?;
+    let mut out = Output::one_shot(None)?;
     if args.json {
         let lists: Vec<Value> =
             longest.iter().map(|(term, documents)| json!({"term": term, "documents": documents})).collect();

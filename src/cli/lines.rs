@@ -5,10 +5,11 @@ use std::sync::mpsc::{sync_channel, Receiver};
 use std::thread;
 
 use anyhow::Context;
+use neural_sparse::run::Shape;
 use neural_sparse::{Side, SparseEncoder, SparseVector};
 
 use super::bulk::Tally;
-use super::encode::{write_line, Shape};
+use super::encode::write_line;
 use super::failure::{complain, Exit};
 use super::output::Output;
 use neural_sparse::input::trim_line;

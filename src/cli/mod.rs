@@ -4,7 +4,6 @@
 
 mod args;
 mod bulk;
-mod compression;
 mod convert;
 mod download_bar;
 mod encode;
@@ -20,11 +19,10 @@ mod lines;
 mod model;
 mod output;
 mod print;
-mod requests;
 mod score;
 mod search;
+mod shape;
 mod stats;
-mod storage;
 mod target;
 mod terminal;
 

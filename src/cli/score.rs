@@ -1,20 +1,20 @@
 //! `score`: how well documents match a query.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::jsonl::{self, Pair, PairFields, RowError};
+use neural_sparse::jsonl::{self, PairFields};
 use neural_sparse::report::{ScorePage, ScoreTerm};
-use neural_sparse::{Encoded, Error, ScreenCount, Side, Similarity, SparseEncoder};
+use neural_sparse::run::ScorePairs;
+use neural_sparse::{Encoded, Error, Similarity};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::bulk::{Container, InputArgs, InputLine, Job, Tally};
-use super::failure::{refused, Exit, UsageError};
-use super::output::{say_where, Existing, Output};
+use super::bulk::{say_truncated, Container, InputArgs, Tally};
+use super::failure::{Exit, UsageError};
+use super::output::{say_where, Output};
 use super::print::table::Table;
 use super::ModelArgs;
 
@@ -94,7 +94,7 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let model_files = args.model.files()?;
     let options = args.model.options()?;
     let encoder = args.model.open(&model_files, &options)?;
-    let scorer = Scorer { fields: args.fields(), ..Scorer::new(encoder, args.model.side()) };
+    let scorer = ScorePairs { fields: args.fields(), ..ScorePairs::new(encoder, args.model.side()) };
     let mut settings = args.model.settings(&scorer.encoder, scorer.document_side)?;
     settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
     settings.insert("the command".into(), Value::from("score"));
@@ -117,8 +117,8 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     if documents.is_empty() {
         return Err(nothing_to_score());
     }
-    let mut out = Output::open(args.html.as_deref().or(args.output.as_deref()), Existing::Refuse)?;
-    let scorer = Scorer::new(args.model.load()?, args.model.side());
+    let mut out = Output::one_shot(args.html.as_deref().or(args.output.as_deref()))?;
+    let scorer = ScorePairs::new(args.model.load()?, args.model.side());
     if args.html.is_some() {
         return write_page(args, &scorer, out);
     }
@@ -149,13 +149,13 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     out.finish()?;
     if !args.model.hub.quiet {
         let query = encoded.iter().map(|pair| &pair.0).take(1);
-        say_truncated(&query.chain(encoded.iter().map(|pair| &pair.1)).collect::<Vec<_>>());
+        say_cut(&query.chain(encoded.iter().map(|pair| &pair.1)).collect::<Vec<_>>());
     }
     Ok(Exit::Done)
 }
 
 /// Writes the page of `--html`.
-fn write_page(args: &ScoreArgs, scorer: &Scorer, mut out: Output) -> anyhow::Result<Exit> {
+fn write_page(args: &ScoreArgs, scorer: &ScorePairs, mut out: Output) -> anyhow::Result<Exit> {
     let (query, texts) = (&args.texts[0], &args.texts[1..]);
     let encoder = &scorer.encoder;
     let query_explanation = encoder.explain(query, scorer.query_side)?;
@@ -167,20 +167,20 @@ fn write_page(args: &ScoreArgs, scorer: &Scorer, mut out: Output) -> anyhow::Res
         say_where(args.html.as_deref());
         let texts: Vec<&Encoded> =
             iter::once(&query_explanation).chain(&explanations).map(|text| &text.encoded).collect();
-        say_truncated(&texts);
+        say_cut(&texts);
     }
     Ok(Exit::Done)
 }
 
 /// Says how many of the texts were cut. Either side may have a limit of its own: the larger is named.
-fn say_truncated(texts: &[&Encoded]) {
+fn say_cut(texts: &[&Encoded]) {
     let mut tally = Tally::default();
     for text in texts {
         tally.rows_in += 1;
         tally.count_text(text.num_tokens, text.is_cut);
     }
     let cut = texts.iter().filter(|text| text.is_cut);
-    tally.say_truncated(cut.map(|text| text.num_tokens).max().unwrap_or(0));
+    say_truncated(&tally, cut.map(|text| text.num_tokens).max().unwrap_or(0));
 }
 
 fn nothing_to_score() -> anyhow::Error {
@@ -189,101 +189,6 @@ fn nothing_to_score() -> anyhow::Error {
         "neural-sparse score QUERY DOCUMENT..., or --input FILE with rows {\"query\", \"document\"}",
     )
     .into()
-}
-
-/// Encodes queries and documents, each as what it is unless `--as` says otherwise.
-struct Scorer {
-    encoder: SparseEncoder,
-    query_side: Side,
-    document_side: Side,
-    fields: PairFields,
-}
-
-/// A row to score.
-struct PairRow {
-    pair: Pair,
-    /// The row as it was.
-    line: Vec<u8>,
-}
-
-/// A row with its score.
-struct ScoredRow {
-    line: Vec<u8>,
-    score: f32,
-    /// Tokens of both texts, and how many were cut.
-    tokens: [(usize, bool); 2],
-}
-
-/// A query and a document.
-type EncodedPair = (Encoded, Encoded);
-
-impl Scorer {
-    fn new(encoder: SparseEncoder, side: Option<Side>) -> Self {
-        let (query_side, document_side) = (side.unwrap_or(Side::Query), side.unwrap_or(Side::Document));
-        Scorer { encoder, query_side, document_side, fields: PairFields::default() }
-    }
-
-    /// The vectors of each pair; a text that stands in several is encoded once.
-    fn encode(&self, pairs: &[(&str, &str)]) -> Result<Vec<Result<EncodedPair, Error>>, Error> {
-        let queries: Vec<&str> = pairs.iter().map(|pair| pair.0).collect();
-        let documents: Vec<&str> = pairs.iter().map(|pair| pair.1).collect();
-        let (queries, documents) = if self.query_side == self.document_side || !self.encoder.sides_differ() {
-            let mut both = self.encoder.encode_each(&[queries, documents].concat(), self.document_side)?;
-            let documents = both.split_off(pairs.len());
-            (both, documents)
-        } else {
-            (
-                self.encoder.encode_each(&queries, self.query_side)?,
-                self.encoder.encode_each(&documents, self.document_side)?,
-            )
-        };
-        Ok(queries.into_iter().zip(documents).map(|(query, document)| Ok((query?, document?))).collect())
-    }
-}
-
-impl Job for Scorer {
-    type Row = PairRow;
-    type Value = ScoredRow;
-    const HAS_IDS: bool = false;
-
-    fn parse(&self, line: &[u8]) -> Result<PairRow, RowError> {
-        Ok(PairRow { pair: jsonl::parse_pair(line, &self.fields)?, line: line.to_vec() })
-    }
-
-    fn id<'r>(&self, row: &'r PairRow) -> Option<Cow<'r, str>> {
-        row.pair.id.as_deref().map(Cow::Borrowed)
-    }
-
-    fn compute(&self, rows: Vec<PairRow>) -> anyhow::Result<Vec<Result<ScoredRow, RowError>>> {
-        let pairs: Vec<(&str, &str)> =
-            rows.iter().map(|row| (row.pair.query.as_str(), row.pair.document.as_str())).collect();
-        let encoded = self.encode(&pairs)?;
-        let value = |(row, pair): (PairRow, Result<(Encoded, Encoded), Error>)| {
-            let (query, document) = pair.map_err(refused)?;
-            let tokens = [&query, &document].map(|text| (text.num_tokens, text.is_cut));
-            let score = self.encoder.similarity().score(&query.vector, &document.vector);
-            Ok(ScoredRow { line: row.line, score, tokens })
-        };
-        Ok(rows.into_iter().zip(encoded).map(value).collect())
-    }
-
-    fn screen_count(&self) -> ScreenCount {
-        self.encoder.screen_count()
-    }
-
-    fn write(
-        &self,
-        _: &InputLine,
-        row: ScoredRow,
-        out: &mut Vec<u8>,
-        tally: &mut Tally,
-    ) -> anyhow::Result<()> {
-        for (num_tokens, is_cut) in row.tokens {
-            tally.count_text(num_tokens, is_cut);
-        }
-        tally.rows_out += 1;
-        Ok(jsonl::write_scored(out, &row.line, row.score)?)
-    }
 }
 
 /// Writes the terms, what they add up to, and for a distance the score that is made of that.

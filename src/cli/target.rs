@@ -11,13 +11,14 @@ use neural_sparse::hub;
 use neural_sparse::input::{InputFile, Source};
 use neural_sparse::jsonl::{Fields, Keep};
 use neural_sparse::known::QuerySide;
+use neural_sparse::run::Shape;
 use neural_sparse::{Prune, Side, Similarity, SparseVector};
 
-use super::encode::{parse_prune, Shape};
 use super::failure::{complain, Exit, UsageError};
 use super::fields::{kept, FieldArgs};
 use super::formats::{named, parse_scale, refuse_idle_flags};
-use super::output::{Existing, Output};
+use super::output::Output;
+use super::shape::{parse_prune, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 use super::ModelArgs;
 
@@ -82,7 +83,7 @@ struct QueryArgs {
     #[arg(long, short, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
     #[command(flatten)]
-    shape: Shape,
+    shape: ShapeArgs,
     /// Score with the heavy terms first, and the best documents again with all of them
     #[arg(long, help_heading = "OpenSearch")]
     two_phase: bool,
@@ -180,7 +181,7 @@ fn search_ceiling(model: &str) -> f32 {
 }
 
 pub(super) fn run(args: &TargetArgs) -> anyhow::Result<Exit> {
-    let mut out = Output::open(None, Existing::Refuse)?;
+    let mut out = Output::one_shot(None)?;
     match &args.command {
         TargetCommand::Mapping(args) => writeln!(out, "{}", mapping(args)?)?,
         TargetCommand::Query(args) => query(args, &mut out)?,
@@ -236,7 +237,7 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
     }
     let encoder = args.model.load()?;
     let side = args.model.side().unwrap_or(Side::Query);
-    let shape = args.shape.in_dialect(args.model.dialect);
+    let shape = args.shape.shape().in_dialect(args.model.dialect);
     let shape = shape.for_dot_products(encoder.similarity(), &args.model.model)?;
     let terms = Terms::Vocabulary(encoder.tokenizer());
     let mut findings = Findings::default();

@@ -17,6 +17,7 @@ const DEFAULT_SCALE: f32 = 100.0;
 /// Terms of a query: Lucene gives no documents for one that has more.
 const MAX_CLAUSES: usize = 1024;
 
+#[derive(Debug)]
 struct Anserini {
     scale: Scale,
 }

@@ -4,29 +4,93 @@
 //! the id, and the id; the bytes of the kept fields, and the fields; the bytes of the names of the terms, and the names;
 //! the number of terms, their ids, and their weights in f32.
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::fmt::Debug;
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::Terms;
+use crate::input::decompressed_lines;
 use crate::sparse::SparseVector;
+use crate::storage::{with_suffix, Storage, StoredFile};
 
 /// Written and read at once.
 const BUFFER_BYTES: usize = 1 << 18;
 
 /// Makes the files that were asked for of a file of rows.
-pub trait Assembly: Send + Sync {
+pub trait Assembly: Debug + Send + Sync {
     /// Reads `rows` and writes `output` and what belongs to it, in place of files of those names. The first file of
     /// [`Assembly::results`] appears last, when all are complete.
     ///
     /// # Errors
     ///
     /// Those of the files.
-    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()>;
+    fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()>;
 
     /// The files that make up the result, those that are there of a number that is not known before.
-    fn results(&self, output: &Path) -> Vec<PathBuf>;
+    fn results(&self, output: &Path, storage: &dyn Storage) -> Vec<PathBuf>;
 }
+
+/// Rows that were collected, and the storage that has them and gets what is made of them.
+#[derive(Debug)]
+pub struct CollectedRows<'a> {
+    storage: &'a dyn Storage,
+    path: &'a Path,
+}
+
+impl<'a> CollectedRows<'a> {
+    /// The rows in the file `path`.
+    pub(crate) fn new(storage: &'a dyn Storage, path: &'a Path) -> Self {
+        CollectedRows { storage, path }
+    }
+
+    pub(super) fn storage(&self) -> &'a dyn Storage {
+        self.storage
+    }
+
+    /// The rows as lines, decompressed.
+    pub(super) fn lines(&self) -> io::Result<Box<dyn BufRead + Send>> {
+        decompressed_lines(self.storage.open(self.path)?)
+    }
+
+    /// Hands over each row, in their order, from the first on.
+    pub(super) fn each(&self, mut take: impl FnMut(&Collected) -> io::Result<()>) -> io::Result<()> {
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, self.storage.open(self.path)?);
+        let mut bytes = Vec::new();
+        while let Some(row) = next_row(&mut file, &mut bytes)? {
+            take(&row)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file that appears under its name when it is complete and survives a loss of power.
+    pub(super) fn write_file(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut OutputFile) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (unfinished, mut file) = self.create(path)?;
+        write(&mut file)?;
+        file.flush()?;
+        file.get_mut().sync()?;
+        // The file is kept open, and so locked, until it has its name.
+        self.storage.rename(&unfinished, path)
+    }
+
+    /// Creates the file that will be `path`, under the name that it has until it is complete, in place of one that an
+    /// earlier run has left.
+    pub(super) fn create(&self, path: &Path) -> io::Result<(PathBuf, OutputFile)> {
+        let unfinished = with_suffix(path, UNFINISHED);
+        let mut file = self.storage.lock(&unfinished)?;
+        file.truncate(0)?;
+        Ok((unfinished, BufWriter::with_capacity(BUFFER_BYTES, file)))
+    }
+}
+
+/// A file that is being made of rows.
+pub(super) type OutputFile = BufWriter<Box<dyn StoredFile>>;
+
+/// What is added to the name of a file until it is complete.
+pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// A row that is collected: what of it its format wants to know.
 #[derive(Default)]
@@ -61,13 +125,6 @@ impl Collected {
 /// The names of a vector's terms as they are collected.
 pub(super) fn names(vector: &SparseVector, terms: Terms) -> String {
     vector.indices().iter().flat_map(|&index| [terms.name(index), "\0"]).collect()
-}
-
-/// Reads the rows that were collected, in their order, from the first on.
-pub(super) fn collected(path: &Path) -> io::Result<impl Iterator<Item = io::Result<Collected>>> {
-    let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
-    let mut bytes = Vec::new();
-    Ok(std::iter::from_fn(move || next_row(&mut file, &mut bytes).transpose()))
 }
 
 fn next_row(file: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<Option<Collected>> {
@@ -106,30 +163,4 @@ fn text(bytes: &mut &[u8]) -> Option<String> {
     let (text, rest) = bytes.split_at_checked(length)?;
     *bytes = rest;
     String::from_utf8(text.to_vec()).ok()
-}
-
-/// Writes a file that appears under its name when it is complete and survives a loss of power.
-pub(super) fn write_file(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> io::Result<()> {
-    let unfinished = with_suffix(path, ".unfinished");
-    let mut file = BufWriter::with_capacity(BUFFER_BYTES, File::create(&unfinished)?);
-    write(&mut file)?;
-    file.flush()?;
-    file.get_ref().sync_all()?;
-    drop(file);
-    std::fs::rename(&unfinished, path)
-}
-
-/// `path` with `suffix` added to its name.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut longer = path.as_os_str().to_owned();
-    longer.push(suffix);
-    longer.into()
-}
-
-/// Hands over each row that was collected.
-pub(super) fn each(rows: &Path, mut take: impl FnMut(&Collected) -> io::Result<()>) -> io::Result<()> {
-    collected(rows)?.try_for_each(|row| take(&row?))
 }

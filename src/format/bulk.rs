@@ -58,6 +58,7 @@ const MAX_ID_BYTES: usize = 512;
 pub(super) const MAX_HITS: usize = 10_000;
 
 /// Writes documents into `_bulk` requests.
+#[derive(Debug)]
 pub(super) struct Bulk {
     index_name: Option<String>,
     action: Action,

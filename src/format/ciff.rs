@@ -4,12 +4,11 @@
 //! a `DocRecord` for each document. A posting holds the gap to the document before it. Source: `CommonIndexFileFormat.proto`
 //! of osirrc/ciff.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::anserini::repeated;
-use super::assembly::{each, names, write_file, Assembly, Collected};
+use super::assembly::{names, Assembly, Collected, CollectedRows, OutputFile};
 use super::collection::CollectionTerms;
 use super::csr::refuse_fields;
 use super::scaled::Scale;
@@ -17,6 +16,7 @@ use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Opti
 use crate::jsonl::RowError;
 use crate::postings::Inverter;
 use crate::sparse::SparseVector;
+use crate::storage::Storage;
 
 /// Weights up to 5.1 fit into the 8 bits of BMP.
 const DEFAULT_SCALE: f32 = 50.0;
@@ -24,6 +24,7 @@ const DEFAULT_SCALE: f32 = 50.0;
 /// The largest weight of BMP.
 const MAX_BYTE: f32 = 255.0;
 
+#[derive(Debug)]
 struct Ciff {
     scale: Scale,
 }
@@ -88,28 +89,29 @@ impl Format for Ciff {
     }
 }
 
+#[derive(Debug)]
 struct CiffFile;
 
 impl Assembly for CiffFile {
-    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
+    fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
         let collection = Collection::measure(rows)?;
         let folder =
             output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut inverter = Inverter::new(folder);
         let mut document = 0;
-        each(rows, |row| {
+        rows.each(|row| {
             inverter.add(document, &collection.terms.vector(row))?;
             document += 1;
             Ok(())
         })?;
-        write_file(output, |file| {
+        rows.write_file(output, |file| {
             collection.write_header(file)?;
             collection.write_postings(inverter, file)?;
             write_documents(rows, file)
         })
     }
 
-    fn results(&self, output: &Path) -> Vec<PathBuf> {
+    fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {
         vec![output.to_path_buf()]
     }
 }
@@ -124,7 +126,7 @@ struct Collection {
 }
 
 impl Collection {
-    fn measure(rows: &Path) -> io::Result<Self> {
+    fn measure(rows: &CollectedRows) -> io::Result<Self> {
         let (mut num_documents, mut total) = (0, 0);
         let terms = CollectionTerms::read(rows, |row| {
             num_documents += 1;
@@ -133,7 +135,7 @@ impl Collection {
         Ok(Collection { num_documents, total, terms })
     }
 
-    fn write_header(&self, file: &mut BufWriter<File>) -> io::Result<()> {
+    fn write_header(&self, file: &mut OutputFile) -> io::Result<()> {
         let (num_terms, num_documents) = (self.terms.names().len() as u64, self.num_documents);
         let mut message = Message::default();
         message.number(1, 1);
@@ -147,7 +149,7 @@ impl Collection {
         message.write(file)
     }
 
-    fn write_postings(&self, inverter: Inverter, file: &mut BufWriter<File>) -> io::Result<()> {
+    fn write_postings(&self, inverter: Inverter, file: &mut OutputFile) -> io::Result<()> {
         let mut lists = inverter.finish()?;
         let mut names = self.terms.names().iter();
         let (mut postings, mut posting) = (Vec::new(), Message::default());
@@ -172,9 +174,9 @@ impl Collection {
     }
 }
 
-fn write_documents(rows: &Path, file: &mut BufWriter<File>) -> io::Result<()> {
+fn write_documents(rows: &CollectedRows, file: &mut OutputFile) -> io::Result<()> {
     let mut document = 0;
-    each(rows, |row| {
+    rows.each(|row| {
         let mut message = Message::default();
         message.number(1, document);
         message.text(2, &row.id);
@@ -222,7 +224,7 @@ impl Message {
         self.bytes.extend_from_slice(bytes);
     }
 
-    fn write(&self, file: &mut BufWriter<File>) -> io::Result<()> {
+    fn write(&self, file: &mut OutputFile) -> io::Result<()> {
         let mut length = Vec::new();
         write_varint(&mut length, self.bytes.len() as u64);
         file.write_all(&length)?;

@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
 
-use super::assembly::{each, Collected};
+use super::assembly::{Collected, CollectedRows};
 use crate::sparse::SparseVector;
 
 /// All terms that any document has, each with its place among them.
@@ -17,9 +16,9 @@ pub(super) struct CollectionTerms {
 
 impl CollectionTerms {
     /// Gathers the terms of the rows that were collected; `also` sees each row.
-    pub fn read(rows: &Path, mut also: impl FnMut(&Collected)) -> io::Result<Self> {
+    pub fn read(rows: &CollectedRows, mut also: impl FnMut(&Collected)) -> io::Result<Self> {
         let mut numbers = HashMap::new();
-        each(rows, |row| {
+        rows.each(|row| {
             for name in names(row) {
                 if !numbers.contains_key(name) {
                     numbers.insert(name.to_string(), 0);

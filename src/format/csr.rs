@@ -7,12 +7,14 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::assembly::{each, write_file, Assembly, Collected};
+use super::assembly::{Assembly, Collected, CollectedRows};
 use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::input::ids_path;
 use crate::jsonl::{Keep, RowError};
+use crate::storage::Storage;
 
 /// A format whose file is a matrix, which `A` makes.
+#[derive(Debug)]
 pub(super) struct Matrix<A>(pub A);
 
 impl<A: Assembly + Copy + 'static> Matrix<A> {
@@ -68,7 +70,7 @@ impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 struct BigAnnFile;
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
@@ -76,19 +78,19 @@ pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
 }
 
 impl Assembly for BigAnnFile {
-    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
+    fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
         let size = write_ids(rows, output)?;
-        write_file(output, |file| {
+        rows.write_file(output, |file| {
             for number in [size.num_rows, size.vocab_size, size.num_terms] {
                 file.write_all(&(number as i64).to_le_bytes())?;
             }
             write_indptr(rows, |place| file.write_all(&(place as i64).to_le_bytes()))?;
-            each(rows, |row| write_all(file, row.vector.indices(), |index| index.to_le_bytes()))?;
-            each(rows, |row| write_all(file, row.vector.weights(), |weight| weight.to_le_bytes()))
+            rows.each(|row| write_all(file, row.vector.indices(), |index| index.to_le_bytes()))?;
+            rows.each(|row| write_all(file, row.vector.weights(), |weight| weight.to_le_bytes()))
         })
     }
 
-    fn results(&self, output: &Path) -> Vec<PathBuf> {
+    fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {
         vec![output.to_path_buf(), ids_path(output)]
     }
 }
@@ -103,10 +105,10 @@ pub(super) struct Size {
 }
 
 /// Writes the ids of the rows, one a line, and measures the collection.
-pub(super) fn write_ids(rows: &Path, output: &Path) -> io::Result<Size> {
+pub(super) fn write_ids(rows: &CollectedRows, output: &Path) -> io::Result<Size> {
     let mut size = Size::default();
-    write_file(&ids_path(output), |file| {
-        each(rows, |row| {
+    rows.write_file(&ids_path(output), |file| {
+        rows.each(|row| {
             size.num_rows += 1;
             size.num_terms += row.vector.len();
             size.vocab_size = row.vocab_size;
@@ -117,10 +119,13 @@ pub(super) fn write_ids(rows: &Path, output: &Path) -> io::Result<Size> {
 }
 
 /// Hands over where each row begins among all terms, and where the last one ends.
-pub(super) fn write_indptr(rows: &Path, mut write: impl FnMut(usize) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn write_indptr(
+    rows: &CollectedRows,
+    mut write: impl FnMut(usize) -> io::Result<()>,
+) -> io::Result<()> {
     let mut place = 0;
     write(place)?;
-    each(rows, |row| {
+    rows.each(|row| {
         place += row.vector.len();
         write(place)
     })

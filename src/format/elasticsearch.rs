@@ -7,6 +7,7 @@ use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Ro
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
+#[derive(Debug)]
 struct Elasticsearch {
     bulk: Bulk,
     vector_field: String,

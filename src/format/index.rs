@@ -6,13 +6,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::assembly::{each, names, Assembly, Collected};
+use super::assembly::{names, Assembly, Collected, CollectedRows};
 use super::collection::CollectionTerms;
 use super::{as_object, Compression, Findings, Format, FormatOption, Keys, Row, Terms};
 use crate::index::{Codec, DocumentId, IndexBuilder, JsonObject};
 use crate::jsonl::RowError;
+use crate::storage::Storage;
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Index {
     codec: Codec,
     metadata: JsonObject,
@@ -58,11 +59,11 @@ impl Format for Index {
 }
 
 impl Assembly for Index {
-    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
+    fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
         let terms = CollectionTerms::read(rows, |_| ())?;
         let vocabulary = (0..).zip(terms.names().iter().map(String::as_str));
         let mut builder = IndexBuilder::new(output, self.codec, vocabulary)?;
-        each(rows, |row| {
+        rows.each(|row| {
             let id = DocumentId::from_checked(row.id.clone());
             let fields = JsonObject::from_checked(as_object(&row.fields));
             Ok(builder.add(&id, &fields, &terms.vector(row))?)
@@ -70,7 +71,7 @@ impl Assembly for Index {
         Ok(builder.finish(&self.metadata)?)
     }
 
-    fn results(&self, output: &Path) -> Vec<PathBuf> {
+    fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {
         vec![output.to_path_buf()]
     }
 }

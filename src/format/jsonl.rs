@@ -3,6 +3,7 @@
 use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
 use crate::jsonl::RowError;
 
+#[derive(Debug)]
 struct Jsonl {
     vector_field: String,
 }

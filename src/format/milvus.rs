@@ -14,6 +14,7 @@ const MAX_NAME_BYTES: usize = 255;
 /// Bytes of an id, by the collection's own body.
 const MAX_ID_BYTES: usize = 512;
 
+#[derive(Debug)]
 struct Milvus {
     vector_field: String,
     collection: String,

@@ -25,17 +25,21 @@ mod parquet;
 mod pgvector;
 mod pinecone;
 mod qdrant;
+mod requests;
 mod row;
 mod scaled;
 mod seismic;
 mod vespa;
 
-pub use assembly::Assembly;
+use std::fmt::Debug;
+
+pub use assembly::{Assembly, CollectedRows};
 pub use bulk::Action;
 pub use findings::Findings;
 pub use index::index;
 pub use json::write_by_name;
 pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
+pub use requests::Requests;
 pub use row::{id_text, Content, Document, Row, Terms};
 
 use crate::error::MissingFeature;
@@ -237,7 +241,7 @@ pub enum Compression {
 }
 
 /// The form in which one store takes vectors.
-pub trait Format: Send + Sync {
+pub trait Format: Debug + Send + Sync {
     /// What it has to know of terms.
     fn keys(&self) -> Keys;
 

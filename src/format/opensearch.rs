@@ -17,6 +17,7 @@ const MAX_QUERY_WEIGHT: f32 = 64.0;
 /// Clauses of a boolean query, by the default of `indices.query.bool.max_clause_count`.
 const MAX_CLAUSES: usize = 1024;
 
+#[derive(Debug)]
 struct OpenSearch {
     bulk: Bulk,
     vector_field: String,

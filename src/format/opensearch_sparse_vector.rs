@@ -16,6 +16,7 @@ const INGEST_CEILING: f32 = 3.0;
 /// Ids from here on are folded into those below.
 const FOLD: u32 = 1 << 15;
 
+#[derive(Debug)]
 struct SparseVectorField {
     bulk: Bulk,
     vector_field: String,

@@ -3,8 +3,7 @@
 //! Ids ascend within a row. A kept field's column has the type that all its values share: strings, integers, numbers
 //! or truth values; any other mixture is JSON as a string. Pages are compressed with zstd.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,12 +17,13 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::assembly::{each, write_file, Assembly, Collected};
+use super::assembly::{Assembly, Collected, CollectedRows, OutputFile};
 use super::{
     as_object, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row,
     Terms,
 };
 use crate::jsonl::RowError;
+use crate::storage::Storage;
 
 /// Terms, and bytes of kept fields, after which a row group ends.
 const GROUP_TERMS: usize = 4 << 20;
@@ -32,6 +32,7 @@ const GROUP_BYTES: usize = 32 << 20;
 /// Columns of kept fields.
 const MAX_COLUMNS: usize = 1000;
 
+#[derive(Debug)]
 struct Parquet;
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
@@ -71,12 +72,12 @@ impl Format for Parquet {
 }
 
 impl Assembly for Parquet {
-    fn assemble(&self, rows: &Path, output: &Path) -> io::Result<()> {
+    fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
         let columns = columns(rows)?;
-        write_file(output, |file| write_groups(rows, &columns, file))
+        rows.write_file(output, |file| write_groups(rows, &columns, file))
     }
 
-    fn results(&self, output: &Path) -> Vec<PathBuf> {
+    fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {
         vec![output.to_path_buf()]
     }
 }
@@ -133,9 +134,9 @@ impl Kind {
 }
 
 /// The kept fields of all rows, in the order in which they first stand.
-fn columns(rows: &Path) -> io::Result<Vec<Column>> {
+fn columns(rows: &CollectedRows) -> io::Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
-    each(rows, |row| {
+    rows.each(|row| {
         for (place, field) in kept_fields(&as_object(&row.fields)).iter().enumerate() {
             let kind = Kind::of(&parsed(field.value.get()));
             // Rows of one collection mostly have the same fields in the same order.
@@ -180,7 +181,7 @@ fn schema(columns: &[Column]) -> Result<Type, ParquetError> {
     Type::group_type_builder("vectors").with_fields(fields).build()
 }
 
-fn write_groups(rows: &Path, columns: &[Column], file: &mut BufWriter<File>) -> io::Result<()> {
+fn write_groups(rows: &CollectedRows, columns: &[Column], file: &mut OutputFile) -> io::Result<()> {
     let codec = Codec::ZSTD(ZstdLevel::default());
     // The default names the version of a library, and the bytes of a file are to depend on the rows alone.
     let properties =
@@ -188,7 +189,7 @@ fn write_groups(rows: &Path, columns: &[Column], file: &mut BufWriter<File>) -> 
     let schema = Arc::new(schema(columns)?);
     let mut writer = SerializedFileWriter::new(file, schema, Arc::new(properties.build()))?;
     let mut group = Group::new(columns);
-    each(rows, |row| {
+    rows.each(|row| {
         group.push(row, columns);
         if group.indices.len() >= GROUP_TERMS || group.num_bytes >= GROUP_BYTES {
             group.write(&mut writer)?;

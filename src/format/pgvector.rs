@@ -15,6 +15,7 @@ const MAX_HNSW_TERMS: usize = 1000;
 /// Bytes of a primary key that the index of the table takes, however little they compress.
 const MAX_ID_BYTES: usize = 2692;
 
+#[derive(Debug)]
 struct Pgvector {
     table: String,
     vector_field: String,

@@ -15,6 +15,7 @@ const MAX_METADATA_BYTES: usize = 40 * 1024;
 const MAX_NAME_BYTES: usize = 45;
 const MAX_HITS: usize = 10_000;
 
+#[derive(Debug)]
 struct Pinecone {
     index_name: String,
 }

@@ -10,6 +10,7 @@ use super::{as_object, json, Findings, Format, FormatError, FormatOption, Keys, 
 use crate::jsonl::RowError;
 use crate::sparse::SparseVector;
 
+#[derive(Debug)]
 struct Qdrant {
     vector_field: String,
 }

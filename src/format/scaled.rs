@@ -3,7 +3,7 @@
 use crate::jsonl::RowError;
 
 /// What weights are multiplied by.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Scale(pub f32);
 
 impl Scale {

@@ -11,6 +11,7 @@ use crate::sparse::SparseVector;
 /// Distinct terms of a collection.
 const MAX_TERMS: usize = 65_535;
 
+#[derive(Debug)]
 struct Seismic;
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {

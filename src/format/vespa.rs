@@ -9,6 +9,7 @@ use crate::sparse::SparseVector;
 /// How things are called.
 const NAMES: &str = "a name of Vespa's is letters, digits and `_`, a letter first";
 
+#[derive(Debug)]
 struct Vespa {
     vector_field: String,
     document_type: String,

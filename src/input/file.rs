@@ -201,8 +201,8 @@ pub fn read_lines(path: &Path) -> Result<Vec<(u64, Vec<u8>)>, InputError> {
 /// # Errors
 ///
 /// Those of the file.
-pub fn plain_lines(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
-    Ok(decompressed(File::open(path)?)?.0)
+pub(crate) fn decompressed_lines(file: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    Ok(decompressed(file)?.0)
 }
 
 /// What was read.

@@ -15,7 +15,8 @@ mod row_lines;
 mod source;
 
 pub use error::InputError;
-pub use file::{each_line, first_line, plain_lines, read_lines, trim_line, InputFile, ReadLine};
+pub(crate) use file::decompressed_lines;
+pub use file::{each_line, first_line, read_lines, trim_line, InputFile, ReadLine};
 pub(crate) use ids::ids_path;
 #[cfg(feature = "archive")]
 pub use npz::MatrixRows;

@@ -10,12 +10,14 @@ pub struct RowError {
     pub reason: String,
     /// The most terms that the store takes, where the row's vector has more.
     pub max_terms: Option<usize>,
+    /// Whether the row's vector is of another vocabulary than the one that was named.
+    pub is_of_another_model: bool,
 }
 
 impl RowError {
     /// An error somewhere in the row.
     pub fn new(reason: impl Into<String>) -> Self {
-        RowError { column: None, reason: reason.into(), max_terms: None }
+        RowError { column: None, reason: reason.into(), max_terms: None, is_of_another_model: false }
     }
 
     /// An error at a byte of the line, counted from 1, where that is known.

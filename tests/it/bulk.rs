@@ -201,7 +201,7 @@ fn a_line_that_is_too_long_is_rejected_and_its_report_is_short() {
     assert_eq!(finished.stdout, row("1", "one") + &row("2", "two"));
     let report: Value =
         serde_json::from_str(fs::read_to_string(&rejects).unwrap().lines().next().unwrap()).unwrap();
-    assert_eq!(report["reason"], "a line of 200012 bytes, more than --max-line-bytes allows");
+    assert_eq!(report["reason"], "a line of 200012 bytes, and 70000 are the limit");
     let raw = report["raw"].as_str().unwrap();
     assert!(
         raw.starts_with("{\"text\":\"éé") && raw.len() <= 65536 && raw.len() > 65530,
@@ -325,7 +325,10 @@ fn the_screen_can_be_switched_off() {
     let whole = neural_sparse(&args).env("NEURAL_SPARSE_SCREEN", "0").stdin(input).run().ok();
     let figures: Value = serde_json::from_str(&fs::read_to_string(&summary).unwrap()).unwrap();
     assert_eq!(figures["logits_screened"], 0);
-    assert_eq!(neural_sparse(&args).stdin(input).run().ok(), whole);
+    let refusal = neural_sparse(&args).stdin(input).run().fails(1);
+    assert!(refusal.contains("summary.json` exists already"), "{refusal}");
+    let again = [&args[..], &["--force"]].concat();
+    assert_eq!(neural_sparse(&again).stdin(input).run().ok(), whole);
 }
 
 #[test]

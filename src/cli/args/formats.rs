@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
-use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatOption, Options};
+use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatOption, Options, Requests};
 use neural_sparse::jsonl::Keep;
 use serde_json::Value;
 
 use crate::cli::failure::UsageError;
 use crate::cli::hints;
-use crate::cli::requests::Requests;
 
 /// What the output is.
 #[derive(Args)]

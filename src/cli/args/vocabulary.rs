@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, Vocabulary};
+use neural_sparse::run::{JobError, LazyVocabulary};
 use neural_sparse::{ModelFiles, ModelSpec, Similarity, Tokenizer};
 
 use super::HubArgs;
@@ -35,6 +36,16 @@ impl VocabularyArgs {
         };
         let spec = ModelSpec::read(&files, self.known())?;
         Ok(Tokenizer::load(&files, &spec)?)
+    }
+
+    /// The vocabulary, for where it may not be needed.
+    pub fn lazy(&self) -> LazyVocabulary {
+        let (own, other) = (self.clone(), self.clone());
+        let load = move || {
+            let loaded = own.load().context("cannot tell ids and terms apart without a vocabulary");
+            Ok::<_, JobError>(loaded?)
+        };
+        LazyVocabulary::new(self.model.clone(), load, move || Ok(other.size()?))
     }
 
     /// How the model compares vectors. No file is read of a known model: all of them use the dot product.

@@ -1,95 +1,44 @@
-//! Rows in, rows out, in their order, however many: what `--input` does.
-//!
-//! Three threads hand windows of rows on: one reads and parses, one has them encoded by the encoder's own threads, and
-//! this one writes. None holds more than a window, so memory does not grow with the input.
+//! `--input`: which rows are read, and how a run with them is started, watched and reported.
 
-mod files;
-mod journal;
 mod progress;
-mod rejects;
-mod rows;
-mod tally;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use neural_sparse::format::Assembly;
-pub(super) use neural_sparse::input::Container;
-use neural_sparse::input::{Position, Source};
-use neural_sparse::jsonl::RowError;
-use neural_sparse::{ModelFiles, ScreenCount};
+use neural_sparse::input::Source;
+use neural_sparse::run::{
+    self, Earlier, Left, Outcome, Run, RunError, RunOptions, RunSettings, Sink, Summary,
+};
+use neural_sparse::storage::is_device;
+use neural_sparse::ModelFiles;
 use serde_json::Value;
 
 use super::failure::{complain, Exit, Failure, UsageError};
-use super::output::{is_device, Output, PartialFile};
-use super::storage::Disk;
+use super::output::device;
+use super::terminal;
 use super::{counted, environment};
-use files::{Earlier, Paths, RunFiles};
-use journal::Identity;
-use progress::Progress;
-use rejects::OnError;
-pub(super) use rows::InputLine;
-use rows::{BadRow, Limits, Reader, Window};
-use tally::Summary;
-pub(super) use tally::Tally;
-
-/// How long the writer waits for rows before it looks at progress and interrupts.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) use neural_sparse::input::Container;
+pub(super) use neural_sparse::run::{InputLine, Job, Tally};
+use progress::Watcher;
 
 /// Bytes of a line, unless something else is said.
 const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
 
-/// Bytes of text that a window holds for each thread: some thirty batches, so that none waits long for the others.
-const WINDOW_BYTES_PER_THREAD: usize = 1 << 16;
+/// Rows are worth reading as for so many threads that encode, where none does.
+pub(super) const NUM_WINDOWS: usize = 8;
 
-/// What a command makes of the rows of its input.
-pub(super) trait Job: Send + Sync + 'static {
-    /// A line that was understood.
-    type Row: Send;
-    /// What was computed for it.
-    type Value: Send;
-    /// Whether rows have ids, which are looked at for duplicates.
-    const HAS_IDS: bool;
-
-    fn parse(&self, line: &[u8]) -> Result<Self::Row, RowError>;
-
-    /// The id of a row as it was written; `None` where the line's number stands in.
-    fn id<'r>(&self, row: &'r Self::Row) -> Option<Cow<'r, str>>;
-
-    /// Whether rows may belong together; such a job is always handed all rows that do.
-    fn joins_rows(&self) -> bool {
-        false
-    }
-
-    /// Whether `next`, the row after `row`, belongs to it.
-    fn joins(&self, row: &Self::Row, next: &Self::Row) -> bool {
-        let _ = (row, next);
-        false
-    }
-
-    /// Computes all rows of a window at once; a value each, in order, or why a row cannot be used after all.
-    fn compute(&self, rows: Vec<Self::Row>) -> anyhow::Result<Vec<Result<Self::Value, RowError>>>;
-
-    /// How many logits were screened so far.
-    fn screen_count(&self) -> ScreenCount;
-
-    /// Writes what a row of input gives, and counts it; nothing where the row is written with the next one. A [`RowError`] is a row that cannot be used after all, and
-    /// has not been counted.
-    fn write(
-        &self,
-        line: &InputLine,
-        value: Self::Value,
-        out: &mut Vec<u8>,
-        tally: &mut Tally,
-    ) -> anyhow::Result<()>;
+/// What happens to a row that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnError {
+    /// The run stops with an error; what was written stays
+    Stop,
+    /// The row is counted and left out; the exit code is 3
+    Skip,
 }
 
 /// Which rows are read, and what becomes of bad ones and of what is there.
@@ -124,7 +73,7 @@ pub(super) struct InputArgs {
     #[arg(long, help_heading = "Output", requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
     resume: bool,
     /// Start at the beginning whatever an earlier run has left; files of that name are replaced
-    #[arg(long, help_heading = "Output", requires_all = ["files", "output"], conflicts_with = "texts")]
+    #[arg(long, help_heading = "Output", requires = "files", conflicts_with = "texts")]
     force: bool,
     /// Read the I-th of N contiguous parts of plain files; the outputs one after the other are the whole
     #[arg(long, value_name = "I/N", value_parser = parse_shard, requires = "files", conflicts_with = "texts")]
@@ -140,13 +89,9 @@ pub(super) struct InputArgs {
 /// A run that has been found possible, before the model is loaded.
 pub(super) struct Prepared<'a> {
     args: &'a InputArgs,
-    output: Option<&'a Path>,
-    sources: Vec<Arc<Source>>,
-    earlier: Earlier,
-    /// Where an interrupted run can be gone on with.
-    journaled: Option<Paths>,
-    /// How the files are made of the rows, where it is not the rows one after the other.
-    assembly: Option<Arc<dyn Assembly>>,
+    run: Run,
+    /// Whether rows go by on a terminal.
+    shows_rows: bool,
 }
 
 /// What a run is told of its surroundings.
@@ -186,152 +131,97 @@ impl InputArgs {
         assembly: Option<Arc<dyn Assembly>>,
         quiet: bool,
     ) -> anyhow::Result<Option<Prepared<'a>>> {
-        if let Some(rejects) = &self.rejects {
-            self.check_rejects(rejects, output)?;
-        }
         let sources = match self.shard {
             Some((index, count)) => Source::shard(&self.files, container, index, count)?,
             None => Source::whole(&self.files, container)?,
         };
-        let stream = sources.iter().find(|source| source.size.is_none());
-        if let (true, Some(stream)) = (self.resume, stream) {
-            let message = format!("--resume: {} cannot be read a second time", stream.name());
-            return Err(UsageError::with_hint(message, "give the input as a file").into());
+        let file = output.filter(|path| *path != Path::new("-"));
+        if self.force && file.is_none() && self.summary.is_none() && self.rejects.is_none() {
+            return Err(UsageError::new("--force: this command writes no file that it could replace").into());
         }
-        let earlier = match (self.resume, self.force) {
-            (true, _) => Earlier::Resume,
-            (_, true) => Earlier::Force,
-            _ => Earlier::Refuse,
-        };
-        let file = output.filter(|path| *path != Path::new("-") && !is_device(path));
-        if file.is_none() && self.resume {
-            let hint = "name a file with `--output`";
-            return Err(UsageError::with_hint("--resume: the output is not a file", hint).into());
-        }
-        if assembly.is_some() && file.is_none() {
-            let hint = "name a file with `--output`";
-            return Err(UsageError::with_hint("this format is made of all rows at their end", hint).into());
-        }
-        let paths = file.map(|file| Paths {
-            output: file.to_path_buf(),
-            rejects: self.rejects.clone(),
-            assembly: assembly.clone(),
-        });
-        if let Some(paths) = &paths {
-            if paths.look(&Disk, earlier)? {
-                if !quiet {
-                    complain(format_args!(
-                        "note: `{}` is complete already: nothing to do",
-                        paths.output.display()
-                    ));
-                }
-                return Ok(None);
+        let sink = match file {
+            Some(path) if is_device(path) && assembly.is_none() => Sink::Stream(Box::new(device(path)?)),
+            Some(path) => Sink::File { path: path.to_path_buf(), assembly },
+            None if assembly.is_some() => {
+                let hint = "name a file with `--output`";
+                return Err(
+                    UsageError::with_hint("this format is made of all rows at their end", hint).into()
+                );
             }
-        }
-        let journaled = paths.filter(|_| stream.is_none());
-        Ok(Some(Prepared { args: self, output, sources, earlier, journaled, assembly }))
+            None => Sink::Stream(Box::new(io::BufWriter::new(terminal::stdout()))),
+        };
+        let Some(run) = Run::prepare(sources, sink, self.options())? else {
+            if let (Some(path), false) = (file, quiet) {
+                complain(format_args!("note: `{}` is complete already: nothing to do", path.display()));
+            }
+            return Ok(None);
+        };
+        let shows_rows = output.is_none() && io::stdout().is_terminal();
+        Ok(Some(Prepared { args: self, run, shows_rows }))
     }
 
-    fn check_rejects(&self, rejects: &Path, output: Option<&Path>) -> Result<(), UsageError> {
-        if self.on_error == OnError::Stop {
-            let hint = "`--on-error skip` sets bad rows aside and goes on";
-            return Err(UsageError::with_hint("--rejects: nothing is rejected by a run that stops", hint));
+    fn options(&self) -> RunOptions {
+        RunOptions {
+            max_line_bytes: self.max_line_bytes,
+            on_error: match self.on_error {
+                OnError::Stop => run::OnError::Stop,
+                OnError::Skip => run::OnError::Skip,
+            },
+            rejects: self.rejects.clone(),
+            earlier: match (self.resume, self.force) {
+                (true, _) => Earlier::Resume,
+                (_, true) => Earlier::Force,
+                _ => Earlier::Refuse,
+            },
+            summary: self.summary.clone(),
         }
-        if output == Some(rejects) {
-            return Err(UsageError::new("--rejects and --output name the same file"));
-        }
-        if rejects.extension().is_some_and(|suffix| suffix == "gz" || suffix == "zst") {
-            return Err(UsageError::new(
-                "--rejects: the reports are written as plain text; name a file without .gz or .zst",
-            ));
-        }
-        Ok(())
     }
 }
 
 impl Prepared<'_> {
     /// Reads, computes and writes every row.
-    pub fn run<J: Job>(self, job: J, mut surroundings: Surroundings) -> anyhow::Result<Exit> {
-        let is_asked_for = self.journaled.is_some() || self.args.summary.is_some();
-        let files = surroundings.model.map(|(_, files)| files).filter(|_| is_asked_for);
-        let model_sha256 = files.map(ModelFiles::sha256).transpose()?;
-        surroundings.settings.insert("model (SHA-256 of its files)".into(), model_sha256.clone().into());
-        let (files, point) = self.open_files(&mut surroundings)?;
-        let (tally, position) = match &point {
-            Some(point) => (point.tally.clone(), point.position),
-            None => (Tally::default(), Position::default()),
-        };
-        if let (Some(_), false) = (&point, surroundings.quiet) {
-            complain(format_args!("note: going on after {}", counted(tally.rows_in, "row")));
-        }
-        let job = Arc::new(job);
-        let window_bytes = surroundings.num_threads.saturating_mul(WINDOW_BYTES_PER_THREAD);
-        let limits = Limits {
-            line_bytes: self.args.max_line_bytes.get(),
-            window_bytes: window_bytes.clamp(1 << 16, 1 << 22),
-        };
-        environment::hold_interrupts();
-        let from = point.map(|point| point.position);
-        let windows = Reader::spawn(Arc::clone(&job), self.sources.clone(), limits, from)?;
-        let on_error = self.args.on_error;
-        let computed = spawn_encoder(Arc::clone(&job), windows, on_error)?;
-        let num_bytes = self.sources.iter().map(|source| source.bytes_to_read()).sum();
-        let bytes_before = bytes_read(&self.sources, &position);
-        let is_terminal = io::stderr().is_terminal();
-        // Rows that go by on a terminal are progress enough, and would be torn by a bar.
-        let is_quiet = surroundings.quiet || (self.output.is_none() && io::stdout().is_terminal());
-        let progress = Progress::new(is_quiet, is_terminal, num_bytes, &tally, bytes_before);
-        let mut writer = Writer { job, sources: &self.sources, on_error, files, tally, position, progress };
-        let outcome = writer.write_all(&computed);
-        writer.progress.clear();
-        let Writer { job, files, tally, position, .. } = writer;
-        match outcome {
-            Err(error) => return Err(self.stopped(error, files, &tally)),
-            Ok(End::Interrupted) => return Ok(self.interrupted(files, &tally)),
-            Ok(End::Complete) => {}
-        }
-        let seconds = files.seconds();
-        files.finish(position, &tally)?;
-        environment::release_interrupts();
-        let model = surroundings.model.map(|(name, _)| (name, model_sha256.as_deref()));
-        let summary = Summary::new(&tally, seconds, job.screen_count(), model);
-        if !surroundings.quiet {
-            summary.say(surroundings.max_length);
-        }
-        if let Some(path) = &self.args.summary {
-            summary.write(path)?;
-        }
-        Ok(if tally.rejected > 0 { Exit::Rejected } else { Exit::Done })
-    }
-
-    fn open_files(
-        &self,
-        surroundings: &mut Surroundings,
-    ) -> anyhow::Result<(RunFiles<Disk>, Option<journal::Point>)> {
-        let Some(paths) = &self.journaled else {
-            let existing = self.earlier.existing();
-            let rejects = self.args.rejects.as_ref().map(|path| PartialFile::new(Disk, path, existing));
-            let rows = Output::open(self.output, existing)?;
-            let files = RunFiles::without_journal(rows, rejects.transpose()?, self.assembly.clone());
-            return Ok((files, None));
-        };
-        let mut settings = std::mem::take(&mut surroundings.settings);
-        settings.insert("neural-sparse".into(), env!("CARGO_PKG_VERSION").into());
-        settings.insert("--max-line-bytes".into(), self.args.max_line_bytes.get().into());
+    pub fn run<J: Job>(self, job: J, surroundings: Surroundings) -> anyhow::Result<Exit> {
+        let Surroundings { model, mut settings, num_threads, max_length, quiet } = surroundings;
         let shard = self.args.shard.map(|(index, count)| format!("{index}/{count}"));
         settings.insert("--shard".into(), shard.into());
-        let identity = Identity::new(settings, &self.sources).context("cannot read the input")?;
-        RunFiles::with_journal(Disk, paths, self.earlier, identity, &self.sources)
+        let model = model.map(|(name, files)| (name.to_string(), files.clone()));
+        let settings = RunSettings { options: settings, model, num_threads };
+        environment::hold_interrupts();
+        // Rows that go by on a terminal are progress enough, and would be torn by a bar.
+        let mut watcher = Watcher::new(quiet, !quiet && !self.shows_rows);
+        let outcome = self.run.run(job, settings, &mut watcher);
+        watcher.clear();
+        environment::release_interrupts();
+        match outcome {
+            Ok(Outcome::Complete(summary)) => {
+                if !quiet {
+                    say(&summary, max_length);
+                }
+                Ok(if summary.tally.rejected > 0 { Exit::Rejected } else { Exit::Done })
+            }
+            Ok(Outcome::Cancelled(left)) => {
+                complain(format_args!("interrupted: {left}"));
+                if left.is_resumable {
+                    let command = environment::command_to_resume(!self.args.resumes_unasked);
+                    complain(format_args!("\nhint: to go on: {command}"));
+                }
+                Ok(Exit::Interrupted)
+            }
+            Err(RunError::Stopped { left, source }) => Err(self.args.stopped(&left, *source)),
+            Err(error) => Err(error.into()),
+        }
     }
+}
 
+impl InputArgs {
     /// What a run that failed leaves behind, added to why it failed, and the next step.
-    fn stopped(&self, error: anyhow::Error, files: RunFiles<Disk>, tally: &Tally) -> anyhow::Error {
-        let is_resumable = files.is_resumable() && tally.rows_in > 0;
-        let message = files.stop(tally);
-        if !is_resumable {
+    fn stopped(&self, left: &Left, error: RunError) -> anyhow::Error {
+        let (message, is_bad_row) = (left.to_string(), error.is_bad_row());
+        let error = anyhow::Error::from(error);
+        if !left.is_resumable {
             return error.context(message);
         }
-        let hint = match (self.args.resumes_unasked, error.is::<BadRow>()) {
+        let hint = match (self.resumes_unasked, is_bad_row) {
             (true, _) => "the same command goes on from there",
             (false, true) => {
                 "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
@@ -340,153 +230,59 @@ impl Prepared<'_> {
         };
         error.context(Failure { message, hint: hint.into() })
     }
+}
 
-    /// Says what a run leaves behind that Ctrl-C ended, and the command to go on.
-    fn interrupted(&self, files: RunFiles<Disk>, tally: &Tally) -> Exit {
-        let is_resumable = files.is_resumable() && tally.rows_in > 0;
-        complain(format_args!("interrupted: {}", files.stop(tally)));
-        if is_resumable {
-            let command = environment::command_to_resume(!self.args.resumes_unasked);
-            complain(format_args!("\nhint: to go on: {command}"));
-        }
-        Exit::Interrupted
+/// Says the figures of a run on standard error.
+fn say(summary: &Summary, max_length: Option<usize>) {
+    let tally = &summary.tally;
+    let mut parts = vec![format!("{} in", counted(tally.rows_in, "row")), format!("{} out", tally.rows_out)];
+    parts.push(format!("{} rejected", tally.rejected));
+    if let Some(max_length) = max_length {
+        parts.push(format!("{} cut to {max_length} tokens", tally.truncated));
+    }
+    if tally.blank_lines > 0 {
+        parts.push(format!("{} skipped", counted(tally.blank_lines, "blank line")));
+    }
+    if tally.ids_compared > 0 {
+        let looked = match summary.stopped_comparing_ids() {
+            true => format!(" (in the first {} rows; not looked for after them)", tally.ids_compared),
+            false => String::new(),
+        };
+        parts.push(format!("{}{looked}", counted(tally.duplicate_ids, "duplicate id")));
+    }
+    complain(format_args!("{}", parts.join(", ")));
+    let has_texts = max_length.is_some();
+    let mut parts = Vec::new();
+    if has_texts {
+        parts.push(counted(tally.tokens, "token"));
+    }
+    if let Some(mean) = summary.mean_terms {
+        parts.push(format!("{mean:.1} terms a vector, {} at most", tally.max_terms));
+    }
+    parts.push(format!("{:.1} s", summary.seconds));
+    parts.push(format!("{:.1} docs/s", summary.docs_per_second));
+    if has_texts {
+        parts.push(format!("{:.0} tokens/s", summary.tokens_per_second));
+    }
+    if let Some(bytes) = summary.peak_memory_bytes {
+        parts.push(format!("{} MB of memory at most", bytes / 1_000_000));
+    }
+    complain(format_args!("{}", parts.join(", ")));
+    for (what, count) in tally.findings.iter() {
+        let more = if what == run::LEFT_OUT { "; --keep and --keep-all keep them" } else { "" };
+        complain(format_args!("note: {count} {what}{more}"));
+    }
+    if let Some(model) = &summary.model {
+        let hash = summary.model_sha256.as_ref().map(|hash| format!(" (sha256 {hash})")).unwrap_or_default();
+        complain(format_args!("model {model}{hash}"));
     }
 }
 
-/// Bytes of input before `position`.
-fn bytes_read(sources: &[Arc<Source>], position: &Position) -> u64 {
-    let before = sources[..position.file].iter().filter_map(|source| source.bytes_to_read()).sum::<u64>();
-    before + sources[position.file].bytes_read(position)
-}
-
-/// A window whose rows have been computed.
-struct Computed<V> {
-    lines: Vec<(InputLine, Result<V, RowError>)>,
-    num_blank: u64,
-    end: Option<anyhow::Result<()>>,
-}
-
-/// Starts the thread that has windows computed, up to the first row that stops the run.
-fn spawn_encoder<J: Job>(
-    job: Arc<J>,
-    windows: Receiver<Window<J::Row>>,
-    on_error: OnError,
-) -> io::Result<Receiver<Computed<J::Value>>> {
-    let (sender, computed) = sync_channel(0);
-    std::thread::Builder::new().name("encoder".into()).spawn(move || {
-        for window in windows {
-            let computed = compute(&*job, window, on_error).unwrap_or_else(|error| Computed {
-                lines: Vec::new(),
-                num_blank: 0,
-                end: Some(Err(error)),
-            });
-            if sender.send(computed).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(computed)
-}
-
-fn compute<J: Job>(job: &J, window: Window<J::Row>, on_error: OnError) -> anyhow::Result<Computed<J::Value>> {
-    let Window { rows: parsed, num_blank, end, .. } = window;
-    let (mut rows, mut lines) = (Vec::new(), Vec::new());
-    for (line, row) in parsed {
-        let error = row.map(|row| rows.push(row)).err();
-        let stops = error.is_some() && on_error == OnError::Stop;
-        lines.push((line, error));
-        if stops {
-            break;
-        }
-    }
-    let mut values = job.compute(rows)?.into_iter();
-    let mut computed = |error: Option<RowError>| match error {
-        Some(error) => Err(error),
-        None => values.next().expect("a value for each row, anything else is a bug"),
-    };
-    let lines = lines.into_iter().map(|(line, error)| (line, computed(error))).collect();
-    Ok(Computed { lines, num_blank, end })
-}
-
-/// How the rows came to an end.
-enum End {
-    Complete,
-    Interrupted,
-}
-
-/// Writes computed rows in their order.
-struct Writer<'a, J: Job> {
-    job: Arc<J>,
-    sources: &'a [Arc<Source>],
-    on_error: OnError,
-    files: RunFiles<Disk>,
-    tally: Tally,
-    position: Position,
-    progress: Progress,
-}
-
-impl<J: Job> Writer<'_, J> {
-    fn write_all(&mut self, windows: &Receiver<Computed<J::Value>>) -> anyhow::Result<End> {
-        loop {
-            match windows.recv_timeout(TICK) {
-                Ok(window) => {
-                    self.write_window(window.lines)?;
-                    self.tally.blank_lines += window.num_blank;
-                    if let Some(end) = window.end {
-                        return end.map(|()| End::Complete);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                // What was read last says so.
-                Err(RecvTimeoutError::Disconnected) => {
-                    anyhow::bail!("a thread ended before its work did: this is a bug")
-                }
-            }
-            self.progress.tick(&self.tally, bytes_read(self.sources, &self.position));
-            if environment::is_interrupted() {
-                return Ok(End::Interrupted);
-            }
-        }
-    }
-
-    fn write_window(&mut self, lines: Vec<(InputLine, Result<J::Value, RowError>)>) -> anyhow::Result<()> {
-        let mut bytes = Vec::new();
-        for (line, value) in lines {
-            bytes.clear();
-            match value.map(|value| self.job.write(&line, value, &mut bytes, &mut self.tally)) {
-                Ok(Ok(())) => {
-                    self.tally.count_line(&line);
-                    if bytes.is_empty() {
-                        // Not a place to go on from.
-                        continue;
-                    }
-                    self.files.write_row(&bytes).context("cannot write the output")?;
-                }
-                Ok(Err(error)) => match error.downcast() {
-                    Ok(refused) => self.reject(&line, &refused)?,
-                    Err(error) => return Err(error.context("cannot write a row")),
-                },
-                Err(error) => self.reject(&line, &error)?,
-            }
-            self.position = line.end;
-            self.files.end_line(&self.position, &self.tally).context("cannot write the output")?;
-        }
-        self.files.flush().context("cannot write the output")
-    }
-
-    /// Ends the run at a row that cannot be used, or sets the row aside.
-    fn reject(&mut self, line: &InputLine, error: &RowError) -> anyhow::Result<()> {
-        if self.on_error == OnError::Stop {
-            return Err(line.fault(error).into());
-        }
-        self.tally.count_line(line);
-        self.tally.rejected += 1;
-        if self.files.has_rejects() {
-            let report = rejects::report(line, error);
-            let written = report.and_then(|report| self.files.write_reject(&report));
-            written.context("cannot write the rejects")?;
-        }
-        Ok(())
+/// Says how many texts were cut, unless none was.
+pub(super) fn say_truncated(tally: &Tally, max_length: usize) {
+    if tally.truncated > 0 {
+        let texts = counted(tally.rows_in, "text");
+        complain(format_args!("note: {} of {texts} cut to {max_length} tokens", tally.truncated));
     }
 }
 

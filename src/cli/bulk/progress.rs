@@ -1,91 +1,101 @@
 //! How far a run is, on standard error.
 
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use neural_sparse::jsonl::RowError;
+use neural_sparse::run::{Observer, Progress, Tally};
 
-use super::tally::Tally;
-use crate::cli::counted;
 use crate::cli::failure::complain;
+use crate::cli::{counted, environment, hints};
 
 /// How often a line is written where nobody sees a bar.
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Says how far a run is: a bar on a terminal, else now and then a line, or nothing.
-pub(super) struct Progress {
+pub(super) struct Watcher {
+    quiet: bool,
     look: Look,
-    started: Instant,
-    /// What earlier runs had done.
-    tally_before: Tally,
-    bytes_before: u64,
-    /// Bytes of input, compressed as they are, where that is known.
-    num_bytes: Option<u64>,
 }
 
 enum Look {
     Quiet,
-    Bar(ProgressBar),
+    Bar(Option<ProgressBar>),
     Lines { last: Instant },
 }
 
-impl Progress {
-    pub fn new(quiet: bool, is_terminal: bool, num_bytes: Option<u64>, tally: &Tally, bytes: u64) -> Self {
-        let look = if quiet {
-            Look::Quiet
-        } else if is_terminal {
-            Look::Bar(bar(num_bytes))
-        } else {
-            Look::Lines { last: Instant::now() }
+impl Watcher {
+    /// * `shows_progress`: whether anything is said of progress.
+    pub fn new(quiet: bool, shows_progress: bool) -> Self {
+        let look = match (shows_progress, io::stderr().is_terminal()) {
+            (false, _) => Look::Quiet,
+            (true, true) => Look::Bar(None),
+            (true, false) => Look::Lines { last: Instant::now() },
         };
-        Progress {
-            look,
-            started: Instant::now(),
-            tally_before: tally.clone(),
-            bytes_before: bytes,
-            num_bytes,
-        }
-    }
-
-    /// Says it, if it is time.
-    pub fn tick(&mut self, tally: &Tally, bytes: u64) {
-        match &self.look {
-            Look::Quiet => {}
-            Look::Lines { last } if last.elapsed() < LINE_INTERVAL => {}
-            Look::Lines { .. } => {
-                complain(format_args!("{}", self.line(tally, bytes)));
-                self.look = Look::Lines { last: Instant::now() };
-            }
-            Look::Bar(bar) => {
-                bar.set_position(bytes);
-                bar.set_message(self.line(tally, bytes));
-            }
-        }
+        Watcher { quiet, look }
     }
 
     /// Removes the bar, so that messages can follow.
     pub fn clear(&self) {
-        if let Look::Bar(bar) = &self.look {
+        if let Look::Bar(Some(bar)) = &self.look {
             bar.finish_and_clear();
         }
     }
+}
 
-    /// `1200 rows, 34 % of the input, 150.1 docs/s, 20113 tokens/s, 0:01:20 left`
-    fn line(&self, tally: &Tally, bytes: u64) -> String {
-        let seconds = self.started.elapsed().as_secs_f64().max(1e-3);
-        let mut parts = vec![counted(tally.rows_in, "row")];
-        if let Some(total) = self.num_bytes.filter(|&total| total > 0) {
-            parts.push(format!("{:.0} % of the input", 100.0 * bytes as f64 / total as f64));
+impl Observer for Watcher {
+    fn resumed(&mut self, tally: &Tally) {
+        if !self.quiet {
+            complain(format_args!("note: going on after {}", counted(tally.rows_in, "row")));
         }
-        let docs = (tally.rows_in - self.tally_before.rows_in) as f64 / seconds;
-        let tokens = (tally.tokens - self.tally_before.tokens) as f64 / seconds;
-        parts.push(format!("{docs:.1} docs/s, {tokens:.0} tokens/s"));
-        let bytes_done = bytes.saturating_sub(self.bytes_before);
-        if let Some(total) = self.num_bytes.filter(|_| bytes_done > 0) {
-            let left = (total.saturating_sub(bytes) as f64 * seconds / bytes_done as f64) as u64;
-            parts.push(format!("{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60));
-        }
-        parts.join(", ")
     }
+
+    fn progress(&mut self, progress: &Progress) {
+        match &mut self.look {
+            Look::Quiet => {}
+            Look::Lines { last } if last.elapsed() < LINE_INTERVAL => {}
+            Look::Lines { last } => {
+                complain(format_args!("{}", line(progress)));
+                *last = Instant::now();
+            }
+            Look::Bar(drawn) => {
+                let bar = drawn.get_or_insert_with(|| bar(progress.num_bytes));
+                bar.set_position(progress.bytes);
+                bar.set_message(line(progress));
+            }
+        }
+    }
+
+    fn reason(&self, error: &RowError) -> String {
+        match hints::of_row(error) {
+            Some(hint) => format!("{error}: {hint}"),
+            None => error.to_string(),
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        environment::is_interrupted()
+    }
+}
+
+/// `1200 rows, 34 % of the input, 150.1 docs/s, 20113 tokens/s, 0:01:20 left`
+fn line(progress: &Progress) -> String {
+    let Progress { tally, tally_before, bytes, bytes_before, .. } = *progress;
+    let seconds = progress.elapsed.as_secs_f64().max(1e-3);
+    let mut parts = vec![counted(tally.rows_in, "row")];
+    if let Some(total) = progress.num_bytes.filter(|&total| total > 0) {
+        parts.push(format!("{:.0} % of the input", 100.0 * bytes as f64 / total as f64));
+    }
+    let docs = (tally.rows_in - tally_before.rows_in) as f64 / seconds;
+    let tokens = (tally.tokens - tally_before.tokens) as f64 / seconds;
+    parts.push(format!("{docs:.1} docs/s, {tokens:.0} tokens/s"));
+    let bytes_done = bytes.saturating_sub(bytes_before);
+    if let Some(total) = progress.num_bytes.filter(|_| bytes_done > 0) {
+        let left = (total.saturating_sub(bytes) as f64 * seconds / bytes_done as f64) as u64;
+        parts.push(format!("{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60));
+    }
+    parts.join(", ")
 }
 
 fn bar(num_bytes: Option<u64>) -> ProgressBar {
@@ -101,14 +111,15 @@ mod tests {
     #[test]
     fn the_line_counts_from_where_this_run_began() {
         let before = Tally { rows_in: 1000, tokens: 5000, ..Tally::default() };
-        let progress = Progress {
-            started: Instant::now() - Duration::from_secs(10),
-            ..Progress::new(true, false, Some(4000), &before, 1000)
-        };
         let now = Tally { rows_in: 1100, tokens: 6000, ..Tally::default() };
-        assert_eq!(
-            progress.line(&now, 2000),
-            "1100 rows, 50 % of the input, 10.0 docs/s, 100 tokens/s, 0:00:20 left"
-        );
+        let progress = Progress {
+            tally: &now,
+            tally_before: &before,
+            bytes: 2000,
+            bytes_before: 1000,
+            num_bytes: Some(4000),
+            elapsed: Duration::from_secs(10),
+        };
+        assert_eq!(line(&progress), "1100 rows, 50 % of the input, 10.0 docs/s, 100 tokens/s, 0:00:20 left");
     }
 }

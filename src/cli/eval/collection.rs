@@ -11,19 +11,18 @@ use neural_sparse::eval::{evaluate, mean, read_qrels, Flops, Qrels, Run, RunHit}
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex, JsonObject};
 use neural_sparse::jsonl::{self, Fields};
+use neural_sparse::run::{ConvertVectors, EncodeTexts, LongTexts, Shape, VectorInput};
 use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, SparseVector};
 
 use serde_json::{json, Value};
 
 use super::report::Evaluated;
 use crate::cli::args::available_threads;
-use crate::cli::bulk::{Container, InputArgs, Surroundings, Tally};
-use crate::cli::convert::{Convert, Vectors, NUM_WINDOWS};
-use crate::cli::encode::Shape;
-use crate::cli::encode_rows::{EncodeRows, LongTexts};
+use crate::cli::bulk::{say_truncated, Container, InputArgs, Surroundings, Tally, NUM_WINDOWS};
 use crate::cli::failure::{Exit, Failure, Interrupted};
 use crate::cli::fields::LineParser;
 use crate::cli::search::search_all;
+use crate::cli::shape::settings as settings_of;
 use crate::cli::vocabulary::VocabularyArgs;
 use crate::cli::ModelArgs;
 use neural_sparse::input::read_lines;
@@ -89,7 +88,7 @@ impl<'a> Collection<'a> {
 
     /// The folder of the index that a setting makes.
     fn index_folder(&self, setting: &Setting) -> anyhow::Result<PathBuf> {
-        let settings: BTreeMap<String, Value> = self.shape(setting)?.settings().into_iter().collect();
+        let settings: BTreeMap<String, Value> = settings_of(&self.shape(setting)?).into_iter().collect();
         let described = format!("{settings:?} {}", setting.codec.name());
         Ok(self.cache.join(format!("index-{}", &sha256(described.as_bytes())?[..16])))
     }
@@ -117,7 +116,7 @@ impl<'a> Collection<'a> {
         let input = InputArgs::resuming(&vectors);
         let assembly = format.assembly().map(Arc::from);
         if let Some(run) = input.prepare(Container::Lines, Some(&output), assembly, true)? {
-            let reads = Vectors {
+            let reads = VectorInput {
                 fields: Fields::default(),
                 field: "vector".into(),
                 divisor: 1.0,
@@ -125,8 +124,8 @@ impl<'a> Collection<'a> {
             };
             let vocabulary = VocabularyArgs { model: self.model.model.clone(), hub: self.model.hub.clone() };
             let shape = self.shape(setting)?;
-            let settings = shape.settings().into_iter().collect();
-            let job = Convert::new(reads, vocabulary, shape, format);
+            let settings = settings_of(&shape).into_iter().collect();
+            let job = ConvertVectors::new(reads, vocabulary.lazy(), shape, format);
             completed(run.run(
                 job,
                 Surroundings {
@@ -258,7 +257,8 @@ fn encode_documents(
     settings.insert("the command".into(), "eval".into());
     let around = model.surroundings(&model_files, &encoder, Side::Document, settings)?;
     let parser = LineParser::of_json(fields);
-    let job = EncodeRows::whole(encoder, Side::Document, parser, format.into(), long);
+    let parse = move |line: &[u8]| parser.parse(line);
+    let job = EncodeTexts::new(encoder, Side::Document, parse, format.into()).long_texts(long);
     completed(run.run(job, around)?)?;
     Ok(cache)
 }
@@ -280,7 +280,7 @@ fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<Si
         query.vector = vector.iter().map(|(id, weight)| (name(id), weight)).collect();
     }
     if !model.hub.quiet {
-        tally.say_truncated(encoder.max_length(Side::Query)?);
+        say_truncated(&tally, encoder.max_length(Side::Query)?);
     }
     Ok(similarity)
 }

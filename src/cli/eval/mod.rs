@@ -12,12 +12,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::eval::write_run;
 use neural_sparse::index::Codec;
+use neural_sparse::run::LongTexts;
 
-use super::encode::Shape;
-use super::encode_rows::LongTexts;
 use super::failure::{Exit, UsageError};
-use super::output::{Existing, Output};
+use super::output::Output;
 use super::search::TAG;
+use super::shape::ShapeArgs;
 use super::{environment, ModelArgs};
 use collection::{Collection, Setting};
 
@@ -50,7 +50,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "RULE", default_value = "truncate")]
     on_long: LongTexts,
     #[command(flatten)]
-    shape: Shape,
+    shape: ShapeArgs,
     /// Write the hits as a run of TREC's form
     #[arg(long, value_name = "FILE", requires = "data")]
     save_run: Option<PathBuf>,
@@ -104,7 +104,7 @@ pub(super) fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
     if let Some(EvalCommand::Sweep(args)) = &args.command {
         return sweep::run(args);
     }
-    let mut out = Output::open(None, Existing::Refuse)?;
+    let mut out = Output::one_shot(None)?;
     match (&args.run, &args.compare[..], &args.qrels) {
         (Some(run), _, Some(qrels)) => runs::judge(&mut out, run, qrels, args.json)?,
         (None, [first, second], Some(qrels)) => {
@@ -123,12 +123,13 @@ fn evaluate_model(out: &mut Output, args: &EvalArgs) -> anyhow::Result<()> {
         );
     }
     let mut saved = match &args.save_run {
-        Some(path) => Some(Output::open(Some(path), Existing::Refuse)?),
+        Some(path) => Some(Output::one_shot(Some(path))?),
         None => None,
     };
     let EncodingArgs { split, model, .. } = &args.encoding;
     let cache = args.encoding.cache()?;
-    let setting = Setting { shape: args.shape.in_dialect(model.dialect), codec: args.encoding.codec() };
+    let setting =
+        Setting { shape: args.shape.shape().in_dialect(model.dialect), codec: args.encoding.codec() };
     let mut all = Vec::new();
     for folder in &args.data {
         let collection = Collection::open(folder, split, model, args.on_long, &cache)?;

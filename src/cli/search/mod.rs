@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use super::args::available_threads;
 use super::failure::Exit;
 use super::index;
-use super::output::{Existing, Output};
+use super::output::Output;
 use super::ModelArgs;
 use queries::Query;
 
@@ -92,7 +92,7 @@ struct SharedTerm<'a> {
 
 pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let index = index::open(&args.index)?;
-    let mut out = Output::open(args.run.as_deref(), Existing::Refuse)?;
+    let mut out = Output::one_shot(args.run.as_deref())?;
     let queries = queries::of(args, &index)?;
     let num_threads = args.model.num_threads().unwrap_or_else(available_threads);
     let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();

@@ -8,7 +8,7 @@ use neural_sparse::{known, Side, Similarity, SparseEncoder, SparseVector};
 use serde_json::Value;
 
 use super::SearchArgs;
-use crate::cli::bulk::Tally;
+use crate::cli::bulk::{say_truncated, Tally};
 use crate::cli::failure::Failure;
 use crate::cli::index::similarity_of;
 use neural_sparse::input::read_lines;
@@ -98,7 +98,7 @@ fn encode(
         query.vector = index.vector(vector.iter().map(|(id, weight)| (name(id), weight)))?;
     }
     if !args.model.hub.quiet {
-        tally.say_truncated(encoder.max_length(side)?);
+        say_truncated(&tally, encoder.max_length(side)?);
     }
     Ok(())
 }

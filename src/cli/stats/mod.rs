@@ -13,7 +13,7 @@ use neural_sparse::jsonl::{self, Entries, Fields};
 use neural_sparse::Tokenizer;
 
 use super::failure::{Exit, UsageError};
-use super::output::{Existing, Output};
+use super::output::Output;
 use super::vocabulary::VocabularyArgs;
 use counts::{Counts, Expansion};
 use neural_sparse::input::each_line;
@@ -90,7 +90,7 @@ pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
         let names: Vec<String> = args.files.iter().map(|file| format!("`{}`", file.display())).collect();
         anyhow::bail!("no rows in {}", names.join(" and "));
     }
-    let mut out = Output::open(None, Existing::Refuse)?;
+    let mut out = Output::one_shot(None)?;
     report::write(&mut out, &stats, args.top, args.json)?;
     out.finish()?;
     Ok(Exit::Done)

@@ -6,15 +6,15 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use neural_sparse::run::{LongTexts, Shape};
 use neural_sparse::Prune;
 
 use super::collection::{folder_name, Collection, Setting};
 use super::report::{average, Evaluated};
 use super::EncodingArgs;
-use crate::cli::encode::{named, parse_prune, parse_top_k, Shape};
-use crate::cli::encode_rows::LongTexts;
 use crate::cli::failure::{complain, Exit, UsageError};
-use crate::cli::output::{Existing, Output};
+use crate::cli::output::Output;
+use crate::cli::shape::{named, parse_prune, parse_top_k};
 use crate::cli::ModelArgs;
 
 /// Measure what pruning, chunking and shorter texts cost in quality, and save in bytes and postings
@@ -110,8 +110,8 @@ impl Point {
 }
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
-    let mut out = Output::open(None, Existing::Refuse)?;
-    let open = |path: &Option<PathBuf>| path.as_ref().map(|path| Output::open(Some(path), Existing::Refuse));
+    let mut out = Output::one_shot(None)?;
+    let open = |path: &Option<PathBuf>| path.as_ref().map(|path| Output::one_shot(Some(path)));
     let (csv, html) = (open(&args.csv).transpose()?, open(&args.html).transpose()?);
     let points = args.measure()?;
     let kept = args.keep_quality.map(|share| (share, smallest(&points, share)));
@@ -165,7 +165,7 @@ impl SweepArgs {
                 let collections = self.open(&model, long)?;
                 for &prune in &prunes {
                     for &top_k in &top_ks {
-                        let shape = Shape::new(prune, top_k).in_dialect(model.dialect);
+                        let shape = Shape { prune, top_k, ..Shape::default() }.in_dialect(model.dialect);
                         let found = self.evaluate(&collections, &shape)?;
                         let gain = found.figures.ndcg_at_10;
                         let all = points.first().map_or(gain, |first| first.found.figures.ndcg_at_10);

@@ -4,22 +4,20 @@ use std::borrow::Cow;
 use std::io;
 
 use base64::prelude::{Engine, BASE64_STANDARD};
-use clap::ValueEnum;
-use neural_sparse::jsonl::RowError;
 use serde::Serialize;
 
-use super::rows::InputLine;
-use crate::cli::hints;
+use super::line::InputLine;
 
 /// As much of a rejected row as its report repeats.
 pub(super) const MAX_RAW_BYTES: usize = 64 << 10;
 
 /// What happens to a row that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum OnError {
-    /// The run stops with an error; what was written stays
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// The run stops with an error; what was written stays.
+    #[default]
     Stop,
-    /// The row is counted and left out; the exit code is 3
+    /// The row is counted and left out.
     Skip,
 }
 
@@ -38,16 +36,10 @@ struct Reject<'a> {
     raw_encoding: Option<&'static str>,
 }
 
-/// What is wrong with a row, and what helps.
-pub(super) fn said(error: &RowError) -> String {
-    match hints::of_row(error) {
-        Some(hint) => format!("{error}: {hint}"),
-        None => error.to_string(),
-    }
-}
-
 /// The report of one rejected row, a line of JSON.
-pub(super) fn report(line: &InputLine, error: &RowError) -> io::Result<Vec<u8>> {
+///
+/// * `column`, `reason`: where in the row the trouble is, and what it is.
+pub(super) fn report(line: &InputLine, column: Option<usize>, reason: &str) -> io::Result<Vec<u8>> {
     let start = &line.start;
     let (raw, raw_encoding) = match std::str::from_utf8(start) {
         Ok(text) => (text.into(), None),
@@ -58,9 +50,7 @@ pub(super) fn report(line: &InputLine, error: &RowError) -> io::Result<Vec<u8>> 
         Err(_) => (BASE64_STANDARD.encode(start).into(), Some("base64")),
     };
     let file = line.source.path.to_string_lossy();
-    let reason = said(error);
-    let reject =
-        Reject { file, line: line.number()?, column: error.column, reason: &reason, raw, raw_encoding };
+    let reject = Reject { file, line: line.number()?, column, reason, raw, raw_encoding };
     let mut bytes = serde_json::to_vec(&reject)?;
     bytes.push(b'\n');
     Ok(bytes)

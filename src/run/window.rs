@@ -7,60 +7,18 @@ use std::io;
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
 use std::sync::Arc;
 
-use neural_sparse::jsonl::RowError;
-
-use super::rejects::{self, MAX_RAW_BYTES};
-use super::Job;
-use neural_sparse::input::{InputFile, Position, ReadLine, Source};
+use super::error::RunError;
+use super::job::Job;
+use super::line::{InputLine, MAX_IDS};
+use super::rejects::MAX_RAW_BYTES;
+use crate::input::{InputFile, Position, ReadLine, Source};
+use crate::jsonl::RowError;
 
 /// Rows that are encoded together. The vectors do not depend on it.
 const WINDOW_ROWS: usize = 1024;
 
-/// Ids are compared with those of the first rows of a run only, so that they need not all be held.
-pub(super) const MAX_IDS: u64 = 2_000_000;
-
-/// One line that is not blank.
-pub(in crate::cli) struct InputLine {
-    pub source: Arc<Source>,
-    /// The place behind it.
-    pub end: Position,
-    /// As much of it as a report repeats.
-    pub start: Vec<u8>,
-    /// Blank lines between the line before and this one.
-    pub num_blank: u64,
-    /// Whether an earlier row has its id; `None` where nobody looked.
-    pub repeats_id: Option<bool>,
-}
-
-impl InputLine {
-    /// Its number in its file, from 1.
-    pub fn number(&self) -> io::Result<u64> {
-        Ok(self.source.lines_before()? + self.end.line)
-    }
-
-    /// The id of its row as JSON: its own, else the line's number.
-    pub fn id(&self, own: Option<String>) -> io::Result<String> {
-        match own {
-            Some(id) => Ok(id),
-            None => Ok(self.number()?.to_string()),
-        }
-    }
-
-    /// The error that stops a run at this line.
-    pub(super) fn fault(&self, error: &RowError) -> BadRow {
-        let (file, said) = (self.source.name(), rejects::said(error));
-        BadRow(match (self.number(), error.column) {
-            (Ok(line), Some(column)) => format!("{file} line {line}, column {column}: {said}"),
-            (Ok(line), None) => format!("{file} line {line}: {said}"),
-            (Err(_), _) => format!("{file} before byte {}: {said}", self.end.offset),
-        })
-    }
-}
-
-/// A row that stops a run.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct BadRow(String);
+/// A parsed line, and the bytes that it holds in memory.
+type Held<R> = (Parsed<R>, usize);
 
 /// A line, and the row that it holds or why it cannot be used.
 type Parsed<R> = (InputLine, Result<R, RowError>);
@@ -72,7 +30,7 @@ pub(super) struct Window<R> {
     /// Blank lines behind the last row of the input.
     pub num_blank: u64,
     /// Of the last window: whether the input was read to its end.
-    pub end: Option<anyhow::Result<()>>,
+    pub end: Option<Result<(), RunError>>,
     num_bytes: usize,
 }
 
@@ -126,7 +84,7 @@ impl<J: Job> Reader<J> {
     }
 
     /// Passes over what an earlier run has done, and only remembers its ids.
-    fn skip_to(&mut self, place: Position) -> anyhow::Result<()> {
+    fn skip_to(&mut self, place: Position) -> Result<(), RunError> {
         while J::HAS_IDS && self.num_ids < MAX_IDS {
             let here = self.open.as_ref().map(InputFile::position).unwrap_or_default();
             if self.open.is_some() && (here.file, here.offset) >= (place.file, place.offset) {
@@ -202,7 +160,7 @@ impl<J: Job> Reader<J> {
     }
 
     /// The next line that is not blank, parsed, and its length in memory.
-    fn next_row(&mut self) -> anyhow::Result<Option<(Parsed<J::Row>, usize)>> {
+    fn next_row(&mut self) -> Result<Option<Held<J::Row>>, RunError> {
         loop {
             let file = match &mut self.open {
                 Some(file) => file,
@@ -224,8 +182,8 @@ impl<J: Job> Reader<J> {
                 }
                 ReadLine::Whole => self.job.parse(&bytes),
                 ReadLine::TooLong(length) => {
-                    let reason = format!("a line of {length} bytes, more than --max-line-bytes allows");
-                    Err(RowError::new(reason))
+                    let most = self.limits.line_bytes;
+                    Err(RowError::new(format!("a line of {length} bytes, and {most} are the limit")))
                 }
             };
             let mut line = InputLine {
@@ -249,7 +207,7 @@ impl<J: Job> Reader<J> {
     }
 
     /// Whether an earlier row has the id of `row`, as long as there is room to remember ids.
-    fn repeats_id(&mut self, row: &J::Row, line: &InputLine) -> anyhow::Result<Option<bool>> {
+    fn repeats_id(&mut self, row: &J::Row, line: &InputLine) -> Result<Option<bool>, RunError> {
         if !J::HAS_IDS || self.num_ids >= MAX_IDS {
             return Ok(None);
         }
@@ -257,7 +215,7 @@ impl<J: Job> Reader<J> {
         let mut hasher = DefaultHasher::new();
         match self.job.id(row) {
             Some(id) => id.hash(&mut hasher),
-            None => line.number()?.to_string().hash(&mut hasher),
+            None => line.number().map_err(RunError::read(&line.source))?.to_string().hash(&mut hasher),
         }
         Ok(Some(!self.ids.insert(hasher.finish())))
     }

@@ -9,7 +9,7 @@ use flate2::{write::GzEncoder, Compression};
 const ZSTD_LEVEL: i32 = 3;
 
 /// How a file is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Codec {
     Plain,
     Gzip,
@@ -31,7 +31,8 @@ impl Codec {
 ///
 /// A part ends with the first row that reaches a size and nowhere else, and holds no time stamp: the bytes of
 /// the file depend on the rows alone, and a run can go on after any whole part.
-pub(super) struct Parts<W: Write> {
+#[derive(Debug)]
+pub(crate) struct Parts<W: Write> {
     codec: Codec,
     part_bytes: usize,
     /// The rows of the part that has begun; always empty for a plain file.

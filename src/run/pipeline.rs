@@ -1,0 +1,482 @@
+//! A run, from the first look at its files to the last name.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::error::{Left, RunError, WriteError};
+use super::files::{Earlier, Held, Paths, RunFiles};
+use super::job::Job;
+use super::journal::{Identity, Point};
+use super::line::InputLine;
+use super::model_hash::ModelHash;
+use super::observer::{Observer, Progress};
+use super::rejects::{self, OnError};
+use super::summary::Summary;
+use super::tally::Tally;
+use super::window::{Limits, Reader, Window};
+use crate::format::Assembly;
+use crate::input::{Position, Source};
+use crate::jsonl::RowError;
+use crate::source::ModelFiles;
+use crate::storage::{
+    is_device, refuse_existing, refuse_same_files, with_suffix, Disk, OutputError, PartialFile, Storage, Use,
+};
+
+/// How long the writer waits for rows before it looks at progress and interrupts.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Bytes of a line, unless something else is said.
+const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
+
+/// Bytes of text that a window holds for each thread: some thirty batches, so that none waits long for the others.
+const WINDOW_BYTES_PER_THREAD: usize = 1 << 16;
+
+/// Where rows go.
+pub enum Sink {
+    /// They are written as they come.
+    Stream(Box<dyn Write>),
+    /// To a file that appears under this name when it is complete; compressed where it ends in `.gz` or `.zst`.
+    File {
+        /// Path of the file.
+        path: PathBuf,
+        /// How the files are made of the rows, where it is not the rows one after the other; see
+        /// [`Format::assembly`](crate::format::Format::assembly).
+        assembly: Option<Arc<dyn Assembly>>,
+    },
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Sink::Stream(_) => out.write_str("Stream"),
+            Sink::File { path, .. } => out.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+/// What becomes of bad rows and of what is there.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// A longer line is rejected without being held.
+    pub max_line_bytes: NonZeroUsize,
+    /// What happens to a row that cannot be used.
+    pub on_error: OnError,
+    /// A file of reports, a line of JSON for each row that was set aside.
+    pub rejects: Option<PathBuf>,
+    /// What to do with what an earlier run has left.
+    pub earlier: Earlier,
+    /// A file that gets the [`Summary`] as JSON.
+    pub summary: Option<PathBuf>,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        RunOptions {
+            max_line_bytes: MAX_LINE_BYTES,
+            on_error: OnError::Stop,
+            rejects: None,
+            earlier: Earlier::Refuse,
+            summary: None,
+        }
+    }
+}
+
+/// What decides the output of a run, beside its input.
+#[derive(Clone, Debug, Default)]
+pub struct RunSettings {
+    /// Each option that changes the output, by the name that messages give it. A run is gone on with only where all are
+    /// the same.
+    pub options: BTreeMap<String, Value>,
+    /// The model as the user names it, and its files, whose hash is one of the settings; `None` where none runs.
+    pub model: Option<(String, ModelFiles)>,
+    /// Threads that compute, which decide how many rows are worth reading at once. The output does not depend on it.
+    pub num_threads: usize,
+}
+
+/// How a run has ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Everything was read and written.
+    Complete(Box<Summary>),
+    /// The observer has cancelled it.
+    Cancelled(Left),
+}
+
+/// A run that has been found possible, and holds its output: no other run gets it before this one ends.
+#[derive(Debug)]
+pub struct Run {
+    storage: Arc<dyn Storage>,
+    options: RunOptions,
+    sources: Vec<Arc<Source>>,
+    output: Output,
+}
+
+#[derive(Debug)]
+enum Output {
+    Stream(Sink),
+    File(Paths, Box<Held>),
+}
+
+impl Run {
+    /// Finds the input, and what is in the way of the output, and takes the output. `None` where an earlier run has done
+    /// everything already.
+    ///
+    /// # Errors
+    ///
+    /// Where another run has the output, files are in the way, or an output is the input or another output: nothing was
+    /// created, changed or removed then.
+    pub fn prepare(
+        sources: Vec<Arc<Source>>,
+        sink: Sink,
+        options: RunOptions,
+    ) -> Result<Option<Run>, RunError> {
+        let storage: Arc<dyn Storage> = Arc::new(Disk);
+        if let Some(rejects) = &options.rejects {
+            check_rejects(rejects, options.on_error)?;
+        }
+        if options.earlier == Earlier::Resume {
+            if let Some(stream) = sources.iter().find(|source| source.size.is_none()) {
+                return Err(RunError::NotAgain { name: stream.name() });
+            }
+        }
+        let sink = match sink {
+            Sink::File { path, assembly } if is_device(&path) => {
+                if assembly.is_some() {
+                    return Err(RunError::NotAFile { reason: MADE_OF_ALL });
+                }
+                let device = std::fs::File::options().write(true).open(&path);
+                Sink::Stream(Box::new(io::BufWriter::new(device.map_err(OutputError::write(path))?)))
+            }
+            sink => sink,
+        };
+        let paths = match &sink {
+            Sink::Stream(_) if options.earlier == Earlier::Resume => {
+                return Err(RunError::NotAFile {
+                    reason: "a run goes on with what an earlier one has left in it",
+                });
+            }
+            Sink::Stream(_) => None,
+            Sink::File { path, assembly } => Some(Paths {
+                output: path.clone(),
+                rejects: options.rejects.clone(),
+                assembly: assembly.clone(),
+            }),
+        };
+        refuse_same_files(&uses(&sources, paths.as_ref(), &options))?;
+        if let (Some(summary), Earlier::Refuse) = (&options.summary, options.earlier) {
+            if !is_device(summary) {
+                refuse_existing(&*storage, &[summary], false)?;
+            }
+        }
+        let output = match paths {
+            None => Output::Stream(sink),
+            Some(paths) => match paths.take(&storage, options.earlier)? {
+                Some(held) => Output::File(paths, Box::new(held)),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Run { storage, options, sources, output }))
+    }
+
+    /// Reads, computes and writes every row.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Stopped`] once anything was read; its source says why.
+    pub fn run<J: Job>(
+        self,
+        job: J,
+        settings: RunSettings,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, RunError> {
+        let Run { storage, options, sources, output } = self;
+        let RunSettings { options: own, model, num_threads } = settings;
+        let is_hash_needed = matches!(output, Output::File(..)) || options.summary.is_some();
+        let (model, hash) = match model {
+            Some((name, files)) if is_hash_needed => (Some(name), ModelHash::begin(files)),
+            Some((name, _)) => (Some(name), ModelHash::default()),
+            None => (None, ModelHash::default()),
+        };
+        let (files, point) = open_files(&storage, &options, &sources, output, own, hash)?;
+        let tally = point.as_ref().map_or_else(Tally::default, |point| point.tally.clone());
+        let position = point.as_ref().map_or_else(Position::default, |point| point.position);
+        if point.is_some() {
+            observer.resumed(&tally);
+        }
+        let job = Arc::new(job);
+        let window_bytes = num_threads.saturating_mul(WINDOW_BYTES_PER_THREAD);
+        let limits = Limits {
+            line_bytes: options.max_line_bytes.get(),
+            window_bytes: window_bytes.clamp(1 << 16, 1 << 22),
+        };
+        let thread = |_| RunError::Thread;
+        let from = point.map(|point| point.position);
+        let windows = Reader::spawn(Arc::clone(&job), sources.clone(), limits, from).map_err(thread)?;
+        let computed = spawn_encoder(Arc::clone(&job), windows, options.on_error).map_err(thread)?;
+        let mut writer = Writer {
+            job,
+            sources: &sources,
+            on_error: options.on_error,
+            files,
+            tally_before: tally.clone(),
+            bytes_before: bytes_read(&sources, &position),
+            num_bytes: sources.iter().map(|source| source.bytes_to_read()).sum(),
+            started: Instant::now(),
+            tally,
+            position,
+            observer,
+        };
+        let end = writer.write_all(&computed);
+        let Writer { job, mut files, tally, position, .. } = writer;
+        match end {
+            Err(error) => {
+                return Err(RunError::Stopped { left: files.stop(&tally), source: Box::new(error) });
+            }
+            Ok(End::Cancelled) => return Ok(Outcome::Cancelled(files.stop(&tally))),
+            Ok(End::Complete) => {}
+        }
+        let mut summary = Summary::new(tally, files.seconds(), job.screen_count());
+        summary.model = model;
+        if options.summary.is_some() {
+            summary.model_sha256 = files.model_sha256()?;
+        }
+        files.finish(position, &summary.tally)?;
+        if let Some(path) = &options.summary {
+            write_summary(&storage, path, options.earlier, &summary)?;
+        }
+        Ok(Outcome::Complete(Box::new(summary)))
+    }
+}
+
+const MADE_OF_ALL: &str = "this format is made of all rows at their end";
+
+fn check_rejects(rejects: &Path, on_error: OnError) -> Result<(), RunError> {
+    if on_error == OnError::Stop {
+        return Err(RunError::NothingRejected);
+    }
+    if rejects.extension().is_some_and(|suffix| suffix == "gz" || suffix == "zst") {
+        return Err(RunError::CompressedRejects { path: rejects.to_path_buf() });
+    }
+    Ok(())
+}
+
+/// Every file that the run reads or writes.
+fn uses(sources: &[Arc<Source>], paths: Option<&Paths>, options: &RunOptions) -> Vec<Use> {
+    let mut uses: Vec<Use> = sources.iter().map(|source| Use::read("the input", &source.path)).collect();
+    if let Some(Paths { output, assembly, .. }) = paths {
+        uses.push(Use::written("the output", output));
+        uses.push(Use::written("the unfinished output", with_suffix(output, ".partial")));
+        uses.push(Use::written("the journal", with_suffix(output, ".journal")));
+        let results = assembly.as_ref().map(|assembly| assembly.results(output, &Disk)).unwrap_or_default();
+        let others = results.into_iter().filter(|result| result != output);
+        uses.extend(others.map(|result| Use::written("a part of the output", result)));
+    }
+    if let Some(rejects) = &options.rejects {
+        uses.push(Use::written("the file of rejects", rejects));
+        uses.push(Use::written("the unfinished file of rejects", with_suffix(rejects, ".partial")));
+    }
+    uses.extend(options.summary.iter().map(|summary| Use::written("the summary", summary)));
+    uses
+}
+
+fn open_files(
+    storage: &Arc<dyn Storage>,
+    options: &RunOptions,
+    sources: &[Arc<Source>],
+    output: Output,
+    mut settings: BTreeMap<String, Value>,
+    hash: ModelHash,
+) -> Result<(RunFiles, Option<Point>), RunError> {
+    match output {
+        Output::Stream(sink) => {
+            let open =
+                |path: &PathBuf| PartialFile::new(Arc::clone(storage), path, options.earlier.existing());
+            let rejects = options.rejects.as_ref().map(open).transpose()?;
+            let Sink::Stream(stream) = sink else { return Err(RunError::Thread) };
+            Ok((RunFiles::stream(Arc::clone(storage), stream, rejects, hash), None))
+        }
+        Output::File(paths, held) => {
+            settings.insert("neural-sparse".into(), env!("CARGO_PKG_VERSION").into());
+            settings.insert("the most bytes of a line".into(), options.max_line_bytes.get().into());
+            let is_again = sources.iter().all(|source| source.size.is_some());
+            let identity = is_again.then(|| Identity::new(settings, sources)).transpose()?;
+            let storage = Arc::clone(storage);
+            RunFiles::named(storage, paths, options.earlier, *held, identity, (sources, hash))
+        }
+    }
+}
+
+/// Writes the summary, a line of JSON.
+fn write_summary(
+    storage: &Arc<dyn Storage>,
+    path: &Path,
+    earlier: Earlier,
+    summary: &Summary,
+) -> Result<(), RunError> {
+    let mut line = serde_json::to_vec(summary).map_err(|error| RunError::write("summary")(error.into()))?;
+    line.push(b'\n');
+    if is_device(path) {
+        let device = std::fs::File::options().write(true).open(path);
+        let written = device.and_then(|mut device| device.write_all(&line));
+        return Ok(written.map_err(OutputError::write(path))?);
+    }
+    let mut file = PartialFile::new(Arc::clone(storage), path, earlier.existing())?;
+    file.write_all(&line).map_err(OutputError::write(path))?;
+    file.complete()?;
+    Ok(file.appear()?)
+}
+
+/// Bytes of input before `position`.
+fn bytes_read(sources: &[Arc<Source>], position: &Position) -> u64 {
+    let before = sources[..position.file].iter().filter_map(|source| source.bytes_to_read()).sum::<u64>();
+    before + sources[position.file].bytes_read(position)
+}
+
+/// A window whose rows have been computed.
+struct Computed<V> {
+    lines: Vec<(InputLine, Result<V, RowError>)>,
+    num_blank: u64,
+    end: Option<Result<(), RunError>>,
+}
+
+/// Starts the thread that has windows computed, up to the first row that stops the run.
+fn spawn_encoder<J: Job>(
+    job: Arc<J>,
+    windows: Receiver<Window<J::Row>>,
+    on_error: OnError,
+) -> io::Result<Receiver<Computed<J::Value>>> {
+    let (sender, computed) = sync_channel(0);
+    std::thread::Builder::new().name("encoder".into()).spawn(move || {
+        for window in windows {
+            let computed = compute(&*job, window, on_error).unwrap_or_else(|error| Computed {
+                lines: Vec::new(),
+                num_blank: 0,
+                end: Some(Err(error)),
+            });
+            if sender.send(computed).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(computed)
+}
+
+fn compute<J: Job>(
+    job: &J,
+    window: Window<J::Row>,
+    on_error: OnError,
+) -> Result<Computed<J::Value>, RunError> {
+    let Window { rows: parsed, num_blank, end, .. } = window;
+    let (mut rows, mut lines) = (Vec::new(), Vec::new());
+    for (line, row) in parsed {
+        let error = row.map(|row| rows.push(row)).err();
+        let stops = error.is_some() && on_error == OnError::Stop;
+        lines.push((line, error));
+        if stops {
+            break;
+        }
+    }
+    let mut values = job.compute(rows).map_err(RunError::Job)?.into_iter();
+    let mut computed = |error: Option<RowError>| match error {
+        Some(error) => Err(error),
+        None => values.next().expect("a value for each row, anything else is a bug"),
+    };
+    let lines = lines.into_iter().map(|(line, error)| (line, computed(error))).collect();
+    Ok(Computed { lines, num_blank, end })
+}
+
+/// How the rows came to an end.
+enum End {
+    Complete,
+    Cancelled,
+}
+
+/// Writes computed rows in their order.
+struct Writer<'a, J: Job> {
+    job: Arc<J>,
+    sources: &'a [Arc<Source>],
+    on_error: OnError,
+    files: RunFiles,
+    tally: Tally,
+    position: Position,
+    tally_before: Tally,
+    bytes_before: u64,
+    num_bytes: Option<u64>,
+    started: Instant,
+    observer: &'a mut dyn Observer,
+}
+
+impl<J: Job> Writer<'_, J> {
+    fn write_all(&mut self, windows: &Receiver<Computed<J::Value>>) -> Result<End, RunError> {
+        loop {
+            match windows.recv_timeout(TICK) {
+                Ok(window) => {
+                    self.write_window(window.lines)?;
+                    self.tally.blank_lines += window.num_blank;
+                    if let Some(end) = window.end {
+                        return end.map(|()| End::Complete);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                // What was read last says so.
+                Err(RecvTimeoutError::Disconnected) => return Err(RunError::Thread),
+            }
+            self.observer.progress(&Progress {
+                tally: &self.tally,
+                tally_before: &self.tally_before,
+                bytes: bytes_read(self.sources, &self.position),
+                bytes_before: self.bytes_before,
+                num_bytes: self.num_bytes,
+                elapsed: self.started.elapsed(),
+            });
+            if self.observer.is_cancelled() {
+                return Ok(End::Cancelled);
+            }
+        }
+    }
+
+    fn write_window(&mut self, lines: Vec<(InputLine, Result<J::Value, RowError>)>) -> Result<(), RunError> {
+        let mut bytes = Vec::new();
+        for (line, value) in lines {
+            bytes.clear();
+            match value.map(|value| self.job.write(&line, value, &mut bytes, &mut self.tally)) {
+                Ok(Ok(())) => {
+                    self.tally.count_line(&line);
+                    if bytes.is_empty() {
+                        // Not a place to go on from.
+                        continue;
+                    }
+                    self.files.write_row(&bytes)?;
+                }
+                Ok(Err(WriteError::Job(error))) => return Err(RunError::Job(error)),
+                Ok(Err(WriteError::Row(error))) | Err(error) => self.reject(&line, &error)?,
+            }
+            self.position = line.end;
+            self.files.end_line(&self.position, &self.tally)?;
+        }
+        self.files.flush()
+    }
+
+    /// Ends the run at a row that cannot be used, or sets the row aside.
+    fn reject(&mut self, line: &InputLine, error: &RowError) -> Result<(), RunError> {
+        let (place, reason) = (line.place(error.column), self.observer.reason(error));
+        if self.on_error == OnError::Stop {
+            return Err(RunError::BadRow { place, reason });
+        }
+        self.tally.count_line(line);
+        self.tally.rejected += 1;
+        self.observer.rejected(&place, error);
+        if self.files.has_rejects() {
+            let report = rejects::report(line, error.column, &reason).map_err(RunError::write("rejects"))?;
+            self.files.write_reject(&report)?;
+        }
+        Ok(())
+    }
+}
