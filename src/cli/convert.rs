@@ -24,7 +24,6 @@ use super::vocabulary::VocabularyArgs;
 /// written, as far as the input says it: where --model names a model that compares by cosine, every format but jsonl
 /// gets normalised vectors.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(super) struct ConvertArgs {
     /// Vectors are named with --input
     #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
@@ -34,16 +33,16 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     input: InputArgs,
     /// What the input is
-    #[arg(long, value_name = "FORMAT", help_heading = "Input", default_value = "jsonl")]
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
     input_format: InputFormat,
     /// Field of a row of the input that holds its vector, `a.b` for a field of an object
-    #[arg(long, value_name = "NAME", help_heading = "Input", default_value = "vector")]
+    #[arg(long, value_name = "NAME", default_value = "vector")]
     input_vector_field: String,
     /// What weights of an anserini input were multiplied by [default: 100]
-    #[arg(long, value_name = "SCALE", help_heading = "Input", value_parser = super::formats::parse_scale)]
+    #[arg(long, value_name = "SCALE", value_parser = super::formats::parse_scale)]
     input_quantize: Option<f32>,
     /// Field of a row that holds its id [default: _id, else id, else the row's line number]
-    #[arg(long, value_name = "NAME", help_heading = "Input")]
+    #[arg(long, value_name = "NAME")]
     id_field: Option<String>,
     #[command(flatten)]
     keep: KeepArgs,

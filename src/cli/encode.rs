@@ -21,7 +21,6 @@ use super::{lines, ModelArgs};
 /// Without TEXT and --input, lines of standard input are encoded, each answered as soon as it is
 /// ready. With --input, rows of JSON become rows {"id", "vector"}, in the same order.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(super) struct EncodeArgs {
     /// Texts to encode; put `--` before one that begins with a dash
     #[arg(value_name = "TEXT", conflicts_with = "files")]

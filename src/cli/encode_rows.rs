@@ -13,7 +13,6 @@ use super::fields::{FieldArgs, KeepArgs};
 
 /// How rows are read, and what becomes of them.
 #[derive(Args)]
-#[command(next_help_heading = "Long texts")]
 pub(super) struct RowArgs {
     #[command(flatten)]
     given: Given,
@@ -37,14 +36,7 @@ pub(super) struct RowArgs {
     #[arg(long, requires = "files", conflicts_with = "texts")]
     pub chunk_rows: bool,
     /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
-    #[arg(
-        long,
-        value_name = "NUM",
-        help_heading = "Model",
-        default_value = "512",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
     pub batch_tokens: NonZeroUsize,
 }
 

@@ -22,7 +22,6 @@ use super::ModelArgs;
 /// A literal term is one of the text's own tokens; any other is an expansion. With --input, each row becomes a line of
 /// JSON: its id, its text, and what --json says of it.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(super) struct ExplainArgs {
     /// The text; put `--` before one that begins with a dash
     #[arg(id = "texts", value_name = "TEXT", conflicts_with = "files", required_unless_present = "files")]

@@ -10,7 +10,6 @@ use super::failure::UsageError;
 
 /// How rows are read.
 #[derive(Args)]
-#[command(next_help_heading = "Input")]
 pub(super) struct FieldArgs {
     /// What a row of the input is: an object of JSON, an id, a tab and a text, a text, or a row of a Parquet file
     #[arg(
@@ -32,7 +31,6 @@ pub(super) struct FieldArgs {
 
 /// Which fields go through.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(super) struct KeepArgs {
     /// Fields of a row that the output keeps, byte for byte; several with commas, or repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "files", conflicts_with_all = ["texts", "keep_all"])]

@@ -46,7 +46,6 @@ enum IndexCommand {
 /// The first row of the input tells which of the two it holds: vectors, if its vector field is an object of numbers.
 /// Where --model compares by cosine, vectors are normalised, and `search` normalises the queries.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 struct BuildArgs {
     /// Files are named with --input
     #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
@@ -65,7 +64,6 @@ struct BuildArgs {
         long = "input-vector-field",
         alias = "vector-field",
         value_name = "NAME",
-        help_heading = "Input",
         default_value = "vector"
     )]
     vector_field: String,
@@ -73,13 +71,12 @@ struct BuildArgs {
     shape: ShapeArgs,
     /// How weights are kept: f32, exactly; lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's;
     /// f16, with 11 bits; or u8, in 255 steps up to a term's largest weight
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
+    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
     codec: String,
 }
 
 /// Show the size of an index, its longest lists and the model that made it
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 struct InfoArgs {
     /// Folder of the index
     #[arg(value_name = "DIR")]

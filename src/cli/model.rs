@@ -50,7 +50,7 @@ enum ModelCommand {
         #[arg(value_name = "MODEL", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
         name: String,
         /// The side that is wanted; with `query`, a model whose queries need only a table comes without its checkpoint
-        #[arg(long = "as", value_name = "query|document", help_heading = "Model")]
+        #[arg(long = "as", value_name = "query|document")]
         side: Option<SideName>,
         #[command(flatten)]
         hub: HubArgs,
@@ -67,7 +67,7 @@ enum ModelCommand {
         named: NamedModelArgs,
         /// Rows of a text and its vector, or of a query, a document and their score: as this program writes them, or as
         /// text-embeddings-inference, ml-commons and sentence-transformers do
-        #[arg(long, value_name = "FILE", help_heading = "Input")]
+        #[arg(long, value_name = "FILE")]
         golden: Option<PathBuf>,
         #[command(flatten)]
         json: JsonArgs,
@@ -76,7 +76,6 @@ enum ModelCommand {
 
 /// In which form a report is printed.
 #[derive(Args, Clone, Copy)]
-#[command(next_help_heading = "Output")]
 struct JsonArgs {
     /// JSON instead of a table
     #[arg(long)]

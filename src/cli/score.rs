@@ -24,7 +24,6 @@ use super::ModelArgs;
 /// A model's `similarity_fn_name` may be `dot`, `cosine`, `euclidean` or `manhattan`. The last two are negative distances:
 /// in all four a larger score is a better match. With --input, each row {"query", "document"} is written with a field "score" added.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(super) struct ScoreArgs {
     /// The query, then one or more documents
     #[arg(value_names = ["QUERY", "DOCUMENT"], num_args = 0.., conflicts_with = "files")]
@@ -34,27 +33,19 @@ pub(super) struct ScoreArgs {
     #[command(flatten)]
     input: InputArgs,
     /// Field of a row that holds its query, `a.b` for a field of an object
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "query",
-        help_heading = "Input",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "NAME", default_value = "query", requires = "files", conflicts_with = "texts")]
     query_field: String,
     /// Field of a row that holds its document
     #[arg(
         long,
         value_name = "NAME",
         default_value = "document",
-        help_heading = "Input",
         requires = "files",
         conflicts_with = "texts"
     )]
     document_field: String,
     /// Field of a row that holds its id, which every row must have then [default: rows need no id]
-    #[arg(long, value_name = "NAME", help_heading = "Input", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME", requires = "files", conflicts_with = "texts")]
     id_field: Option<String>,
     /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete
     /// [default: standard output]

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 /// What is kept of each vector.
 #[derive(Args, Clone, Default)]
-#[command(next_help_heading = "Vectors")]
 pub(super) struct ShapeArgs {
     /// Keep the heaviest terms only, after --prune
     #[arg(long, value_name = "NUM", value_parser = parse_top_k)]

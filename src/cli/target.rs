@@ -38,7 +38,6 @@ enum TargetCommand {
 
 /// Print the body that creates an index, ready to be sent; for Vespa a schema, for pgvector SQL
 #[derive(Args)]
-#[command(next_help_heading = "Store")]
 struct MappingArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -65,7 +64,6 @@ struct MappingArgs {
 /// Engines score by dot product: where the model compares by cosine, queries are normalised, as `encode --format`
 /// normalises documents.
 #[derive(Args)]
-#[command(next_help_heading = "Store")]
 struct QueryArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -73,7 +71,7 @@ struct QueryArgs {
     #[arg(value_name = "TEXT", required_unless_present = "files", conflicts_with = "files")]
     texts: Vec<String>,
     /// File of queries, a row each, plain, gzip or zstd; `-` is standard input; may be repeated
-    #[arg(long = "input", short, value_name = "FILE", help_heading = "Input")]
+    #[arg(long = "input", short = 'i', value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     fields: FieldArgs,
@@ -98,7 +96,6 @@ struct QueryArgs {
 /// Print an OpenSearch pipeline: the ingest pipeline that encodes documents in the cluster, or with --two-phase the
 /// search pipeline that runs queries in two phases
 #[derive(Args)]
-#[command(next_help_heading = "Store")]
 struct PipelineArgs {
     /// The store
     #[arg(value_name = "STORE", value_parser = PossibleValuesParser::new(["opensearch"]))]
@@ -115,8 +112,8 @@ struct PipelineArgs {
     /// The field of a document that gets its vector
     #[arg(long, value_name = "NAME", default_value = "vector")]
     vector_field: String,
-    /// What the cluster drops from vectors, or with --two-phase keeps for the second phase [default with --two-phase:
-    /// max_ratio=0.4]
+    /// What the cluster drops from vectors, or with --two-phase keeps for the second phase [default: with
+    /// --two-phase max_ratio=0.4]
     #[arg(long, value_name = "RULE", value_parser = parse_prune)]
     prune: Option<Prune>,
     /// Cut long texts into windows, for the nested field of `target mapping opensearch --chunk-rows`
@@ -126,7 +123,6 @@ struct PipelineArgs {
 
 /// An index of a store.
 #[derive(Args)]
-#[command(next_help_heading = "Store")]
 struct StoreArgs {
     /// The store
     #[arg(value_name = "STORE", value_parser = PossibleValuesParser::new(format::names()))]

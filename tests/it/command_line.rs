@@ -106,7 +106,7 @@ fn options_stand_under_headings() {
             &["encode"][..],
             &["Arguments:", "Input:", "Output:", "Model:", "Hub:", "Vectors:", "Long texts:", "Options:"][..],
         ),
-        (&["search"], &["Search:", "Model:", "Hub:"]),
+        (&["search"], &["Input:", "Output:", "Search:", "Model:", "Hub:"]),
         (&["index", "build"], &["Input:", "Output:", "Model:", "Vectors:"]),
     ] {
         let path: Vec<String> = arguments.iter().map(ToString::to_string).collect();

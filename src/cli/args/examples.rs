@@ -1,7 +1,7 @@
 //! The examples at the end of each subcommand's help. The tests run all of them, in this order, in one folder.
 
 /// The lines of each subcommand.
-const EXAMPLES: [(&str, &[&str]); 21] = [
+const EXAMPLES: [(&str, &[&str]); 26] = [
     (
         "neural-sparse",
         &[
@@ -81,6 +81,11 @@ const EXAMPLES: [(&str, &[&str]); 21] = [
         "neural-sparse eval",
         &["neural-sparse eval --data collection", "neural-sparse eval --run run.trec --qrels qrels.tsv"],
     ),
+    ("neural-sparse eval judge", &["neural-sparse eval judge --run run.trec --qrels qrels.tsv"]),
+    ("neural-sparse eval compare", &["neural-sparse eval compare run.trec run.trec --qrels qrels.tsv"]),
+    ("neural-sparse eval cache", &["neural-sparse eval cache list"]),
+    ("neural-sparse eval cache list", &["neural-sparse eval cache list"]),
+    ("neural-sparse eval cache clear", &["neural-sparse eval cache clear"]),
     (
         "neural-sparse eval sweep",
         &["neural-sparse eval sweep --data collection --prune max_ratio=0.1,0.2 --keep-quality 0.99"],

@@ -14,7 +14,6 @@ use crate::cli::hints;
 
 /// What the output is.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(in crate::cli) struct FormatArgs {
     /// The form of the output: rows of JSON, or what a search engine loads as it is
     #[arg(

@@ -3,7 +3,7 @@
 use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
-use super::examples;
+use super::{examples, headings};
 
 /// `command` and all of its subcommands with their help in one form.
 pub(in crate::cli) fn uniform(command: Command) -> Command {
@@ -22,19 +22,18 @@ fn below(command: Command, path: &str) -> Command {
     })
 }
 
-/// An argument whose name of its value states the choice, so that it need not be listed once more; what the choices
-/// mean stands in the long help.
+/// An argument in the common form: under its heading, and with a choice stated by the name of its value, so that it
+/// need not be listed once more. What the choices mean stands in the long help.
 fn argument(argument: Arg) -> Arg {
-    let argument = match argument.is_positional() {
-        true => argument.help_heading(None::<&'static str>),
-        false => argument,
-    };
+    let argument = under_heading(argument);
     let choices = argument.get_possible_values();
-    let is_stated = argument.get_value_names().is_some_and(|names| names.concat().contains('|'));
-    if choices.is_empty() || !is_stated {
+    if argument.is_positional() || !(2..=4).contains(&choices.len()) {
         return argument;
     }
-    let argument = argument.hide_possible_values(true);
+    let names: Vec<&str> = choices.iter().map(|choice| choice.get_name()).collect();
+    // clap wants it for as long as the program runs, which asks for it once.
+    let stated: &'static str = String::leak(names.join("|"));
+    let argument = argument.value_name(stated).hide_possible_values(true);
     let meanings: Vec<String> = choices
         .iter()
         .filter_map(|choice| Some(format!("- {}: {}", choice.get_name(), choice.get_help()?)))
@@ -44,4 +43,16 @@ fn argument(argument: Arg) -> Arg {
     }
     let help = argument.get_long_help().or(argument.get_help()).map(StyledStr::to_string).unwrap_or_default();
     argument.long_help(StyledStr::from(format!("{help}:\n{}", meanings.join("\n"))))
+}
+
+/// Positional arguments stand above all headings, and what every command has below them.
+fn under_heading(argument: Arg) -> Arg {
+    match argument.get_long() {
+        Some("quiet" | "help" | "version") | None => argument,
+        Some(_) if argument.get_help_heading().is_some() => argument,
+        Some(long) => {
+            let heading = headings::of(long);
+            argument.help_heading(heading)
+        }
+    }
 }

@@ -10,7 +10,6 @@ use crate::cli::failure::complain;
 
 /// Where model files come from.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Hub")]
 pub(in crate::cli) struct HubArgs {
     /// Branch, tag or commit of a model on the hub [default: main]
     #[arg(long, value_name = "REVISION")]
@@ -19,7 +18,7 @@ pub(in crate::cli) struct HubArgs {
     #[arg(long)]
     pub offline: bool,
     /// Nothing on standard error but errors: no notes, no progress, no figures at the end
-    #[arg(long, short, help_heading = None::<&'static str>)]
+    #[arg(long, short)]
     pub quiet: bool,
 }
 

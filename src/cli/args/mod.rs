@@ -1,8 +1,9 @@
-//! What the subcommands are told: a file for each group of arguments, which stands under a heading of its own in the help.
+//! What the subcommands are told: a file for each group of arguments, and what the help of all has in common.
 
 mod examples;
 pub(super) mod formats;
 mod given;
+mod headings;
 mod help;
 mod hub;
 mod model;

@@ -19,7 +19,6 @@ use crate::cli::{counted, environment};
 
 /// Which model, and how it runs.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Model")]
 pub(in crate::cli) struct ModelArgs {
     /// Short name, hub id, folder, or `tiny`, which is built in and needs no files
     #[arg(long, short, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
@@ -33,7 +32,7 @@ pub(in crate::cli) struct ModelArgs {
     #[arg(long, value_name = "card|ml-commons|sentence-transformers", default_value = "card")]
     pub dialect: Dialect,
     /// Cut texts to this many tokens, special tokens included [default: the model's own limit]
-    #[arg(long, value_name = "TOKENS", value_delimiter = ',', help_heading = "Long texts")]
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',')]
     pub max_length: Vec<NonZeroUsize>,
     /// Threads to encode with; the vectors do not depend on it [default: one per processor]
     #[arg(long, short, value_name = "NUM")]

@@ -104,17 +104,6 @@ fn a_short_flag_means_the_same_everywhere() {
 }
 
 #[test]
-fn an_option_stands_under_one_heading_everywhere() {
-    let mut headings = BTreeMap::new();
-    for (place, argument) in arguments() {
-        let Some(long) = argument.get_long() else { continue };
-        let heading = argument.get_help_heading().unwrap_or_default().to_string();
-        let first = headings.entry(long.to_string()).or_insert_with(|| (heading.clone(), place.clone()));
-        assert_eq!(first.0, heading, "{} and {place}", first.1);
-    }
-}
-
-#[test]
 fn every_subcommand_has_examples_that_parse() {
     for (path, _) in commands() {
         let lines = examples::of(&path).unwrap_or_else(|| panic!("{path} has no example"));

@@ -13,7 +13,6 @@ use super::HubArgs;
 
 /// Whose terms they are.
 #[derive(Args, Clone)]
-#[command(next_help_heading = "Model")]
 pub(in crate::cli) struct VocabularyArgs {
     /// The model that the vectors are of: short name, hub id, folder, or `tiny`. Only its settings and its vocabulary
     /// are read, and only where they make a difference

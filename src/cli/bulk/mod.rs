@@ -18,7 +18,7 @@ use neural_sparse::storage::is_device;
 use neural_sparse::ModelFiles;
 use serde_json::Value;
 
-use super::failure::{complain, Exit, Failure, UsageError};
+use super::failure::{complain, Exit, Stopped, UsageError};
 use super::output::device;
 use super::terminal;
 use super::{counted, environment};
@@ -43,10 +43,9 @@ pub(super) enum OnError {
 
 /// Which rows are read, and what becomes of bad ones and of what is there.
 #[derive(Args)]
-#[command(next_help_heading = "Input")]
 pub(super) struct InputArgs {
     /// File to read, a row a line, plain, gzip or zstd; `-` is standard input; may be repeated
-    #[arg(long = "input", short, value_name = "FILE")]
+    #[arg(long = "input", short = 'i', value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Reject a longer line, without holding it
     #[arg(
@@ -70,16 +69,16 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
     rejects: Option<PathBuf>,
     /// Go on where an earlier run with the same arguments was stopped, by whatever
-    #[arg(long, help_heading = "Output", requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
+    #[arg(long, requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
     resume: bool,
     /// Start at the beginning whatever an earlier run has left; files of that name are replaced
-    #[arg(long, help_heading = "Output", requires = "files", conflicts_with = "texts")]
+    #[arg(long, requires = "files", conflicts_with = "texts")]
     force: bool,
     /// Read the I-th of N contiguous parts of plain files; the outputs one after the other are the whole
     #[arg(long, value_name = "I/N", value_parser = parse_shard, requires = "files", conflicts_with = "texts")]
     shard: Option<(u64, u64)>,
     /// Write the figures of the summary to this file too, as JSON
-    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
     summary: Option<PathBuf>,
     /// Whether the command goes on by itself when it is given again.
     #[arg(skip)]
@@ -214,21 +213,17 @@ impl Prepared<'_> {
 }
 
 impl InputArgs {
-    /// What a run that failed leaves behind, added to why it failed, and the next step.
+    /// Why a run failed, with what it leaves behind and the next step.
     fn stopped(&self, left: &Left, error: RunError) -> anyhow::Error {
-        let (message, is_bad_row) = (left.to_string(), error.is_bad_row());
-        let error = anyhow::Error::from(error);
-        if !left.is_resumable {
-            return error.context(message);
-        }
-        let hint = match (self.resumes_unasked, is_bad_row) {
+        let hint = match (self.resumes_unasked, error.is_bad_row()) {
             (true, _) => "the same command goes on from there",
             (false, true) => {
                 "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
             }
             (false, false) => "`--resume` goes on from there",
         };
-        error.context(Failure { message, hint: hint.into() })
+        let hint = left.is_resumable.then(|| hint.to_string());
+        anyhow::Error::from(error).context(Stopped { left: left.to_string(), hint })
     }
 }
 

@@ -32,11 +32,7 @@ use collection::{Collection, Setting};
 /// id, both descending; grades of 1 and more are relevant; queries without judgements are left out. FLOPS is the expected
 /// number of terms that a judged query and a document share.
 #[derive(Args)]
-#[command(
-    next_help_heading = "Output",
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct EvalArgs {
     #[command(subcommand)]
     command: Option<EvalCommand>,
@@ -75,7 +71,6 @@ enum EvalCommand {
 
 /// How a collection is encoded and indexed.
 #[derive(Args)]
-#[command(next_help_heading = "Input")]
 struct EncodingArgs {
     /// Which judgements of a collection
     #[arg(long, value_name = "NAME", default_value = "test")]
@@ -83,7 +78,7 @@ struct EncodingArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// How the index keeps weights: f32; lucene9, as OpenSearch does; f16; or u8
-    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
+    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
     codec: String,
     /// Folder for vectors and indexes [default: neural-sparse in the user's cache]
     #[arg(long, value_name = "DIR")]

@@ -29,7 +29,6 @@ use queries::Query;
 /// A line is the rank, the score and the id of a document; with several queries, the query's id before them. Ties stand
 /// in the order of the documents.
 #[derive(Args)]
-#[command(next_help_heading = "Search")]
 pub(super) struct SearchArgs {
     /// The queries; put `--` before one that begins with a dash
     #[arg(value_name = "QUERY", conflicts_with = "queries", required_unless_present = "queries")]

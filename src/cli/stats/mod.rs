@@ -23,7 +23,6 @@ use neural_sparse::input::each_line;
 /// Reads rows {"id", "vector"} as `encode` writes them. Rows with a text besides, from `encode --keep text`, also tell
 /// which terms are expansion: not among the text's own tokens.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(super) struct StatsArgs {
     /// Files of vectors, plain, gzip or zstd
     #[arg(value_name = "FILE", required = true)]
@@ -36,12 +35,11 @@ pub(super) struct StatsArgs {
         long = "input-vector-field",
         alias = "vector-field",
         value_name = "NAME",
-        help_heading = "Input",
         default_value = "vector"
     )]
     vector_field: String,
     /// Field of a row that holds its text, where there is one; may be repeated, the texts are joined by one space
-    #[arg(long, value_name = "NAME", help_heading = "Input", default_value = "text")]
+    #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: Vec<String>,
     #[command(flatten)]
     vocabulary: VocabularyArgs,

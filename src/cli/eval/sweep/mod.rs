@@ -23,7 +23,6 @@ use crate::cli::ModelArgs;
 /// always among them, and quality is given as a share of theirs. Only documents are pruned. Documents are encoded once
 /// for each length and chunking, and kept in the cache.
 #[derive(Args)]
-#[command(next_help_heading = "Output")]
 pub(in crate::cli) struct SweepArgs {
     /// Folder of a collection in BEIR's layout; the figures of several are averaged
     #[arg(long, value_name = "DIR", required = true)]
