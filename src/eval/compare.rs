@@ -1,13 +1,22 @@
 //! Two runs, query by query.
 
-use super::Figures;
+use std::collections::HashMap;
 
-/// How one figure differs between two runs, over the queries that both have.
+use super::{Evaluation, Measure, QueryFigures};
+
+/// How the values of one measure differ between two runs, over the judged queries that either run has hits for; one that
+/// only the other answers counts with 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
-    /// Queries that both have.
+    /// What is compared.
+    pub measure: Measure,
+    /// Queries that either run answers.
     pub num_queries: usize,
-    /// Mean of the second less that of the first.
+    /// The mean over these queries of the first run, and of the second.
+    pub first: f64,
+    /// See [`Comparison::first`].
+    pub second: f64,
+    /// Mean over the queries of the second's value less the first's.
     pub difference: f64,
     /// Queries that the second does better, alike and worse.
     pub better: usize,
@@ -20,27 +29,35 @@ pub struct Comparison {
     pub p_value: f64,
 }
 
-/// Compares a figure of two runs. Both are sorted by query id, as [`super::evaluate`] returns them.
-pub fn compare(
-    first: &[(String, Figures)],
-    second: &[(String, Figures)],
-    figure: fn(&Figures) -> f64,
-) -> Comparison {
-    let mut differences = Vec::new();
-    let mut others = second.iter().peekable();
-    for (query, figures) in first {
-        while others.next_if(|other| other.0 < *query).is_some() {}
-        if let Some(other) = others.next_if(|other| other.0 == *query) {
-            differences.push(figure(&other.1) - figure(figures));
+/// Compares two runs that were judged by the same judgements and measures: a comparison for each measure that both have.
+pub fn compare(first: &Evaluation, second: &Evaluation) -> Vec<Comparison> {
+    let others: HashMap<&str, &QueryFigures> =
+        second.queries().iter().map(|query| (query.query.as_str(), query)).collect();
+    let pairs = first.queries().iter().filter_map(|query| Some((query, *others.get(query.query.as_str())?)));
+    let pairs: Vec<_> = pairs.filter(|(one, other)| one.is_answered || other.is_answered).collect();
+    let mut comparisons = Vec::new();
+    for (place, &measure) in first.measures().iter().enumerate() {
+        if let Some(other) = second.measures().iter().position(|other| *other == measure) {
+            let values: Vec<(f64, f64)> =
+                pairs.iter().map(|(a, b)| (a.values[place], b.values[other])).collect();
+            comparisons.push(comparison(measure, &values));
         }
     }
-    let count = differences.len();
-    let difference = differences.iter().sum::<f64>() / count.max(1) as f64;
+    comparisons
+}
+
+fn comparison(measure: Measure, values: &[(f64, f64)]) -> Comparison {
+    let count = values.len();
+    let mean = |sum: f64| sum / count.max(1) as f64;
+    let differences: Vec<f64> = values.iter().map(|(first, second)| second - first).collect();
     let better = differences.iter().filter(|&&difference| difference > 0.0).count();
     let worse = differences.iter().filter(|&&difference| difference < 0.0).count();
     Comparison {
+        measure,
         num_queries: count,
-        difference,
+        first: mean(values.iter().fold(0.0, |sum, value| sum + value.0)),
+        second: mean(values.iter().fold(0.0, |sum, value| sum + value.1)),
+        difference: mean(differences.iter().fold(0.0, |sum, difference| sum + difference)),
         better,
         equal: count - better - worse,
         worse,

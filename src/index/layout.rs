@@ -41,7 +41,8 @@
 pub(super) const WINDOW: usize = 1 << 12;
 
 pub(super) const MAGIC: &[u8; 8] = b"NSINDEX\n";
-pub(super) const VERSION: u32 = 1;
+/// The version of the file that this program writes and reads.
+pub const VERSION: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 256;
 
 /// Bytes of a checksum.

@@ -40,6 +40,7 @@ use std::io;
 pub use build::IndexBuilder;
 pub use codec::Codec;
 pub use document::{DocumentId, JsonObject};
+pub use layout::VERSION;
 pub use open::{IndexInfo, InvertedIndex};
 pub use search::{Hit, Searcher};
 

@@ -208,10 +208,17 @@ fn runs_are_judged_and_compared() {
     let found: Value =
         serde_json::from_str(&run(&place, &["eval", "--run", a, "--qrels", qrels, "--json"]).ok()).unwrap();
     for name in ["ndcg@10", "mrr@10", "recall@100", "map"] {
-        assert!((number(&found[name]) - mean(name)).abs() < 1e-12, "{name}");
+        assert!((number(&found["over_answered"][name]) - mean(name)).abs() < 1e-12, "{name}");
+        // Over all judged queries, of which one is not in the run.
+        let share = golden.len() as f64 / (golden.len() + 1) as f64;
+        assert!((number(&found[name]) - share * mean(name)).abs() < 1e-12, "{name}");
     }
+    assert_eq!((&found["queries"], &found["answered"]), (&json!(golden.len() + 1), &json!(golden.len())));
+    let judge = ["eval", "judge", "--run", a, "--qrels", qrels, "--json"];
+    assert_eq!(serde_json::from_str::<Value>(&run(&place, &judge).ok()).unwrap(), found);
     let printed = run(&place, &["eval", "--run", a, "--qrels", qrels]).ok();
-    assert!(printed.contains(&format!("ndcg@10     {:.5}\n", mean("ndcg@10"))), "{printed}");
+    let row = format!("ndcg@10   {:>12.5}{:>12.5}\n", number(&found["ndcg@10"]), mean("ndcg@10"));
+    assert!(printed.contains(&row) && printed.contains("trec_eval -c"), "{printed}");
     let compared: Value =
         serde_json::from_str(&run(&place, &["eval", "--compare", a, b, "--qrels", qrels, "--json"]).ok())
             .unwrap();
@@ -225,7 +232,9 @@ fn runs_are_judged_and_compared() {
         assert!((number(&row["difference"]) - difference).abs() < 1e-12, "{name}");
     }
     let table = run(&place, &["eval", "--compare", a, b, "--qrels", qrels]).ok();
-    assert_eq!(table.lines().count(), 5, "{table}");
+    assert_eq!(table.lines().count(), 6, "{table}");
+    assert!(table.contains("\n27 queries: those of 28 judged ones"), "{table}");
+    assert_eq!(run(&place, &["eval", "compare", a, b, "--qrels", qrels]).ok(), table);
 }
 
 #[test]
@@ -250,7 +259,8 @@ fn a_sweep_measures_what_eval_measures() {
             assert_eq!(points[point][name], alone[name], "{name} of {}", labels[point]);
         }
     }
-    let all = number(&points[0]["ndcg@10"]);
+    let all = number(&points.iter().find(|point| point["baseline"] == true).unwrap()["ndcg@10"]);
+    assert_eq!(points[0]["baseline"], true);
     for point in &points {
         assert!((number(&point["quality"]) - number(&point["ndcg@10"]) / all).abs() < 1e-12);
     }
@@ -347,6 +357,7 @@ fn a_sweep_writes_csv_and_a_page() {
     let table = run(&place, &[&SWEEP[..], &args, &files].concat()).ok();
     let points = sweep(&place, &args);
     assert!(table.contains("At least 50 % of nDCG@10: "), "{table}");
+    assert!(table.contains("The baseline, 100 %, is all terms: nDCG@10 "), "{table}");
     let csv = fs::read_to_string(place.path().join("sweep.csv")).unwrap();
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 5);
@@ -358,6 +369,7 @@ fn a_sweep_writes_csv_and_a_page() {
                 _ if *name == "queries_per_second" => assert!(cell.parse::<f64>().unwrap() > 0.0),
                 Value::Null => assert_eq!(*cell, ""),
                 Value::String(text) => assert_eq!(cell, text),
+                Value::Bool(is_so) => assert_eq!(*cell, is_so.to_string()),
                 // serde_json's own numbers may be off by their last bit.
                 value => assert!(
                     (cell.parse::<f64>().unwrap() - number(value)).abs() <= 1e-12 * number(value),
@@ -387,8 +399,247 @@ fn a_sweep_writes_csv_and_a_page() {
     assert!(stderr.contains("`sweep.csv` exists already"), "{stderr}");
     // Indexes of a sweep do not stay.
     for cached in fs::read_dir(place.path().join("cache")).unwrap() {
-        assert_eq!(fs::read_dir(cached.unwrap().path()).unwrap().count(), 1);
+        let entries = fs::read_dir(cached.unwrap().path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["about.json", "vectors.jsonl"]);
     }
+}
+
+#[test]
+fn a_sweep_compares_with_the_best_setting_without_pruning_or_the_one_that_is_named() {
+    let place = place();
+    let args = ["--max-lengths", "4,512", "--prune", "max_ratio=0.3", "--keep-quality", "1"];
+    let points = sweep(&place, &args);
+    let unpruned = points.iter().filter(|point| point["prune"] == Value::Null);
+    let best = unpruned.max_by(|a, b| number(&a["ndcg@10"]).total_cmp(&number(&b["ndcg@10"]))).unwrap();
+    assert_eq!((&best["max_length"], &best["baseline"]), (&json!("512"), &json!(true)));
+    let short = points.iter().find(|point| point["setting"] == "max_length=4 all terms").unwrap();
+    assert!(number(&short["quality"]) < 1.0, "{short}");
+    assert_eq!(short["kept"], false);
+    let points = sweep(&place, &[&args[..], &["--baseline", "max_length=4"]].concat());
+    for point in &points {
+        assert_eq!(point["baseline"], point["setting"] == "max_length=4 all terms");
+        let quality = number(&point["ndcg@10"]) / number(&short["ndcg@10"]);
+        assert!((number(&point["quality"]) - quality).abs() < 1e-12);
+    }
+    let points = sweep(&place, &[&args[..], &["--baseline", "max_length=512,max_ratio=0.3"]].concat());
+    let base: Vec<&Value> = points.iter().filter(|point| point["baseline"] == true).collect();
+    assert_eq!((base.len(), &base[0]["setting"]), (1, &json!("max_length=512 max_ratio=0.3")));
+    let printed = run(&place, &[&SWEEP[..], &args].concat()).ok();
+    assert!(printed.contains("The baseline, 100 %, is max_length=512 all terms: nDCG@10 "), "{printed}");
+    for (baseline, message) in
+        [("max_length=99", "no setting that is measured is this one"), ("depth=3", "`depth=3` is none of")]
+    {
+        let stderr = run(&place, &[&SWEEP[..], &args, &["--baseline", baseline]].concat()).fails(2);
+        assert!(stderr.contains(message), "{stderr}");
+    }
+}
+
+#[test]
+fn flags_without_effect_are_refused() {
+    let place = place();
+    let (qrels, a, b) = (fixture("eval/qrels.tsv"), fixture("eval/run-a.trec"), fixture("eval/run-b.trec"));
+    let [qrels, a, b] = [&qrels, &a, &b].map(|path| path.to_str().unwrap());
+    let (judge, compare) =
+        (["eval", "--run", a, "--qrels", qrels], ["eval", "--compare", a, b, "--qrels", qrels]);
+    for flags in [
+        &["--model", "nosuch"][..],
+        &["--codec", "u8"],
+        &["--split", "dev"],
+        &["--cache", "cache"],
+        &["--on-long", "chunk"],
+        &["--max-length", "9"],
+        &["--threads", "2"],
+        &["--device", "cpu"],
+        &["--as", "query"],
+        &["--dialect", "card"],
+        &["--decoder", "stored"],
+        &["--revision", "main"],
+        &["--prune", "max_ratio=0.1"],
+        &["--top-k", "9"],
+        &["--decimals", "3"],
+        &["--offline"],
+        &["--quiet"],
+    ] {
+        for command in [&judge[..], &compare] {
+            let stderr = run(&place, &[command, flags].concat()).fails(2);
+            assert!(stderr.contains(&format!("{} has no effect", flags[0])), "{stderr}");
+        }
+    }
+    // A variable is for all commands.
+    let settings = neural_sparse(&judge).env("NEURAL_SPARSE_MODEL", "nosuch");
+    settings.in_folder(place.path()).run().ok();
+    for command in [&EVAL[..], &SWEEP[..7]] {
+        let args = ["--data", "data", "--top-k", "3", "--as", "query"];
+        let stderr = run(&place, &[command, &args].concat()).fails(2);
+        assert!(stderr.contains("--as has no effect"), "{stderr}");
+    }
+}
+
+#[test]
+fn measures_are_chosen_by_ir_measures_names_and_written_for_each_query() {
+    let place = place();
+    let args = ["--data", "data", "--measures", "RR,P(rel=2)@1,MRR", "--per-query", "queries.jsonl"];
+    let found = &eval(&place, &args)[0];
+    assert!(found.get("ndcg@10").is_none());
+    let lines = fs::read_to_string(place.path().join("queries.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    for name in ["RR", "P(rel=2)@1"] {
+        let mean = lines.iter().map(|line| number(&line[name])).sum::<f64>() / 3.0;
+        assert!((number(&found[name]) - mean).abs() < 1e-12, "{name}");
+    }
+    assert_eq!(
+        (&lines[0]["data"], &lines[0]["query"], &lines[0]["answered"]),
+        (&json!("data"), &json!("q1"), &json!(true))
+    );
+    let stderr = run(&place, &[&EVAL[..], &["--data", "data", "--measures", "ndcg@10"]].concat()).fails(2);
+    assert!(stderr.contains("no measure is called `ndcg`") && stderr.contains("nDCG, AP, RR"), "{stderr}");
+    let stderr = run(&place, &[&EVAL[..], &args].concat()).fails(1);
+    assert!(stderr.contains("`queries.jsonl` exists already"), "{stderr}");
+}
+
+#[test]
+fn every_judged_query_counts_and_a_saved_run_has_the_same_figures() {
+    let place = place();
+    // One that is not among the queries, one without a word that a document has, and one that is judged 0 only.
+    let qrels = format!("{QRELS}gone\td1\t1\nnothing\td1\t1\nq4\td1\t0\n");
+    fs::write(place.path().join("data/qrels/test.tsv"), qrels).unwrap();
+    let queries = fs::read_to_string(place.path().join("data/queries.jsonl")).unwrap();
+    let queries = queries + "{\"_id\":\"nothing\",\"text\":\"\"}\n";
+    fs::write(place.path().join("data/queries.jsonl"), queries).unwrap();
+    let loud = ["eval", "--model", "tiny", "--cache", "cache", "--data", "data"];
+    let finished = run(&place, &[&loud[..], &["--json", "--save-run", "run.trec"]].concat());
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let note = "note: data: 1 of the judged queries have no text";
+    assert!(finished.stderr.contains(note) && finished.stderr.contains("`gone`"), "{}", finished.stderr);
+    let found: Value = serde_json::from_str(&finished.stdout).unwrap();
+    let judge = ["eval", "judge", "--run", "run.trec", "--qrels", "data/qrels/test.tsv", "--json"];
+    let again: Value = serde_json::from_str(&run(&place, &judge).ok()).unwrap();
+    for name in ["ndcg@10", "mrr@10", "recall@100", "map", "queries", "answered"] {
+        assert_eq!(found[name], again[name], "{name}");
+    }
+    assert_eq!(found["queries"], 6);
+    assert!(number(&found["answered"]) < 6.0);
+    let table = run(&place, &[&EVAL[..], &["--data", "data"]].concat()).ok();
+    let titles: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
+    let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    let place_of = |title: &str| titles.iter().position(|other| *other == title).unwrap();
+    assert_eq!(row[place_of("judged")], "6");
+    assert_eq!(row[place_of("answered")], found["answered"].to_string());
+}
+
+#[test]
+fn sparsity_is_sentence_transformers() {
+    let place = place();
+    let found = &eval(&place, &["--data", "data"])[0];
+    for side in ["query", "document"] {
+        let expected = 1.0 - number(&found[format!("{side}_terms")]) / 30522.0;
+        assert!((number(&found[format!("{side}_sparsity_ratio")]) - expected).abs() < 1e-12, "{side}");
+    }
+}
+
+#[test]
+fn collections_have_several_forms_and_the_same_figures() {
+    let place = place();
+    let expected = eval(&place, &["--data", "data"]);
+    let data = |name: &str| place.path().join("data").join(name);
+    let (corpus, queries) =
+        (fs::read(data("corpus.jsonl")).unwrap(), fs::read(data("queries.jsonl")).unwrap());
+    let figures = |found: &Value| {
+        ["ndcg@10", "map", "document_terms", "query_terms", "queries"].map(|name| found[name].clone())
+    };
+    // Compressed lines, and queries as an id, a tab and a text.
+    let other = place.path().join("compressed");
+    fs::create_dir_all(other.join("qrels")).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, &corpus).unwrap();
+    fs::write(other.join("corpus.jsonl.gz"), gzip.finish().unwrap()).unwrap();
+    let topics: String = QUERIES.iter().map(|(id, text)| format!("{id}\t{text}\n")).collect();
+    fs::write(other.join("topics.tsv.zst"), zstd::encode_all(topics.as_bytes(), 3).unwrap()).unwrap();
+    fs::write(other.join("qrels/test.tsv.zst"), zstd::encode_all(QRELS.as_bytes(), 3).unwrap()).unwrap();
+    // lsr-benchmark's names and TREC's judgements.
+    let lsr = place.path().join("lsr");
+    fs::create_dir_all(&lsr).unwrap();
+    let rows: String = DOCUMENTS
+        .iter()
+        .map(|(id, title, text)| {
+            let text = format!("{title} {text}").trim().to_string();
+            let segments = json!([{"start": 0, "end": 1, "text": text}]);
+            format!("{}\n", json!({"doc_id": id, "default_text": text, "segments": segments}))
+        })
+        .collect();
+    fs::write(lsr.join("corpus.jsonl"), rows).unwrap();
+    let rows: String =
+        QUERIES.iter().map(|(id, text)| format!("{}\n", json!({"qid": id, "query": text}))).collect();
+    fs::write(lsr.join("queries.jsonl"), rows).unwrap();
+    let trec: String = QRELS
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .map(|columns| format!("{} 0 {} {}\n", columns[0], columns[1], columns[2]))
+        .collect();
+    fs::write(lsr.join("qrels.txt"), trec).unwrap();
+    // The hub's judgements as rows, under the only name that there is.
+    let rows = place.path().join("rows");
+    fs::create_dir_all(rows.join("qrels")).unwrap();
+    fs::create_dir_all(rows.join("corpus")).unwrap();
+    let half = corpus.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(3).unwrap().0 + 1;
+    fs::write(rows.join("corpus/a.jsonl"), &corpus[..half]).unwrap();
+    fs::write(rows.join("corpus/b.jsonl"), &corpus[half..]).unwrap();
+    fs::write(rows.join("queries.jsonl"), &queries).unwrap();
+    let objects: String = QRELS
+        .lines()
+        .skip(1)
+        .map(|line| line.split('\t').collect::<Vec<_>>())
+        .map(|columns| {
+            let score: i64 = columns[2].parse().unwrap();
+            format!("{}\n", json!({"query-id": columns[0], "corpus-id": columns[1], "score": score}))
+        })
+        .collect();
+    fs::write(rows.join("qrels/train.jsonl"), objects).unwrap();
+    for name in ["compressed", "lsr", "rows"] {
+        assert_eq!(figures(&eval(&place, &["--data", name])[0]), figures(&expected[0]), "{name}");
+    }
+    // A null title is one that is not there.
+    let text = String::from_utf8(corpus).unwrap();
+    fs::write(data("corpus.jsonl"), text.replace("\"title\":\"\"", "\"title\":null")).unwrap();
+    let with_null = &eval(&place, &["--data", "data"])[0];
+    fs::write(data("corpus.jsonl"), text.replace(",\"title\":\"\"", "")).unwrap();
+    assert_eq!(figures(with_null), figures(&eval(&place, &["--data", "data"])[0]));
+}
+
+#[test]
+fn the_cache_is_listed_and_cleared_and_an_index_of_another_version_is_made_anew() {
+    let place = place();
+    let expected = eval(&place, &["--data", "data"]);
+    let listed = run(&place, &["eval", "cache", "list", "--cache", "cache", "--json"]).ok();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!((&listed["about"]["data"], &listed["about"]["model"]), (&json!("data"), &json!("tiny")));
+    assert_eq!(listed["about"]["program"], env!("CARGO_PKG_VERSION"));
+    assert!(listed["about"]["settings"]["the kernel"].is_string());
+    let folder = place.path().join(listed["folder"].as_str().unwrap());
+    let index = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir());
+    let index = index.unwrap().join("index.nsi");
+    let good = fs::read(&index).unwrap();
+    // The version stands at byte 8.
+    let mut old = good.clone();
+    old[8] = 99;
+    for bad in [&old[..], &good[..good.len() / 2], b"not an index"] {
+        fs::write(&index, bad).unwrap();
+        let found = eval(&place, &["--data", "data"]);
+        assert_eq!((&found[0]["map"], &found[0]["flops"]), (&expected[0]["map"], &expected[0]["flops"]));
+        assert_eq!(fs::read(&index).unwrap(), good);
+    }
+    fs::create_dir(place.path().join("cache/mine")).unwrap();
+    let cleared = run(&place, &["eval", "cache", "clear", "--cache", "cache"]).ok();
+    assert!(cleared.contains("bytes removed in `cache`"), "{cleared}");
+    let left: Vec<_> =
+        fs::read_dir(place.path().join("cache")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["mine"]);
+    run(&place, &["eval", "cache", "list", "--cache", "nowhere"]).ok();
+    run(&place, &["eval", "cache"]).fails(2);
 }
 
 #[test]
@@ -396,11 +647,12 @@ fn what_cannot_be_evaluated_is_an_error() {
     let place = place();
     let stderr = run(&place, &[&EVAL[..], &["--data", "nowhere"]].concat()).fails(1);
     assert!(
-        stderr.contains("`nowhere` is no collection in BEIR's layout") && stderr.contains("hint:"),
+        stderr.contains("`nowhere` has no documents")
+            && stderr.contains("hint: a collection in BEIR's layout"),
         "{stderr}"
     );
     let stderr = run(&place, &[&EVAL[..], &["--data", "data", "--split", "dev"]].concat()).fails(1);
-    assert!(stderr.contains("data/qrels/dev.tsv"), "{stderr}");
+    assert!(stderr.contains("`data/qrels` has no judgements called `dev`, only `test`"), "{stderr}");
     let twice = [&EVAL[..], &["--data", "data", "--data", "data", "--save-run", "run"]].concat();
     run(&place, &twice).fails(2);
     for args in [

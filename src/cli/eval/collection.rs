@@ -1,16 +1,18 @@
 //! A judged collection: its vectors, kept in a cache, its index, and what is found in it.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use neural_sparse::eval::{evaluate, mean, read_qrels, Flops, Qrels, Run, RunHit};
+use neural_sparse::eval::cache::{self, About};
+use neural_sparse::eval::{self, evaluate, CollectionError, Evaluation, Flops, Measure, Run, RunHit};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex, JsonObject};
-use neural_sparse::jsonl::{self, Fields};
+use neural_sparse::jsonl::Fields;
 use neural_sparse::run::{ConvertVectors, EncodeTexts, LongTexts, Shape, VectorInput};
 use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, SparseVector};
 
@@ -19,18 +21,16 @@ use serde_json::{json, Value};
 use super::report::Evaluated;
 use crate::cli::args::available_threads;
 use crate::cli::bulk::{say_truncated, Container, InputArgs, Surroundings, Tally, NUM_WINDOWS};
-use crate::cli::failure::{Exit, Failure, Interrupted};
+use crate::cli::failure::{complain, Exit, Failure, Interrupted};
 use crate::cli::fields::LineParser;
 use crate::cli::search::search_all;
 use crate::cli::shape::settings as settings_of;
 use crate::cli::vocabulary::VocabularyArgs;
 use crate::cli::ModelArgs;
-use neural_sparse::input::read_lines;
 
 /// Hits that are taken for a query before anything is judged.
 const DEPTH: usize = 1000;
 
-const VECTORS: &str = "vectors.jsonl";
 const INDEX: &str = "index.nsi";
 
 /// What is made of the vectors of a collection.
@@ -40,50 +40,42 @@ pub(super) struct Setting {
     pub codec: Codec,
 }
 
-/// A folder in BEIR's layout, and a model.
+/// A collection and a model.
 pub(super) struct Collection<'a> {
-    folder: PathBuf,
+    data: eval::Collection,
     model: &'a ModelArgs,
     long: LongTexts,
-    qrels: Qrels,
+    /// V, which sparsity is a share of.
+    vocab_size: usize,
     /// How the model compares vectors.
     similarity: Similarity,
-    /// Judged queries.
-    queries: Vec<Query>,
+    /// The judged queries' vectors by the names of their terms, prepared for the similarity.
+    queries: Vec<Vec<(String, f32)>>,
     /// Where what is made of it is kept.
     cache: PathBuf,
-}
-
-/// A judged query.
-struct Query {
-    id: String,
-    text: String,
-    /// By the names of its terms, prepared for the similarity.
-    vector: Vec<(String, f32)>,
 }
 
 impl<'a> Collection<'a> {
     /// Reads judgements and queries, and encodes queries, and documents unless their vectors are kept.
     pub fn open(
         folder: &Path,
-        split: &str,
+        split: Option<&str>,
         model: &'a ModelArgs,
         long: LongTexts,
         cache: &Path,
     ) -> anyhow::Result<Self> {
-        let qrels_path = folder.join("qrels").join(format!("{split}.tsv"));
-        if !folder.join("corpus.jsonl").is_file() {
-            return Err(Failure {
-                message: format!("`{}` is no collection in BEIR's layout", folder.display()),
-                hint: "such a folder has corpus.jsonl, queries.jsonl and qrels/test.tsv".into(),
-            }
-            .into());
+        let data = eval::Collection::open(folder, split).map_err(with_hint)?;
+        if let (false, [first, ..]) = (model.hub.quiet, &data.missing[..]) {
+            let (count, name) = (data.missing.len(), &data.name);
+            complain(format_args!(
+                "note: {name}: {count} of the judged queries have no text, and count as queries without hits; the first is \
+                 `{first}`"
+            ));
         }
-        let qrels = read_qrels(&qrels_path)?;
-        let mut queries = judged_queries(&folder.join("queries.jsonl"), &qrels)?;
-        let similarity = encode_queries(&mut queries, model)?;
-        let cache = encode_documents(folder, model, long, cache)?;
-        Ok(Collection { folder: folder.to_path_buf(), model, long, qrels, similarity, queries, cache })
+        let texts: Vec<&str> = data.queries.iter().map(|query| query.text.as_str()).collect();
+        let (queries, similarity, vocab_size) = encode_queries(&texts, model)?;
+        let cache = encode_documents(&data, model, long, cache)?;
+        Ok(Collection { data, model, long, vocab_size, similarity, queries, cache })
     }
 
     /// The folder of the index that a setting makes.
@@ -104,12 +96,23 @@ impl<'a> Collection<'a> {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove `{}`", folder.display()))
     }
 
-    /// Has an index of the vectors, as the setting makes them.
+    /// Has an index of the vectors, as the setting makes them; one that another version has made is made anew.
     fn index(&self, setting: &Setting) -> anyhow::Result<InvertedIndex> {
+        match self.kept_index(setting)? {
+            Err(IndexError::Foreign { .. } | IndexError::Damaged { .. }) => {
+                self.forget(setting)?;
+                Ok(self.kept_index(setting)??)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Opens the index of a setting, which is made where it is not there.
+    fn kept_index(&self, setting: &Setting) -> anyhow::Result<Result<InvertedIndex, IndexError>> {
         let folder = self.index_folder(setting)?;
         fs::create_dir_all(&folder).with_context(|| format!("cannot make `{}`", folder.display()))?;
         let output = folder.join(INDEX);
-        let vectors = self.cache.join(VECTORS);
+        let vectors = cache::vectors_path(&self.cache);
         let metadata = json!({"similarity": self.similarity.name()}).to_string();
         let metadata = JsonObject::from_json(&metadata).expect("an object, anything else is a bug");
         let format: Arc<dyn Format> = format::index(setting.codec, metadata).into();
@@ -137,40 +140,50 @@ impl<'a> Collection<'a> {
                 },
             )?)?;
         }
-        Ok(InvertedIndex::open(&output)?)
+        Ok(InvertedIndex::open(&output))
     }
 
     /// Searches for every judged query and judges what is found.
-    pub fn evaluate(&self, setting: &Setting) -> anyhow::Result<(Evaluated, Run)> {
+    pub fn evaluate(
+        &self,
+        setting: &Setting,
+        measures: &[Measure],
+    ) -> anyhow::Result<(Evaluated, Evaluation, Run)> {
         let index = self.index(setting)?;
-        let vector =
-            |query: &Query| index.vector(query.vector.iter().map(|(term, weight)| (term.as_str(), *weight)));
+        let vector = |terms: &Vec<(String, f32)>| {
+            index.vector(terms.iter().map(|(term, weight)| (term.as_str(), *weight)))
+        };
         let vectors: Vec<SparseVector> = self.queries.iter().map(vector).collect::<Result<_, _>>()?;
         let (rankings, queries_per_second) = self.search(&index, &vectors)?;
         let mut run = Run::default();
-        for (query, mut hits) in self.queries.iter().zip(rankings) {
+        for (query, mut hits) in self.data.queries.iter().zip(rankings) {
             hits.retain(|hit| hit.document != query.id);
             let is_first = run.insert(&query.id, hits);
-            anyhow::ensure!(is_first, "two documents or queries of `{}` have one id", self.folder.display());
+            anyhow::ensure!(is_first, "two documents of `{}` have one id", self.data.name);
         }
-        let judged = evaluate(&self.qrels, &run);
+        let judged = evaluate(&self.data.qrels, &run, measures);
         let count = self.queries.len() as f64;
-        let query_terms: usize = self.queries.iter().map(|query| query.vector.len()).sum();
+        let query_terms: usize = self.queries.iter().map(Vec::len).sum();
         let info = index.info();
+        let document_terms = info.postings as f64 / info.documents.max(1) as f64;
+        let sparsity = |terms: f64| 1.0 - terms / self.vocab_size as f64;
         let evaluated = Evaluated {
-            data: folder_name(&self.folder),
+            data: self.data.name.clone(),
             model: self.model.model.clone(),
-            figures: mean(&judged),
+            means: judged.means(),
             flops: self.flops(&index)?,
             query_terms: query_terms as f64 / count,
-            document_terms: info.postings as f64 / info.documents.max(1) as f64,
+            document_terms,
+            query_sparsity: sparsity(query_terms as f64 / count),
+            document_sparsity: sparsity(document_terms),
             index_bytes: info.bytes as f64,
             query_postings: postings(&index, &vectors)? as f64 / count,
             queries_per_second,
-            num_queries: judged.len(),
+            num_queries: judged.num_judged(),
+            num_answered: judged.num_answered(),
             num_documents: index.num_documents(),
         };
-        Ok((evaluated, run))
+        Ok((evaluated, judged, run))
     }
 
     /// The best documents of each query, and how many queries were answered a second.
@@ -219,7 +232,7 @@ impl<'a> Collection<'a> {
     fn flops(&self, index: &InvertedIndex) -> anyhow::Result<f64> {
         let mut flops = Flops::default();
         for query in &self.queries {
-            flops.add_query(query.vector.iter().map(|(term, _)| term.as_str()));
+            flops.add_query(query.iter().map(|(term, _)| term.as_str()));
         }
         flops.set_documents(index.num_documents().into());
         for term in 0..index.num_terms() {
@@ -229,66 +242,76 @@ impl<'a> Collection<'a> {
     }
 }
 
+/// What is missing in a folder, and what would do.
+fn with_hint(error: CollectionError) -> anyhow::Error {
+    let CollectionError::Missing { .. } = error else { return error.into() };
+    let hint = "a collection in BEIR's layout has corpus.jsonl, queries.jsonl and qrels/test.tsv";
+    Failure { message: error.to_string(), hint: hint.into() }.into()
+}
+
 /// Has the vectors of the documents in a folder of the cache, whose name tells model, options and collection apart.
 fn encode_documents(
-    folder: &Path,
+    data: &eval::Collection,
     model: &ModelArgs,
     long: LongTexts,
     cache: &Path,
 ) -> anyhow::Result<PathBuf> {
-    let corpus = folder.join("corpus.jsonl");
+    let corpus = &data.corpus;
     let model_files = model.files()?;
     let options = EncoderOptions { only: None, ..model.options()? };
     let encoder = model.open(&model_files, &options)?;
     let mut settings = model.settings(&encoder, Side::Document)?;
     settings.insert("--on-long".into(), long.to_string().into());
     // All of it: vectors of an earlier text would give wrong figures in silence.
-    let read = || sha256(File::open(&corpus)?);
-    let corpus_sha256 = read().with_context(|| format!("cannot read `{}`", corpus.display()))?;
-    let identity = format!("{:?} {} {corpus_sha256}", settings, model_files.sha256()?);
-    let key = sha256(identity.as_bytes())?[..16].to_string();
-    let cache = cache.join(format!("{}-{key}", folder_name(folder)));
-    fs::create_dir_all(&cache).with_context(|| format!("cannot make `{}`", cache.display()))?;
-    let vectors = cache.join(VECTORS);
-    let input = InputArgs::resuming(&corpus);
-    let Some(run) = input.prepare(Container::Lines, Some(&vectors), None, true)? else { return Ok(cache) };
-    let fields = Fields { text: vec!["title".into(), "text".into()], ..Fields::default() };
+    let mut hashes = String::new();
+    for file in &corpus.files {
+        let read = || sha256(File::open(file)?);
+        hashes += &read().with_context(|| format!("cannot read `{}`", file.display()))?;
+    }
+    let hash = if let [_] = corpus.files[..] { hashes } else { sha256(hashes.as_bytes())? };
+    let about =
+        About::new(&data.name, &model.model, hash, model_files.sha256()?.to_string(), settings.clone());
+    let cache =
+        cache::folder_of(cache, &about).with_context(|| format!("cannot write in `{}`", cache.display()))?;
+    let vectors = cache::vectors_path(&cache);
+    let mut input = InputArgs::resuming(&corpus.files[0]);
+    input.files.clone_from(&corpus.files);
+    let Some(run) = input.prepare(corpus.container, Some(&vectors), None, true)? else { return Ok(cache) };
     let format = format::named("jsonl", &format::Options::default())?;
     settings.insert("the command".into(), "eval".into());
     let around = model.surroundings(&model_files, &encoder, Side::Document, settings)?;
-    let parser = LineParser::of_json(fields);
+    let parser = LineParser::of_json(corpus.fields.clone());
     let parse = move |line: &[u8]| parser.parse(line);
     let job = EncodeTexts::new(encoder, Side::Document, parse, format.into()).long_texts(long);
     completed(run.run(job, around)?)?;
     Ok(cache)
 }
 
-/// Encodes the queries, and says how their model compares vectors: by no distance, which an index cannot rank.
-fn encode_queries(queries: &mut [Query], model: &ModelArgs) -> anyhow::Result<Similarity> {
+/// A vector by the names of its terms.
+type NamedVector = Vec<(String, f32)>;
+
+/// Encodes the queries, and says how their model compares vectors, and V: by no distance, which an index cannot rank.
+fn encode_queries(
+    texts: &[&str],
+    model: &ModelArgs,
+) -> anyhow::Result<(Vec<NamedVector>, Similarity, usize)> {
     let options = EncoderOptions { only: Some(Side::Query), ..model.options()? };
     let encoder = SparseEncoder::load(&model.files()?, &options)?;
     let similarity = encoder.similarity();
     Shape::default().for_dot_products(similarity, &model.model)?;
-    let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
     let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
-    let encoded = encoder.encode(&texts, Side::Query)?;
     let mut tally = Tally::default();
-    for (query, encoded) in queries.iter_mut().zip(encoded) {
+    let mut queries = Vec::with_capacity(texts.len());
+    for encoded in encoder.encode(texts, Side::Query)? {
         tally.rows_in += 1;
         tally.count_text(encoded.num_tokens, encoded.is_cut);
         let vector = similarity.prepared(encoded.vector);
-        query.vector = vector.iter().map(|(id, weight)| (name(id), weight)).collect();
+        queries.push(vector.iter().map(|(id, weight)| (name(id), weight)).collect());
     }
     if !model.hub.quiet {
         say_truncated(&tally, encoder.max_length(Side::Query)?);
     }
-    Ok(similarity)
-}
-
-/// What a collection is called: its folder's own name.
-pub(super) fn folder_name(folder: &Path) -> String {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    Ok((queries, similarity, encoder.tokenizer().vocab_size()))
 }
 
 /// An error where a part was interrupted; bad rows end it otherwise.
@@ -308,21 +331,4 @@ fn postings(index: &InvertedIndex, vectors: &[SparseVector]) -> Result<u64, Inde
         }
     }
     Ok(postings)
-}
-
-/// The queries that are judged, in the order of their file.
-fn judged_queries(path: &Path, qrels: &Qrels) -> anyhow::Result<Vec<Query>> {
-    let fields = Fields { text: vec!["text".into()], ..Fields::default() };
-    let mut queries = Vec::new();
-    for (number, line) in read_lines(path)? {
-        let row = jsonl::parse_row(&line, &fields)
-            .map_err(|error| anyhow::anyhow!("`{}` line {number}: {error}", path.display()))?;
-        let id = row.id.with_context(|| format!("`{}` line {number}: no id", path.display()))?;
-        let id = format::id_text(&id);
-        if qrels.has(&id) {
-            queries.push(Query { id, text: row.text, vector: Vec::new() });
-        }
-    }
-    anyhow::ensure!(!queries.is_empty(), "no query of `{}` is judged", path.display());
-    Ok(queries)
 }

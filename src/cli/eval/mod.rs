@@ -1,6 +1,9 @@
 //! `eval`: how good a model is on judged collections, and runs that were made elsewhere.
 
+mod cache;
 mod collection;
+mod given;
+mod measures;
 mod report;
 mod runs;
 mod sweep;
@@ -20,20 +23,26 @@ use super::search::TAG;
 use super::shape::ShapeArgs;
 use super::{environment, ModelArgs};
 use collection::{Collection, Setting};
+use given::Given;
+use measures::{write_queries, MeasureArgs};
+use runs::{CompareArgs, JudgeArgs};
 
-/// Evaluate a model on judged collections, or a run that was made elsewhere
+/// Evaluate a model on judged collections, or judge and compare runs that were made elsewhere
 ///
 /// With --data, folders in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv): the documents are encoded,
 /// indexed and searched. A document's text is its title, a space and its text; 1,000 hits are taken for each judged
 /// query, then a hit with the query's own id is left out, as BEIR does. Vectors are kept in a cache, and an interrupted
-/// run goes on where it was.
+/// run goes on where it was. Every judged query counts, with or without hits.
 ///
-/// With --run, a run of TREC's form is judged as it is. Figures are trec_eval's: hits are sorted by score, as f32, then by
-/// id, both descending; grades of 1 and more are relevant; queries without judgements are left out. FLOPS is the expected
-/// number of terms that a judged query and a document share.
+/// Figures are trec_eval's: hits are sorted by score, as f32, then by id, both descending; grades of 1 and more are
+/// relevant; hits for queries without judgements are left out. FLOPS is the expected number of terms that a judged query
+/// and a document share. `eval --run` is `eval judge --run`, and `eval --compare` is `eval compare`.
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct EvalArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     #[command(subcommand)]
     command: Option<EvalCommand>,
     /// Folder of a collection; several make a table with their average
@@ -59,6 +68,8 @@ pub(super) struct EvalArgs {
     /// Judgements, in BEIR's form or TREC's
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     qrels: Option<PathBuf>,
+    #[command(flatten)]
+    measures: MeasureArgs,
     /// JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -66,15 +77,18 @@ pub(super) struct EvalArgs {
 
 #[derive(Subcommand)]
 enum EvalCommand {
+    Judge(JudgeArgs),
+    Compare(CompareArgs),
     Sweep(Box<sweep::SweepArgs>),
+    Cache(cache::CacheArgs),
 }
 
 /// How a collection is encoded and indexed.
 #[derive(Args)]
 struct EncodingArgs {
-    /// Which judgements of a collection
-    #[arg(long, value_name = "NAME", default_value = "test")]
-    split: String,
+    /// Which judgements of a collection [default: test, or the only ones that there are]
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
     /// How the index keeps weights: f32; lucene9, as OpenSearch does; f16; or u8
@@ -95,28 +109,42 @@ impl EncodingArgs {
     }
 }
 
+/// The flags that matter to a run that is judged or compared.
+const FLAGS_OF_RUNS: [&str; 6] = ["run", "compare", "qrels", "measures", "per_query", "json"];
+
 pub(super) fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
-    if let Some(EvalCommand::Sweep(args)) = &args.command {
-        return sweep::run(args);
+    match &args.command {
+        Some(EvalCommand::Judge(args)) => return runs::judge(args),
+        Some(EvalCommand::Compare(args)) => return runs::compare_two(args),
+        Some(EvalCommand::Sweep(args)) => return sweep::run(args),
+        Some(EvalCommand::Cache(args)) => return cache::run(args),
+        None => {}
     }
-    let mut out = Output::one_shot(None)?;
-    match (&args.run, &args.compare[..], &args.qrels) {
-        (Some(run), _, Some(qrels)) => runs::judge(&mut out, run, qrels, args.json)?,
-        (None, [first, second], Some(qrels)) => {
-            runs::compare_two(&mut out, [first, second], qrels, args.json)?;
+    let (measures, json) = (args.measures.clone(), args.json);
+    match (&args.run, &args.compare[..], args.qrels.clone()) {
+        (Some(run), _, Some(qrels)) => {
+            args.given.refuse_others::<EvalArgs>("--run", &FLAGS_OF_RUNS)?;
+            runs::judge(&JudgeArgs { run: run.clone(), qrels, measures, json })
         }
-        _ => evaluate_model(&mut out, args)?,
+        (None, [_, _], Some(qrels)) => {
+            args.given.refuse_others::<EvalArgs>("--compare", &FLAGS_OF_RUNS)?;
+            runs::compare_two(&CompareArgs { runs: args.compare.clone(), qrels, measures, json })
+        }
+        _ => {
+            args.given.refuse::<EvalArgs>("eval: queries and documents are both encoded", &["side"])?;
+            evaluate_model(args)
+        }
     }
-    out.finish()?;
-    Ok(Exit::Done)
 }
 
-fn evaluate_model(out: &mut Output, args: &EvalArgs) -> anyhow::Result<()> {
+fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
     if args.save_run.is_some() && args.data.len() > 1 {
         return Err(
             UsageError::new("--save-run: a run is of one collection, and --data names several").into()
         );
     }
+    let mut out = Output::one_shot(None)?;
+    let mut per_query = args.measures.per_query()?;
     let mut saved = match &args.save_run {
         Some(path) => Some(Output::one_shot(Some(path))?),
         None => None,
@@ -125,17 +153,23 @@ fn evaluate_model(out: &mut Output, args: &EvalArgs) -> anyhow::Result<()> {
     let cache = args.encoding.cache()?;
     let setting =
         Setting { shape: args.shape.shape().in_dialect(model.dialect), codec: args.encoding.codec() };
+    let (measures, names) = (args.measures.measures(), args.measures.names());
     let mut all = Vec::new();
     for folder in &args.data {
-        let collection = Collection::open(folder, split, model, args.on_long, &cache)?;
-        let (evaluated, run) = collection.evaluate(&setting)?;
+        let collection = Collection::open(folder, split.as_deref(), model, args.on_long, &cache)?;
+        let (evaluated, evaluation, run) = collection.evaluate(&setting, &measures)?;
         if let Some(saved) = &mut saved {
             write_run(saved, &run, TAG).context("cannot write the run")?;
         }
+        if let Some(file) = &mut per_query {
+            write_queries(file, &evaluation, &names, Some(&evaluated.data))?;
+        }
         all.push(evaluated);
     }
-    if let Some(saved) = saved {
-        saved.finish()?;
+    for file in [saved, per_query].into_iter().flatten() {
+        file.finish()?;
     }
-    report::write(out, &all, args.json)
+    report::write(&mut out, &all, &names, args.json)?;
+    out.finish()?;
+    Ok(Exit::Done)
 }

@@ -1,94 +1,146 @@
 //! Runs that were made elsewhere.
 
-use std::collections::HashSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use neural_sparse::eval::{compare, evaluate, mean, read_qrels, read_run, Figures};
+use clap::Args;
+use neural_sparse::eval::{compare, evaluate, read_qrels, read_run, Evaluation};
 use serde_json::{json, Map, Value};
 
-use super::report::{self, FIGURES};
+use super::measures::{by_name, write_queries, MeasureArgs};
+use crate::cli::failure::Exit;
 use crate::cli::output::Output;
 
+/// Judge a run of TREC's form that was made elsewhere
+///
+/// Figures are trec_eval's. Both averages are printed: over all judged queries, where one without hits counts with 0, as
+/// `trec_eval -c` and ir_measures have it; and over the judged queries that the run has hits for, as trec_eval without -c.
+#[derive(Args)]
+pub(in crate::cli) struct JudgeArgs {
+    /// The run, plain, gzip or zstd
+    #[arg(long, value_name = "FILE")]
+    pub run: PathBuf,
+    /// Judgements, in BEIR's form or TREC's
+    #[arg(long, value_name = "FILE")]
+    pub qrels: PathBuf,
+    #[command(flatten)]
+    pub measures: MeasureArgs,
+    /// JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Compare two runs of TREC's form query by query, with a paired t test
+///
+/// Every judged query counts that either run has hits for; the other run's values are 0 then.
+#[derive(Args)]
+pub(in crate::cli) struct CompareArgs {
+    /// The two runs, plain, gzip or zstd
+    #[arg(value_names = ["RUN", "RUN"], num_args = 2, required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Judgements, in BEIR's form or TREC's
+    #[arg(long, value_name = "FILE")]
+    pub qrels: PathBuf,
+    #[command(flatten)]
+    pub measures: MeasureArgs,
+    /// JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Judges a run.
-pub(super) fn judge(out: &mut Output, run: &Path, qrels: &Path, as_json: bool) -> anyhow::Result<()> {
-    let queries = judged(run, qrels)?;
-    let figures = mean(&queries);
-    if as_json {
-        let mut report = report::figures_json(&figures);
-        report.insert("queries".into(), queries.len().into());
+pub(super) fn judge(args: &JudgeArgs) -> anyhow::Result<Exit> {
+    let mut out = Output::one_shot(None)?;
+    let per_query = args.measures.per_query()?;
+    let evaluation = judged(&args.run, &args.qrels, &args.measures)?;
+    let names = args.measures.names();
+    let (means, answered) = (evaluation.means(), evaluation.means_of_answered());
+    let (num_judged, num_answered) = (evaluation.num_judged(), evaluation.num_answered());
+    if args.json {
+        let mut report = by_name(&names, &means);
+        report.insert("queries".into(), num_judged.into());
+        report.insert("answered".into(), num_answered.into());
+        report.insert("over_answered".into(), by_name(&names, &answered).into());
         writeln!(out, "{}", Value::from(report))?;
     } else {
-        for (name, figure) in FIGURES {
-            writeln!(out, "{name:<12}{:.5}", figure(&figures))?;
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
+        writeln!(out, "{:<width$}{:>12}{:>12}", "", "all judged", "answered")?;
+        for (name, (mean, answered)) in names.iter().zip(means.iter().zip(&answered)) {
+            writeln!(out, "{name:<width$}{mean:>12.5}{answered:>12.5}")?;
         }
-        writeln!(out, "{:<12}{}", "queries", queries.len())?;
+        writeln!(out, "{:<width$}{num_judged:>12}{num_answered:>12}", "queries")?;
+        writeln!(
+            out,
+            "\nall judged: the mean over every judged query, 0 for one without hits (trec_eval -c)"
+        )?;
+        writeln!(out, "answered: the mean over the judged queries with hits (trec_eval without -c)")?;
     }
-    Ok(())
+    if let Some(mut file) = per_query {
+        write_queries(&mut file, &evaluation, &names, None)?;
+        file.finish()?;
+    }
+    out.finish()?;
+    Ok(Exit::Done)
 }
 
 /// The figures of a run's judged queries.
-fn judged(run: &Path, qrels: &Path) -> anyhow::Result<Vec<(String, Figures)>> {
-    let queries = evaluate(&read_qrels(qrels)?, &read_run(run)?);
+fn judged(run: &Path, qrels: &Path, measures: &MeasureArgs) -> anyhow::Result<Evaluation> {
+    let evaluation = evaluate(&read_qrels(qrels)?, &read_run(run)?, &measures.measures());
     anyhow::ensure!(
-        !queries.is_empty(),
+        evaluation.num_answered() > 0,
         "no query of `{}` is judged in `{}`",
         run.display(),
         qrels.display()
     );
-    Ok(queries)
+    Ok(evaluation)
 }
 
-/// Compares two runs query by query, over the queries that both have.
-pub(super) fn compare_two(
-    out: &mut Output,
-    paths: [&Path; 2],
-    qrels: &Path,
-    as_json: bool,
-) -> anyhow::Result<()> {
-    let (mut first, mut second) = (judged(paths[0], qrels)?, judged(paths[1], qrels)?);
-    // The means of different queries would not differ by the mean difference.
-    let queries = |judged: &[(String, Figures)]| -> HashSet<String> {
-        judged.iter().map(|(query, _)| query.clone()).collect()
-    };
-    let (in_first, in_second) = (queries(&first), queries(&second));
-    first.retain(|(query, _)| in_second.contains(query));
-    second.retain(|(query, _)| in_first.contains(query));
-    anyhow::ensure!(
-        !first.is_empty(),
-        "`{}` and `{}` have no judged query in common",
-        paths[0].display(),
-        paths[1].display()
-    );
-    let means = (mean(&first), mean(&second));
-    if !as_json {
+/// Compares two runs query by query.
+pub(super) fn compare_two(args: &CompareArgs) -> anyhow::Result<Exit> {
+    let mut out = Output::one_shot(None)?;
+    let mut per_query = args.measures.per_query()?;
+    let names = args.measures.names();
+    let judge = |path: &PathBuf| judged(path, &args.qrels, &args.measures);
+    let (first, second) = (judge(&args.runs[0])?, judge(&args.runs[1])?);
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10) + 2;
+    if !args.json {
         writeln!(
             out,
-            "{:<12}{:>9}{:>9}{:>11}{:>8}{:>8}{:>8}{:>10}",
+            "{:<width$}{:>9}{:>9}{:>11}{:>8}{:>8}{:>8}{:>10}",
             "", "first", "second", "difference", "better", "equal", "worse", "p"
         )?;
     }
     let mut report = Map::new();
-    for (name, figure) in FIGURES {
-        let found = compare(&first, &second, figure);
-        let (a, b) = (figure(&means.0), figure(&means.1));
-        let (difference, p) = (found.difference, found.p_value);
-        if as_json {
+    let comparisons = compare(&first, &second);
+    for (name, found) in names.iter().zip(&comparisons) {
+        let (a, b, difference, p) = (found.first, found.second, found.difference, found.p_value);
+        if args.json {
             let entry = json!({
                 "first": a, "second": b, "difference": difference, "better": found.better, "equal": found.equal,
                 "worse": found.worse, "p": p, "queries": found.num_queries,
             });
-            report.insert(name.into(), entry);
+            report.insert(name.clone(), entry);
         } else {
             let (better, equal, worse) = (found.better, found.equal, found.worse);
             writeln!(
                 out,
-                "{name:<12}{a:>9.5}{b:>9.5}{difference:>+11.5}{better:>8}{equal:>8}{worse:>8}{p:>10.4}"
+                "{name:<width$}{a:>9.5}{b:>9.5}{difference:>+11.5}{better:>8}{equal:>8}{worse:>8}{p:>10.4}"
             )?;
         }
     }
-    if as_json {
+    if args.json {
         writeln!(out, "{}", Value::from(report))?;
+    } else {
+        let (both, judged) = (comparisons.first().map_or(0, |found| found.num_queries), first.num_judged());
+        writeln!(out, "{both} queries: those of {judged} judged ones that either run has hits for")?;
     }
-    Ok(())
+    if let Some(file) = &mut per_query {
+        write_queries(file, &first, &names, Some("first"))?;
+        write_queries(file, &second, &names, Some("second"))?;
+    }
+    if let Some(file) = per_query {
+        file.finish()?;
+    }
+    out.finish()?;
+    Ok(Exit::Done)
 }

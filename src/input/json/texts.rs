@@ -23,7 +23,8 @@ pub fn parse_row(line: &[u8], fields: &Fields) -> Result<Row, RowError> {
     }
     let mut text: Option<String> = None;
     for name in &fields.text {
-        let Some(value) = find(&entries, name)? else { continue };
+        // A null field is one that is not there.
+        let Some(value) = find(&entries, name)?.filter(|value| value.get() != "null") else { continue };
         let part = string(name, value)?;
         match &mut text {
             Some(text) => {

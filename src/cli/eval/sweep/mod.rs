@@ -6,10 +6,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
+use neural_sparse::eval::collection::folder_name;
+use neural_sparse::eval::Measure;
 use neural_sparse::run::{LongTexts, Shape};
 use neural_sparse::Prune;
 
-use super::collection::{folder_name, Collection, Setting};
+use super::collection::{Collection, Setting};
+use super::given::Given;
 use super::report::{average, Evaluated};
 use super::EncodingArgs;
 use crate::cli::failure::{complain, Exit, UsageError};
@@ -20,10 +23,14 @@ use crate::cli::ModelArgs;
 /// Measure what pruning, chunking and shorter texts cost in quality, and save in bytes and postings
 ///
 /// Every rule of --prune is combined with every --top-k, --max-length and --on-long; documents without pruning are
-/// always among them, and quality is given as a share of theirs. Only documents are pruned. Documents are encoded once
+/// always among them. Quality is given as a share of the nDCG@10 of the baseline, which is the best of the settings
+/// without pruning unless --baseline names one, and is printed. Only documents are pruned. Documents are encoded once
 /// for each length and chunking, and kept in the cache.
 #[derive(Args)]
 pub(in crate::cli) struct SweepArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     /// Folder of a collection in BEIR's layout; the figures of several are averaged
     #[arg(long, value_name = "DIR", required = true)]
     data: Vec<PathBuf>,
@@ -41,7 +48,11 @@ pub(in crate::cli) struct SweepArgs {
     /// What becomes of longer documents: truncate, chunk[=OVERLAP] or chunk-rows[=OVERLAP]; several with commas
     #[arg(long, value_name = "RULE", value_delimiter = ',', default_value = "truncate")]
     on_long: Vec<LongTexts>,
-    /// Name the smallest index that keeps this share of the nDCG@10 of all terms, as 0.99
+    /// The setting that the others are compared with, as max_length=512,on_long=chunk [default: the best of those without
+    /// pruning]
+    #[arg(long, value_name = "SETTING", value_parser = parse_baseline)]
+    baseline: Option<Baseline>,
+    /// Name the smallest index that keeps this share of the baseline's nDCG@10, as 0.99
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     keep_quality: Option<f64>,
     /// Write the table as CSV
@@ -69,6 +80,22 @@ fn parse_rules(value: &str) -> Result<Rules, String> {
         .map(Rules)
 }
 
+/// A value of `--baseline`: what it says of a setting, by the names that settings have in the table.
+#[derive(Clone, Debug)]
+struct Baseline(Vec<(String, String)>);
+
+fn parse_baseline(value: &str) -> Result<Baseline, String> {
+    let names = ["max_length", "on_long", "max_ratio", "alpha_mass", "abs_value", "top_k"];
+    let part = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        match names.contains(&name) && !value.is_empty() {
+            true => Ok((name.to_string(), value.to_string())),
+            false => Err(format!("`{part}` is none of {}, each with = and a value", names.join(", "))),
+        }
+    };
+    value.split([',', ' ']).filter(|part| !part.is_empty()).map(part).collect::<Result<_, _>>().map(Baseline)
+}
+
 fn parse_share(value: &str) -> Result<f64, String> {
     let share: f64 = value.parse().map_err(|_| format!("`{value}` is not a number"))?;
     if share > 0.0 && share <= 1.0 {
@@ -82,10 +109,14 @@ fn parse_share(value: &str) -> Result<f64, String> {
 struct Point {
     /// How the documents were encoded: length and chunking, where they vary.
     encoding: Vec<(&'static str, String)>,
+    length: Option<NonZeroUsize>,
+    long: LongTexts,
     prune: Option<Prune>,
     top_k: Option<NonZeroUsize>,
     found: Evaluated,
-    /// nDCG@10 as a share of that of all terms.
+    /// Whether the others are compared with it.
+    is_baseline: bool,
+    /// nDCG@10 as a share of the baseline's.
     quality: f64,
 }
 
@@ -95,13 +126,31 @@ impl Point {
         self.prune.map(named)
     }
 
+    fn is_pruned(&self) -> bool {
+        self.prune.is_some() || self.top_k.is_some()
+    }
+
+    /// Whether it is a setting that `--baseline` describes: pruned only where that says so.
+    fn is_described(&self, Baseline(parts): &Baseline) -> bool {
+        let is_given = |name: &str| parts.iter().any(|(given, _)| given == name);
+        let is_so = |(name, value): &(String, String)| match name.as_str() {
+            "max_length" => self.length.is_some_and(|length| length.to_string() == *value),
+            "on_long" => value.parse() == Ok(self.long),
+            "top_k" => self.top_k.is_some_and(|count| count.to_string() == *value),
+            rule => self.rule().is_some_and(|(name, own)| name == rule && value.parse() == Ok(own)),
+        };
+        parts.iter().all(is_so)
+            && (self.top_k.is_none() || is_given("top_k"))
+            && self.rule().is_none_or(|(name, _)| is_given(name))
+    }
+
     /// As it would stand on a command line.
     fn label(&self) -> String {
         let mut parts: Vec<String> =
             self.encoding.iter().map(|(name, value)| format!("{name}={value}")).collect();
         parts.extend(self.rule().map(|(name, value)| format!("{name}={value}")));
         parts.extend(self.top_k.map(|count| format!("top_k={count}")));
-        if self.prune.is_none() && self.top_k.is_none() {
+        if !self.is_pruned() {
             parts.push("all terms".into());
         }
         parts.join(" ")
@@ -109,10 +158,12 @@ impl Point {
 }
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
+    args.given.refuse::<SweepArgs>("eval: queries and documents are both encoded", &["side"])?;
     let mut out = Output::one_shot(None)?;
     let open = |path: &Option<PathBuf>| path.as_ref().map(|path| Output::one_shot(Some(path)));
     let (csv, html) = (open(&args.csv).transpose()?, open(&args.html).transpose()?);
-    let points = args.measure()?;
+    let mut points = args.measure()?;
+    compare(&mut points, args.baseline.as_ref())?;
     let kept = args.keep_quality.map(|share| (share, smallest(&points, share)));
     report::write(&mut out, &points, kept, args.json)?;
     if let Some(mut csv) = csv {
@@ -127,16 +178,42 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Chooses the baseline, the best of the settings that may be it, and gives each point its quality.
+fn compare(points: &mut [Point], described: Option<&Baseline>) -> Result<(), UsageError> {
+    let may_be = |point: &Point| match described {
+        Some(described) => point.is_described(described),
+        None => !point.is_pruned(),
+    };
+    let mut best: Option<(usize, f64)> = None;
+    for (place, point) in points.iter().enumerate().filter(|(_, point)| may_be(point)) {
+        let gain = point.found.means[0];
+        if best.is_none_or(|(_, most)| gain > most) {
+            best = Some((place, gain));
+        }
+    }
+    let Some((baseline, most)) = best else {
+        return Err(UsageError::with_hint(
+            "--baseline: no setting that is measured is this one",
+            "name one of those that --max-lengths, --on-long, --prune and --top-k make",
+        ));
+    };
+    for (place, point) in points.iter_mut().enumerate() {
+        point.is_baseline = place == baseline;
+        point.quality = if most > 0.0 { point.found.means[0] / most } else { 1.0 };
+    }
+    Ok(())
+}
+
 /// The smallest index of those that keep a share of the quality, and of equal ones that with the fewest postings.
 fn smallest(points: &[Point], share: f64) -> &Point {
     let cost = |point: &&Point| (point.found.index_bytes, point.found.query_postings);
     let good = points.iter().filter(|point| point.quality >= share);
     good.min_by(|a, b| cost(a).0.total_cmp(&cost(b).0).then(cost(a).1.total_cmp(&cost(b).1)))
-        .expect("all terms keep all of it, anything else is a bug")
+        .expect("the baseline keeps all of it, anything else is a bug")
 }
 
 impl SweepArgs {
-    /// Everything that is to be measured; the first is the one that others are compared with.
+    /// Everything that is to be measured.
     fn measure(&self) -> anyhow::Result<Vec<Point>> {
         let (prunes, top_ks) = (self.prunes(), self.top_ks());
         let lengths: Vec<Option<NonZeroUsize>> = match &self.max_lengths[..] {
@@ -166,10 +243,17 @@ impl SweepArgs {
                     for &top_k in &top_ks {
                         let shape = Shape { prune, top_k, ..Shape::default() }.in_dialect(model.dialect);
                         let found = self.evaluate(&collections, &shape)?;
-                        let gain = found.figures.ndcg_at_10;
-                        let all = points.first().map_or(gain, |first| first.found.figures.ndcg_at_10);
-                        let quality = if all > 0.0 { gain / all } else { 1.0 };
-                        points.push(Point { encoding: encoding.clone(), prune, top_k, found, quality });
+                        let gain = found.means[0];
+                        points.push(Point {
+                            encoding: encoding.clone(),
+                            length,
+                            long,
+                            prune,
+                            top_k,
+                            found,
+                            is_baseline: false,
+                            quality: 1.0,
+                        });
                         if let (Some(point), false) = (points.last(), model.hub.quiet) {
                             let (number, label) = (points.len(), point.label());
                             complain(format_args!("{number} of {count}: {label}: nDCG@10 {gain:.5}"));
@@ -183,7 +267,7 @@ impl SweepArgs {
 
     fn open<'m>(&self, model: &'m ModelArgs, long: LongTexts) -> anyhow::Result<Vec<Collection<'m>>> {
         let cache = self.encoding.cache()?;
-        let split = &self.encoding.split;
+        let split = self.encoding.split.as_deref();
         self.data.iter().map(|folder| Collection::open(folder, split, model, long, &cache)).collect()
     }
 
@@ -191,7 +275,7 @@ impl SweepArgs {
         let setting = Setting { shape: shape.clone(), codec: self.encoding.codec() };
         let mut all = Vec::new();
         for collection in collections {
-            all.push(collection.evaluate(&setting)?.0);
+            all.push(collection.evaluate(&setting, &Measure::DEFAULT)?.0);
             collection.forget(&setting)?;
         }
         Ok(average(&all))

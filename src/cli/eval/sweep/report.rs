@@ -6,6 +6,7 @@ use neural_sparse::report::{SweepPage, SweepPoint};
 use serde_json::{Map, Value};
 
 use super::Point;
+use crate::cli::eval::measures::default_names;
 use crate::cli::eval::report::{cells, json, titles, write_table};
 use crate::cli::output::Output;
 
@@ -23,24 +24,36 @@ pub(super) fn write(out: &mut Output, points: &[Point], kept: Kept, as_json: boo
         return Ok(());
     }
     write_table(out, all_titles(), points.iter().map(all_cells).collect())?;
+    writeln!(out, "\n{}", baseline_sentence(points))?;
     if let Some(kept) = kept {
-        writeln!(out, "\n{}", sentence(points, kept))?;
+        writeln!(out, "{}", sentence(points, kept))?;
     }
     Ok(())
 }
 
 fn all_titles() -> Vec<String> {
-    [vec!["setting".to_string(), "quality".into()], titles()].concat()
+    [vec!["setting".to_string(), "quality".into()], titles(&default_names())].concat()
 }
 
 fn all_cells(point: &Point) -> Vec<String> {
     [vec![point.label(), format!("{:.2} %", 100.0 * point.quality)], cells(&point.found)].concat()
 }
 
+/// The point that the others are compared with.
+fn baseline(points: &[Point]) -> &Point {
+    points.iter().find(|point| point.is_baseline).expect("a sweep has one, anything else is a bug")
+}
+
+/// What quality is a share of.
+fn baseline_sentence(points: &[Point]) -> String {
+    let baseline = baseline(points);
+    format!("The baseline, 100 %, is {}: nDCG@10 {:.5}.", baseline.label(), baseline.found.means[0])
+}
+
 /// What was chosen, and what it saves.
 fn sentence(points: &[Point], (share, kept): (f64, &Point)) -> String {
-    let first = &points[0];
-    let saved = |value: fn(&Point) -> f64| 100.0 * (1.0 - value(kept) / value(first));
+    let baseline = baseline(points);
+    let saved = |value: fn(&Point) -> f64| 100.0 * (1.0 - value(kept) / value(baseline));
     format!(
         "At least {} % of nDCG@10: {}. It keeps {:.2} %, with {:.1} % fewer bytes and {:.1} % fewer postings a query.",
         100.0 * share,
@@ -53,7 +66,7 @@ fn sentence(points: &[Point], (share, kept): (f64, &Point)) -> String {
 
 /// A point with its setting, value by value; what does not apply is null.
 fn object(point: &Point) -> Map<String, Value> {
-    let mut object = json(&point.found);
+    let mut object = json(&point.found, &default_names());
     object.remove("data");
     let (rule, value) = point.rule().unzip();
     object.insert("setting".into(), point.label().into());
@@ -66,11 +79,12 @@ fn object(point: &Point) -> Map<String, Value> {
         object.insert(name.into(), value.map(|(_, value)| value.clone()).into());
     }
     object.insert("quality".into(), point.quality.into());
+    object.insert("baseline".into(), point.is_baseline.into());
     object
 }
 
 /// The names in JSON, in the order of the columns of CSV.
-const CSV_COLUMNS: [&str; 18] = [
+const CSV_COLUMNS: [&str; 24] = [
     "setting",
     "prune",
     "prune_value",
@@ -89,6 +103,12 @@ const CSV_COLUMNS: [&str; 18] = [
     "query_postings",
     "queries_per_second",
     "model",
+    "baseline",
+    "queries",
+    "answered",
+    "documents",
+    "query_sparsity_ratio",
+    "document_sparsity_ratio",
 ];
 
 pub(super) fn write_csv(out: &mut Output, points: &[Point]) -> anyhow::Result<()> {
@@ -115,14 +135,17 @@ fn quoted(text: &str) -> String {
 
 pub(super) fn write_html(out: &mut Output, data: &str, points: &[Point], kept: Kept) -> anyhow::Result<()> {
     let found = &points[0].found;
-    let all = found.figures.ndcg_at_10;
-    let mut levels = vec![(all, "all terms".to_string())];
+    let all = baseline(points).found.means[0];
+    let mut levels = vec![(all, "100 %".to_string())];
     levels.extend(kept.map(|(share, _)| (share * all, format!("{} %", 100.0 * share))));
     let page = SweepPage {
         title: format!("Pruning {data}"),
         subtitle: format!(
-            "{}: {} queries, {} documents",
-            found.model, found.num_queries, found.num_documents
+            "{}: {} queries, {} documents. {}",
+            found.model,
+            found.num_queries,
+            found.num_documents,
+            baseline_sentence(points)
         ),
         choice: kept.map(|kept| sentence(points, kept)),
         levels,
@@ -140,7 +163,7 @@ fn on_page(point: &Point, kept: Kept) -> SweepPoint {
         series: series(point),
         value: value(point),
         label: point.label(),
-        quality: point.found.figures.ndcg_at_10,
+        quality: point.found.means[0],
         costs: vec![point.found.index_bytes / 1e6, point.found.query_postings / 1e3],
         cells: all_cells(point),
         is_chosen: kept.is_some_and(|(_, kept)| std::ptr::eq(kept, point)),
