@@ -64,10 +64,28 @@ fn everything_is_counted() {
     assert_eq!(suggested["quantization_ceiling_search"], 20.0);
     assert!((suggested["share_cut_off_by_default_search"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
     assert_eq!(found["expansion"], Value::Null);
+    // sentence-transformers 6.2: SparseEncoder.sparsity of these rows as (3, 30522) has 1.6666666 and 0.9999454; its
+    // SparseInformationRetrievalEvaluator has the same FLOPS.
+    assert_eq!(found["active_dims"], terms["mean"]);
+    assert!((found["sparsity_ratio"].as_f64().unwrap() - 0.999_945_4).abs() < 1e-7);
+    assert!((found["queries"]["sparsity_ratio"].as_f64().unwrap() - (1.0 - 1.5 / 30522.0)).abs() < 1e-12);
     let printed = neural_sparse(&["stats", &path(&place, "rows.jsonl"), "--top", "1"]).run().ok();
     assert!(printed.contains("rows                 3, 1 of them without terms"), "{printed}");
     assert!(printed.contains("no row has a text"), "{printed}");
     assert!(printed.ends_with("most frequent terms\n  rain          2   66.7 %\n"), "{printed}");
+}
+
+#[test]
+fn the_sparsity_of_a_vocabulary_that_is_not_the_vectors_is_not_known() {
+    let place = place();
+    fs::write(place.path().join("other.jsonl"), "{\"id\":1,\"vector\":{\"notaterm\":1}}\n").unwrap();
+    let found = stats(&place, &["other.jsonl"]);
+    assert_eq!((&found["sparsity_ratio"], &found["active_dims"]), (&Value::Null, &json!(1.0)));
+    let printed = neural_sparse(&["stats", &path(&place, "other.jsonl"), "--model", "tiny"]).run().ok();
+    assert!(printed.contains("not known: `notaterm` is not in the vocabulary of `tiny`"), "{printed}");
+    let printed =
+        neural_sparse(&["stats", &path(&place, "rows.jsonl"), "--model", "/nonexistent/model"]).run().ok();
+    assert!(printed.contains("sparsity ratio     not known: "), "{printed}");
 }
 
 #[test]

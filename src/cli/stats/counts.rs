@@ -50,6 +50,12 @@ impl Counts {
         self.num_weights() as f64 / self.rows().max(1) as f64
     }
 
+    /// The mean share of V terms for which a row has no weight: 1 - mean terms / V, as sentence-transformers'
+    /// `SparseEncoder.sparsity` has it.
+    pub fn sparsity_ratio(&self, vocab_size: usize) -> f64 {
+        1.0 - self.mean_terms() / vocab_size.max(1) as f64
+    }
+
     pub fn mean_weight(&self) -> f64 {
         self.sum / self.num_weights().max(1) as f64
     }

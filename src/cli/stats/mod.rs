@@ -57,6 +57,8 @@ struct Stats {
     queries: Option<Counts>,
     flops: Flops,
     expansion: Expansion,
+    /// V, or why it is not known.
+    vocab_size: Result<usize, String>,
 }
 
 pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
@@ -66,6 +68,7 @@ pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
         queries: None,
         flops: Flops::default(),
         expansion: Expansion::default(),
+        vocab_size: Err("nothing was read".into()),
     };
     for file in &args.files {
         reader.read(file, |row| {
@@ -88,6 +91,7 @@ pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
         let names: Vec<String> = args.files.iter().map(|file| format!("`{}`", file.display())).collect();
         anyhow::bail!("no rows in {}", names.join(" and "));
     }
+    stats.vocab_size = reader.vocab_size(&stats.flops);
     let mut out = Output::one_shot(None)?;
     report::write(&mut out, &stats, args.top, args.json)?;
     out.finish()?;
@@ -153,6 +157,16 @@ impl Reader<'_> {
         let windows = tokenizer.encode_windows(text, 0)?;
         let ids = windows.iter().flat_map(|window| &window.ids);
         Ok(ids.filter_map(|&id| tokenizer.term(id)).map(String::from).collect())
+    }
+
+    /// V, where the vectors' terms are all of the model's vocabulary.
+    fn vocab_size(&mut self, counted: &Flops) -> Result<usize, String> {
+        let model = &self.args.vocabulary.model;
+        let tokenizer = self.tokenizer().map_err(|error| format!("{error:#}"))?;
+        match counted.terms().find(|term| tokenizer.id(term).is_none()) {
+            Some(term) => Err(format!("`{term}` is not in the vocabulary of `{model}`")),
+            None => Ok(tokenizer.vocab_size()),
+        }
     }
 
     fn tokenizer(&mut self) -> anyhow::Result<&Tokenizer> {

@@ -57,9 +57,9 @@ pub(super) fn write(out: &mut Output, stats: &Stats, top: usize, as_json: bool) 
         writeln!(out, "{}", object(stats, &suggestions, top))?;
         return Ok(());
     }
-    write_counts(out, "rows", &stats.documents)?;
+    write_counts(out, "rows", &stats.documents, stats)?;
     if let Some(queries) = &stats.queries {
-        write_counts(out, "queries", queries)?;
+        write_counts(out, "queries", queries, stats)?;
         writeln!(out, "FLOPS                {:.4}", stats.flops.value())?;
     }
     let rows = stats.documents.rows() as f64;
@@ -99,7 +99,7 @@ pub(super) fn write(out: &mut Output, stats: &Stats, top: usize, as_json: bool) 
     Ok(())
 }
 
-fn write_counts(out: &mut Output, what: &str, counts: &Counts) -> anyhow::Result<()> {
+fn write_counts(out: &mut Output, what: &str, counts: &Counts, stats: &Stats) -> anyhow::Result<()> {
     writeln!(out, "{what:<21}{}, {} of them without terms", counts.rows(), counts.empty_rows())?;
     let percentiles = |value: &dyn Fn(f64) -> String| {
         let each = PERCENTILES.iter().map(|&percent| format!("  {percent}% {}", value(percent)));
@@ -112,6 +112,15 @@ fn write_counts(out: &mut Output, what: &str, counts: &Counts) -> anyhow::Result
         percentiles(&|percent| counts.terms_percentile(percent).to_string()),
         counts.terms_percentile(100.0)
     )?;
+    match &stats.vocab_size {
+        Ok(size) => {
+            let ratio = counts.sparsity_ratio(*size);
+            writeln!(out, "  sparsity ratio     {ratio:.6} of {size} terms")?;
+        }
+        Err(reason) => {
+            writeln!(out, "  sparsity ratio     not known: {reason}; --model names the vectors' model")?
+        }
+    }
     writeln!(
         out,
         "  weights            mean {:.4}  least {}{}  most {:.4}",
@@ -152,11 +161,11 @@ fn object(stats: &Stats, suggestions: &Suggestions, top: usize) -> Value {
     let terms = |terms: &[(&str, u64)]| -> Vec<Value> {
         terms.iter().map(|(term, rows)| json!({"term": term, "rows": rows})).collect()
     };
-    let mut object = counts_object(&stats.documents);
+    let mut object = counts_object(&stats.documents, stats);
     object.insert("distinct_terms".into(), frequent.len().into());
     object.insert("most_frequent_terms".into(), terms(&frequent[..frequent.len().min(top)]).into());
     if let Some(queries) = &stats.queries {
-        object.insert("queries".into(), counts_object(queries).into());
+        object.insert("queries".into(), counts_object(queries, stats).into());
         object.insert("flops".into(), stats.flops.value().into());
     }
     if stats.expansion.rows > 0 {
@@ -183,7 +192,7 @@ fn object(stats: &Stats, suggestions: &Suggestions, top: usize) -> Value {
     object.into()
 }
 
-fn counts_object(counts: &Counts) -> Map<String, Value> {
+fn counts_object(counts: &Counts, stats: &Stats) -> Map<String, Value> {
     let percentiles = |value: &dyn Fn(f64) -> Value| -> Map<String, Value> {
         PERCENTILES.iter().map(|&percent| (percent.to_string(), value(percent))).collect()
     };
@@ -199,5 +208,9 @@ fn counts_object(counts: &Counts) -> Map<String, Value> {
     object.insert("rows_without_terms".into(), counts.empty_rows().into());
     object.insert("terms".into(), terms.into());
     object.insert("weights".into(), weights.into());
+    // By the names of sentence-transformers.
+    object.insert("active_dims".into(), counts.mean_terms().into());
+    let ratio = stats.vocab_size.as_ref().ok().map(|&size| counts.sparsity_ratio(size));
+    object.insert("sparsity_ratio".into(), ratio.into());
     object
 }
