@@ -114,7 +114,7 @@ impl Job for Explainer {
     }
 
     fn id<'r>(&self, row: &'r Row) -> Option<Cow<'r, str>> {
-        row.id.as_deref().map(Cow::Borrowed)
+        row.id.as_deref().map(|id| Cow::Owned(neural_sparse::format::id_text(id)))
     }
 
     fn compute(&self, rows: Vec<Row>) -> Result<Vec<Result<Self::Value, RowError>>, JobError> {

@@ -259,6 +259,11 @@ pub trait Format: Debug + Send + Sync {
         &["id"]
     }
 
+    /// What the store takes for the id of a document that is called `id`: two documents with the same are one there.
+    fn stored_id(&self, id: &str) -> String {
+        id.to_string()
+    }
+
     /// Appends one row.
     ///
     /// # Errors

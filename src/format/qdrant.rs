@@ -42,6 +42,10 @@ impl Format for Qdrant {
         &["_id"]
     }
 
+    fn stored_id(&self, id: &str) -> String {
+        point_id(id)
+    }
+
     fn write_row(&self, row: &Row, _: Terms, out: &mut Vec<u8>, _: &mut Findings) -> Result<(), RowError> {
         let fields = row.fields();
         let id = point_id(&row.id_text());

@@ -9,7 +9,7 @@ use super::job::Job;
 use super::line::InputLine;
 use super::shape::Shape;
 use super::tally::Tally;
-use crate::format::{Content, Document, Format, Keys, Row, Terms};
+use crate::format::{id_text, Content, Document, Format, Keys, Row, Terms};
 use crate::jsonl::{self, Entries, Fields, RowError, VectorRow};
 use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
@@ -189,11 +189,9 @@ impl Job for ConvertVectors {
     }
 
     fn id<'r>(&self, row: &'r VectorRow) -> Option<Cow<'r, str>> {
-        let id = row.id.as_deref()?;
-        Some(match row.window {
-            Some(number) => Cow::Owned(format!("{id}#{number}")),
-            None => Cow::Borrowed(id),
-        })
+        let id = id_text(row.id.as_deref()?);
+        let id = row.window.map_or(id.clone(), |number| format!("{id}#{number}"));
+        Some(Cow::Owned(self.format.stored_id(&id)))
     }
 
     fn joins_rows(&self) -> bool {

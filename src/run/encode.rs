@@ -12,7 +12,7 @@ use super::shape::Shape;
 use super::tally::Tally;
 use crate::encoder::{Encoded, Side, SparseEncoder};
 use crate::error::Error;
-use crate::format::{Content, Document, Format, Terms};
+use crate::format::{id_text, Content, Document, Format, Terms};
 use crate::jsonl::{Row, RowError};
 use crate::pooling::screening::ScreenCount;
 
@@ -149,7 +149,7 @@ impl Job for EncodeTexts {
     }
 
     fn id<'r>(&self, row: &'r Row) -> Option<Cow<'r, str>> {
-        row.id.as_deref().map(Cow::Borrowed)
+        row.id.as_deref().map(|id| Cow::Owned(self.format.stored_id(&id_text(id))))
     }
 
     fn compute(&self, rows: Vec<Row>) -> Result<Vec<Result<EncodedRow, RowError>>, JobError> {

@@ -24,7 +24,8 @@ pub trait Job: Send + Sync + 'static {
     /// A [`RowError`] for a row that cannot be used.
     fn parse(&self, line: &[u8]) -> Result<Self::Row, RowError>;
 
-    /// The id of a row as it was written; `None` where the line's number stands in.
+    /// The id of a row as the store of the output will see it: `7` and `"7"` are one id for most. `None` where the line's
+    /// number stands in.
     fn id<'r>(&self, row: &'r Self::Row) -> Option<Cow<'r, str>>;
 
     /// Whether rows may belong together; such a job is always handed all rows that do.

@@ -8,6 +8,42 @@
 //! A file is written as `FILE.partial` and gets its name when it is complete. Beside it stands `FILE.journal`, which
 //! keeps other runs away and says how far this one has come. With [`Earlier::Resume`] a run goes on where another one
 //! was stopped, by whatever; the output is the same, byte for byte.
+//!
+//! ```
+//! use neural_sparse::format::{self, Options};
+//! use neural_sparse::input::json::{parse_row, Fields};
+//! use neural_sparse::input::{Container, Source};
+//! use neural_sparse::run::{Earlier, EncodeTexts, Observer, Progress, Run, RunOptions, RunSettings, Sink};
+//! use neural_sparse::{EncoderOptions, ModelFiles, Side, SparseEncoder};
+//!
+//! struct Watch;
+//!
+//! impl Observer for Watch {
+//!     fn progress(&mut self, progress: &Progress) {
+//!         println!("{} rows, {} of {:?} bytes", progress.tally.rows_in, progress.bytes, progress.num_bytes);
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let (input, path) = (folder.path().join("docs.jsonl"), folder.path().join("vectors.jsonl"));
+//! # std::fs::write(&input, "{\"id\":1,\"text\":\"a\"}\n{\"id\":2,\"text\":\"b\"}\n")?;
+//! let files = ModelFiles::tiny();
+//! let encoder = SparseEncoder::load(&files, &EncoderOptions::default())?;
+//! let settings =
+//!     RunSettings { model: Some(("tiny".into(), files)), num_threads: encoder.num_threads(), ..Default::default() };
+//! let fields = Fields { text: vec!["text".into()], ..Default::default() };
+//! let format = format::named("jsonl", &Options::default())?.into();
+//! let job = EncodeTexts::new(encoder, Side::Document, move |line: &[u8]| parse_row(line, &fields), format);
+//! let (sources, sink) = (Source::whole(&[input], Container::Lines)?, Sink::File { path: path.clone(), assembly: None });
+//! let options = RunOptions { earlier: Earlier::Resume, ..Default::default() };
+//! if let Some(run) = Run::prepare(sources, sink, options)? {
+//!     run.run(job, settings, &mut Watch)?;
+//! }
+//! # assert_eq!(std::fs::read_to_string(path)?.lines().count(), 2);
+//! # Ok(())
+//! # }
+//! ```
 
 mod convert;
 mod encode;

@@ -415,3 +415,98 @@ fn shards_that_cannot_be() {
         assert!(stderr.contains(says), "{args:?}: {stderr}");
     }
 }
+
+/// The `_id` of a request is a string, and an escape is the character that it stands for.
+#[test]
+fn ids_that_are_one_to_the_store_are_duplicates() {
+    let duplicates = |ids: [&str; 4], format: &str| {
+        let input: String = ids.iter().map(|id| format!("{{\"id\":{id},\"text\":\"river\"}}\n")).collect();
+        let args = ["encode", "--model", "tiny", "--input", "-", "--format", format];
+        let finished = neural_sparse(&args).stdin(input).run();
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        finished.stderr.lines().next().unwrap_or_default().rsplit(", ").next().unwrap_or_default().to_string()
+    };
+    assert_eq!(duplicates(["7", "\"7\"", "\"a\"", "\"\\u0061\""], "opensearch"), "2 duplicate ids");
+    assert_eq!(duplicates(["7", "\"07\"", "\"7.0\"", "\"a\""], "opensearch"), "0 duplicate ids");
+    let uuids = [
+        "\"0a0cb5a9-8d3f-5f7b-9d0e-000000000000\"",
+        "\"0A0CB5A9-8D3F-5F7B-9D0E-000000000000\"",
+        "\"0a0cb5a98d3f5f7b9d0e000000000000\"",
+        "\"urn:uuid:0a0cb5a9-8d3f-5f7b-9d0e-000000000000\"",
+    ];
+    assert_eq!(duplicates(uuids, "opensearch"), "0 duplicate ids");
+    assert_eq!(duplicates(uuids, "qdrant"), "3 duplicate ids");
+}
+
+/// Each would have destroyed the run's own input or output, with exit code 0.
+#[test]
+fn no_output_is_the_input_or_another_output() {
+    let place = folder();
+    let input = place.path().join("docs.jsonl");
+    fs::write(&input, "{\"id\":1,\"text\":\"river\"}\n{\"id\":2}\n").unwrap();
+    fs::hard_link(&input, place.path().join("hard.jsonl")).unwrap();
+    fs::create_dir(place.path().join("sub")).unwrap();
+    let before = fs::read(&input).unwrap();
+    let refused = |output: &str, more: &[(&str, &str)]| {
+        let at = |name: &str| place.path().join(name).to_str().unwrap().to_string();
+        let mut args: Vec<String> = ["encode", "--model", "tiny", "--on-error", "skip", "--force", "--input"]
+            .map(String::from)
+            .to_vec();
+        args.extend([at("docs.jsonl"), "--output".into(), at(output)]);
+        more.iter().for_each(|(flag, name)| args.extend([flag.to_string(), at(name)]));
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let refusal = neural_sparse(&args).run().fails(2);
+        assert!(refusal.contains("are the same file"), "{refusal}");
+        assert_eq!(fs::read(&input).unwrap(), before);
+        let names = fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(names, 3, "nothing was created");
+    };
+    refused("docs.jsonl", &[]);
+    refused("hard.jsonl", &[]);
+    refused("sub/../docs.jsonl", &[]);
+    for flag in ["--summary", "--rejects"] {
+        for name in ["docs.jsonl", "hard.jsonl", "out", "sub/../out", "out.partial", "out.journal"] {
+            refused("out", &[(flag, name)]);
+        }
+    }
+    refused("out", &[("--summary", "rows"), ("--rejects", "rows")]);
+}
+
+#[test]
+fn a_second_run_on_an_output_is_refused_and_changes_nothing() {
+    let place = folder();
+    let at = |name: &str| place.path().join(name).to_str().unwrap().to_string();
+    let (input, output) = (at("docs.jsonl"), at("out.jsonl"));
+    let rows: String = (0..2000).map(|id| format!("{{\"id\":{id},\"text\":\"river {id}\"}}\n")).collect();
+    fs::write(&input, rows).unwrap();
+    let args =
+        ["encode", "--model", "tiny", "--threads", "1", "--quiet", "--input", &input, "--output", &output];
+    let mut first = neural_sparse(&args).into_command().spawn().unwrap();
+    while !place.path().join("out.jsonl.journal").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    for flag in [&["--force"][..], &["--resume"]] {
+        let refusal = neural_sparse(&[&args[..], flag].concat()).run().fails(1);
+        assert!(refusal.contains("another run is writing"), "{refusal}");
+    }
+    assert!(first.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(&output).unwrap().lines().count(), 2000);
+    assert!(!place.path().join("out.jsonl.journal").exists());
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_left_alone() {
+    let place = folder();
+    let at = |name: &str| place.path().join(name).to_str().unwrap().to_string();
+    fs::write(at("docs.jsonl"), "{\"id\":1,\"text\":\"river\"}\n").unwrap();
+    fs::write(at("out.journal"), "Dear diary\n").unwrap();
+    let (input, output) = (at("docs.jsonl"), at("out"));
+    for flag in [&[][..], &["--force"], &["--resume"]] {
+        let args =
+            [&["encode", "--model", "tiny", "--input", &input, "--output", &output][..], flag].concat();
+        let refusal = neural_sparse(&args).run().fails(1);
+        assert!(refusal.contains("not the journal of a run") && refusal.contains("hint: "), "{refusal}");
+    }
+    assert_eq!(fs::read_to_string(at("out.journal")).unwrap(), "Dear diary\n");
+    assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2);
+}
