@@ -1,7 +1,7 @@
 //! Qdrant: a point a line, `{"id","vector":{FIELD:{"indices","values"}},"payload"}`.
 //!
-//! A point's id is an unsigned number of 64 bits or a UUID. Digits become the number that they are, a UUID stays, and
-//! any other id becomes the UUID of version 5 in the namespace for object identifiers: in Python,
+//! A point's id is an unsigned number of 64 bits or a UUID. Digits become the number that they are, a UUID is written
+//! with hyphens and in lower case however Qdrant would take it, and any other id becomes the UUID of version 5 in the namespace for object identifiers: in Python,
 //! `uuid.uuid5(uuid.NAMESPACE_OID, id)`. What the document is called stands in the payload as `_id`.
 
 use uuid::Uuid;
@@ -24,7 +24,7 @@ fn point_id(id: &str) -> String {
     let number = id.parse::<u64>().ok().filter(|number| number.to_string() == id);
     match (number, Uuid::try_parse(id)) {
         (Some(number), _) => number.to_string(),
-        (None, Ok(uuid)) if uuid.hyphenated().to_string() == id => json::string(id),
+        (None, Ok(uuid)) => json::string(&uuid.hyphenated().to_string()),
         (None, _) => json::string(&Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()).to_string()),
     }
 }
@@ -83,9 +83,16 @@ mod tests {
         assert_eq!(point_id("18446744073709551615"), "18446744073709551615");
         let uuid = "\"0a0cb5a9-8d3f-5f7b-9d0e-000000000000\"";
         assert_eq!(point_id(&uuid[1..37]), uuid, "a UUID stays");
-        for other in
-            ["18446744073709551616", "042", "-1", "1.0", "MED-1", "0A0CB5A9-8D3F-5F7B-9D0E-000000000000"]
-        {
+        // Qdrant reads ids with `Uuid::parse_str`, which takes them all.
+        for spelling in [
+            "0A0CB5A9-8D3F-5F7B-9D0E-000000000000",
+            "0a0cb5a98d3f5f7b9d0e000000000000",
+            "{0a0cb5a9-8D3F-5f7b-9d0e-000000000000}",
+            "urn:uuid:0a0cb5a9-8d3f-5f7b-9d0e-000000000000",
+        ] {
+            assert_eq!(point_id(spelling), uuid, "{spelling}");
+        }
+        for other in ["18446744073709551616", "042", "-1", "1.0", "MED-1", "urn:uuid:0a0cb5a9"] {
             assert_eq!(point_id(other).len(), 38, "{other}");
             assert_ne!(point_id(other)[1..37], *other);
         }
