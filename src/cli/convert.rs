@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, ValueEnum};
-use neural_sparse::input::{MatrixRows, RowFile};
+use clap::Args;
+use neural_sparse::input::json::Keys;
+use neural_sparse::input::{InputFormat, MatrixRows};
 use neural_sparse::jsonl::Fields;
 use neural_sparse::run::{ConvertVectors, Shape, VectorInput};
 use serde_json::Value;
 
-use super::bulk::{Container, InputArgs, Surroundings, NUM_WINDOWS};
+use super::bulk::{InputArgs, Surroundings, NUM_WINDOWS};
 use super::failure::{Exit, UsageError};
-use super::fields::KeepArgs;
+use super::fields::{self, KeepArgs};
 use super::formats::{FormatArgs, Target};
 use super::shape::{settings as settings_of, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
@@ -33,11 +34,14 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     input: InputArgs,
     /// What the input is
-    #[arg(long, value_name = "FORMAT", default_value = "jsonl")]
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = fields::vector_formats())]
     input_format: InputFormat,
     /// Field of a row of the input that holds its vector, `a.b` for a field of an object
     #[arg(long, value_name = "NAME", default_value = "vector")]
     input_vector_field: String,
+    /// What the keys of a vector are that is an object
+    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = fields::vector_keys())]
+    vector_keys: Keys,
     /// What weights of an anserini input were multiplied by [default: 100]
     #[arg(long, value_name = "SCALE", value_parser = super::formats::parse_scale)]
     input_quantize: Option<f32>,
@@ -56,19 +60,6 @@ pub(super) struct ConvertArgs {
     shape: ShapeArgs,
 }
 
-/// What the input is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum InputFormat {
-    /// Objects of JSON, one a line
-    Jsonl,
-    /// Matrices of scipy.sparse.save_npz; ids in FILE.ids, else the rows' numbers
-    CsrNpz,
-    /// Anserini's JsonVectorCollection, whose integers are divided by --input-quantize
-    Anserini,
-    /// Parquet files with columns `id`, `indices` and `values`; in builds with the feature `parquet`
-    Parquet,
-}
-
 /// What `encode --format anserini` multiplies by.
 const ANSERINI_SCALE: f32 = 100.0;
 
@@ -81,23 +72,16 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
     let Target { format, assembly } = args.format.target(args.keep.keep(), false, args.output.as_deref())?;
     let reserved = args.format.reserved(true)?;
     args.keep.refuse(&reserved)?;
-    let container = match args.input_format {
-        InputFormat::CsrNpz => Container::Rows(RowFile::Matrix),
-        InputFormat::Parquet => Container::Rows(RowFile::Parquet),
-        InputFormat::Jsonl | InputFormat::Anserini => Container::Lines,
-    };
-    let run = args.input.prepare(container, args.output.as_deref(), assembly, quiet)?;
+    let run = args.input.prepare(args.input_format.container(), args.output.as_deref(), assembly, quiet)?;
     let Some(run) = run else { return Ok(Exit::Done) };
-    let num_columns = match args.input_format {
-        InputFormat::CsrNpz => Some(num_columns(&args.input.files)?),
-        InputFormat::Jsonl | InputFormat::Anserini | InputFormat::Parquet => None,
-    };
-    let divisor = match args.input_format {
-        InputFormat::Anserini => args.input_quantize.unwrap_or(ANSERINI_SCALE),
-        InputFormat::Jsonl | InputFormat::CsrNpz | InputFormat::Parquet => 1.0,
-    };
     let fields = Fields { id: args.id_field.clone(), keep: args.keep.keep(), reserved, ..Fields::default() };
-    let vectors = VectorInput { fields, field: args.input_vector_field.clone(), divisor, num_columns };
+    let vectors = VectorInput {
+        fields,
+        field: args.input_vector_field.clone(),
+        keys: args.vector_keys,
+        divisor: divisor(args.input_format, args.input_quantize),
+        num_columns: num_columns(args.input_format, &args.input.files)?,
+    };
     let shape = match format.keeps_raw_weights() {
         true => args.shape.shape(),
         false => {
@@ -112,11 +96,12 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
 impl ConvertArgs {
     /// The options and their values, which decide what is written.
     fn settings(&self, shape: &Shape) -> BTreeMap<String, Value> {
-        let own: [(&str, Value); 6] = [
+        let own: [(&str, Value); 7] = [
             ("the command", "convert".into()),
             ("--model", self.vocabulary.model.clone().into()),
-            ("--input-format", format!("{:?}", self.input_format).to_lowercase().into()),
+            ("--input-format", self.input_format.name().into()),
             ("--input-vector-field", self.input_vector_field.clone().into()),
+            ("--vector-keys", fields::name_of_keys(self.vector_keys).into()),
             ("--input-quantize", self.input_quantize.into()),
             ("--id-field", self.id_field.clone().into()),
         ];
@@ -126,8 +111,19 @@ impl ConvertArgs {
     }
 }
 
-/// V of matrices that are to be one.
-fn num_columns(paths: &[PathBuf]) -> anyhow::Result<usize> {
+/// What weights of `format` are divided by.
+pub(super) fn divisor(format: InputFormat, scale: Option<f32>) -> f32 {
+    match format {
+        InputFormat::Anserini => scale.unwrap_or(ANSERINI_SCALE),
+        _ => 1.0,
+    }
+}
+
+/// V of matrices that are to be one; `None` of files of another format.
+pub(super) fn num_columns(format: InputFormat, paths: &[PathBuf]) -> anyhow::Result<Option<usize>> {
+    if format != InputFormat::CsrNpz {
+        return Ok(None);
+    }
     let columns = |path: &PathBuf| {
         let opened = MatrixRows::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
         Ok::<_, anyhow::Error>(opened.num_columns())
@@ -138,5 +134,5 @@ fn num_columns(paths: &[PathBuf]) -> anyhow::Result<usize> {
         let (path, other) = (path.display(), paths[0].display());
         anyhow::ensure!(found == first, "`{path}` has {found} columns and `{other}` {first}");
     }
-    Ok(first)
+    Ok(Some(first))
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use neural_sparse::input::LineParser;
 use neural_sparse::jsonl::{Fields, Row, RowError};
 use neural_sparse::report::{ExplainPage, ExplainedTerm, ExplainedText};
 use neural_sparse::run::{JobError, WriteError};
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::bulk::{say_truncated, InputArgs, InputLine, Job, Tally};
 use super::failure::{refused, Exit};
-use super::fields::{FieldArgs, LineParser};
+use super::fields::FieldArgs;
 use super::output::{say_where, Output};
 use super::ModelArgs;
 

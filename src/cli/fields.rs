@@ -1,25 +1,26 @@
 //! What a line of the input is, and which of its fields are read.
 
-use clap::{Args, ValueEnum};
-use neural_sparse::input::RowFile;
-use neural_sparse::jsonl::{self, Fields, Keep, Row, RowError};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::Args;
+use neural_sparse::input::json::Keys;
+use neural_sparse::input::{Container, Fields, InputFormat, Keep, LineParser};
 use serde_json::Value;
 
-use super::bulk::Container;
 use super::failure::UsageError;
 
 /// How rows are read.
 #[derive(Args)]
 pub(super) struct FieldArgs {
-    /// What a row of the input is: an object of JSON, an id, a tab and a text, a text, or a row of a Parquet file
+    /// What the input is
     #[arg(
         long,
         value_name = "FORMAT",
         default_value = "jsonl",
+        value_parser = text_formats(),
         requires = "files",
         conflicts_with = "texts"
     )]
-    input_format: InputFormat,
+    pub input_format: InputFormat,
     /// Field of a row that holds text, `doc.body` for a field of an object; may be repeated, the texts are joined by
     /// one space
     #[arg(long, value_name = "NAME", default_value = "text", requires = "files", conflicts_with = "texts")]
@@ -70,74 +71,76 @@ pub(super) fn kept(names: &[String], all: bool) -> Keep {
     }
 }
 
-/// What a line of the input is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum InputFormat {
-    /// An object of JSON
-    Jsonl,
-    /// An id, a tab and a text, as in MS MARCO's collections
-    Tsv,
-    /// A text; its id is the line's number
-    Lines,
-    /// Parquet files, whose columns are fields; in builds with the feature `parquet`
-    Parquet,
+/// The formats of rows with texts, as an argument.
+fn text_formats() -> impl TypedValueParser<Value = InputFormat> {
+    formats(InputFormat::has_texts)
 }
 
-/// Reads lines of one format.
-pub(super) struct LineParser {
-    format: InputFormat,
-    fields: Fields,
+/// The formats of rows with vectors, as an argument.
+pub(super) fn vector_formats() -> impl TypedValueParser<Value = InputFormat> {
+    formats(InputFormat::has_vectors)
+}
+
+/// All formats of rows, as an argument.
+pub(super) fn all_formats() -> impl TypedValueParser<Value = InputFormat> {
+    formats(|_| true)
+}
+
+fn formats(fits: fn(InputFormat) -> bool) -> impl TypedValueParser<Value = InputFormat> {
+    let names = InputFormat::ALL.into_iter().filter(|format| fits(*format));
+    let values = names.map(|format| PossibleValue::new(format.name()).help(help_of(format)));
+    let named = |name: String| InputFormat::named(&name).expect("one of the names, anything else is a bug");
+    PossibleValuesParser::new(values).map(named)
+}
+
+fn help_of(format: InputFormat) -> &'static str {
+    match format {
+        InputFormat::Jsonl => "An object of JSON a line",
+        InputFormat::Tsv => "An id, a tab and a text a line, as in MS MARCO's collections",
+        InputFormat::Csv => "Comma-separated values; the first line names the fields",
+        InputFormat::Lines => "A text a line; its id is the line's number",
+        InputFormat::Parquet => {
+            "Parquet files, whose columns are fields; vectors are `indices` and `values`; in builds with the feature \
+             `parquet`"
+        }
+        InputFormat::CsrNpz => "Matrices of scipy.sparse.save_npz; ids in FILE.ids, else the rows' numbers",
+        InputFormat::Anserini => "Anserini's JsonVectorCollection, whose weights are whole numbers",
+    }
+}
+
+/// What the keys of an object of weights are, as an argument.
+pub(super) fn vector_keys() -> impl TypedValueParser<Value = Keys> {
+    let terms = PossibleValue::new("terms").help("Terms of the vocabulary");
+    let ids = PossibleValue::new("ids").help("Ids of the vocabulary, as in {\"2003\": 1.5}");
+    let keys = |name: String| if name == "ids" { Keys::Ids } else { Keys::Terms };
+    PossibleValuesParser::new([terms, ids]).map(keys)
+}
+
+/// The value of `--vector-keys` as its user writes it.
+pub(super) fn name_of_keys(keys: Keys) -> &'static str {
+    match keys {
+        Keys::Terms => "terms",
+        Keys::Ids => "ids",
+    }
 }
 
 impl FieldArgs {
     /// What reads the rows; `fields` says which parts of an object matter.
     pub fn parser(&self, fields: Fields) -> LineParser {
-        LineParser { format: self.input_format, fields }
-    }
-
-    /// Whether rows are objects of JSON.
-    pub fn is_jsonl(&self) -> bool {
-        self.input_format == InputFormat::Jsonl
+        LineParser::new(self.input_format, fields)
     }
 
     /// What the input is a file of.
     pub fn container(&self) -> Container {
-        match self.input_format {
-            InputFormat::Parquet => Container::Rows(RowFile::Parquet),
-            InputFormat::Jsonl | InputFormat::Tsv | InputFormat::Lines => Container::Lines,
-        }
+        self.input_format.container()
     }
 
     /// The options and their values, which decide what is read.
     pub fn settings(&self) -> [(String, Value); 3] {
         [
-            ("--input-format".into(), format!("{:?}", self.input_format).to_lowercase().into()),
+            ("--input-format".into(), self.input_format.name().into()),
             ("--text-field".into(), self.text_field.join(",").into()),
             ("--id-field".into(), self.id_field.clone().into()),
         ]
-    }
-}
-
-impl LineParser {
-    /// Reads objects of JSON.
-    pub fn of_json(fields: Fields) -> Self {
-        LineParser { format: InputFormat::Jsonl, fields }
-    }
-
-    pub fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
-        if matches!(self.format, InputFormat::Jsonl | InputFormat::Parquet) {
-            return jsonl::parse_row(line, &self.fields);
-        }
-        let text = std::str::from_utf8(line)
-            .map_err(|error| RowError::at(Some(error.valid_up_to() + 1), "not UTF-8"))?;
-        let row = |id: Option<String>, text: &str| Row { id, text: text.into(), kept: String::new() };
-        if self.format == InputFormat::Lines {
-            return Ok(row(None, text));
-        }
-        match text.split_once('\t') {
-            Some(("", _)) => Err(RowError::at(Some(1), "the id before the tab is empty")),
-            Some((id, text)) => Ok(row(Some(Value::from(id).to_string()), text)),
-            None => Err(RowError::new("no tab between an id and a text")),
-        }
     }
 }

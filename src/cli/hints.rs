@@ -87,7 +87,7 @@ pub(super) fn of_index(error: &IndexError) -> Option<String> {
 fn of_input(error: &InputError) -> Option<String> {
     let hint = match error {
         InputError::Indivisible { .. } => {
-            "`--shard` reads a part of plain files: decompress it first, or give each machine files of its own"
+            "`--shard` reads a part of plain files of lines: decompress it first, or give each machine files of its own"
         }
         _ => return None,
     };
@@ -106,8 +106,21 @@ pub(super) fn of_feature(missing: MissingFeature) -> String {
     format!("`cargo install --path . --features {}` makes a build that has it", missing.feature)
 }
 
+/// What is wrong with a row, and what helps.
+pub(super) fn said(error: &RowError) -> String {
+    match of_row(error) {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    }
+}
+
 /// What to do about a row that cannot be used.
 pub(super) fn of_row(error: &RowError) -> Option<String> {
+    if error.is_part {
+        return Some(
+            "`jq -c '.[]'` writes the objects of a list one a line, `jq -c .` objects as they are".into(),
+        );
+    }
     match error.max_terms {
         Some(most) => Some(format!("`--top-k {most}` keeps the heaviest")),
         None => error.is_of_another_model.then(|| "name the vectors' model with --model".into()),

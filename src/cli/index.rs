@@ -16,14 +16,17 @@ use neural_sparse::Similarity;
 use neural_sparse::{jsonl, known};
 use serde_json::{json, Value};
 
-use super::bulk::{Container, InputArgs, Surroundings, NUM_WINDOWS};
+use super::bulk::{InputArgs, Surroundings, NUM_WINDOWS};
+use super::convert;
 use super::encode_rows::RowArgs;
 use super::failure::{Exit, UsageError};
+use super::fields;
 use super::output::Output;
 use super::shape::{self, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 use super::ModelArgs;
-use neural_sparse::input::first_line;
+use neural_sparse::input::json::Keys;
+use neural_sparse::input::{first_row, Fields};
 
 /// The index, in the folder that is named.
 const FILE: &str = "index.nsi";
@@ -46,6 +49,7 @@ enum IndexCommand {
 /// The first row of the input tells which of the two it holds: vectors, if its vector field is an object of numbers.
 /// Where --model compares by cosine, vectors are normalised, and `search` normalises the queries.
 #[derive(Args)]
+#[command(mut_arg("input_format", |format| format.value_parser(fields::all_formats())))]
 struct BuildArgs {
     /// Files are named with --input
     #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
@@ -67,6 +71,12 @@ struct BuildArgs {
         default_value = "vector"
     )]
     vector_field: String,
+    /// What the keys of a vector are that is an object
+    #[arg(long, value_name = "WHAT", help_heading = "Input", default_value = "terms", value_parser = fields::vector_keys())]
+    vector_keys: Keys,
+    /// What weights of an anserini input were multiplied by [default: 100]
+    #[arg(long, value_name = "SCALE", help_heading = "Input", value_parser = super::formats::parse_scale)]
+    input_quantize: Option<f32>,
     #[command(flatten)]
     shape: ShapeArgs,
     /// How weights are kept: f32, exactly; lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's;
@@ -147,7 +157,14 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
             let field = args.vector_field.clone();
-            let vectors = VectorInput { fields, field, divisor: 1.0, num_columns: None };
+            let input_format = args.rows.fields.input_format;
+            let vectors = VectorInput {
+                fields,
+                field,
+                keys: args.vector_keys,
+                divisor: convert::divisor(input_format, args.input_quantize),
+                num_columns: convert::num_columns(input_format, &args.input.files)?,
+            };
             let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
             settings.extend(args.rows.settings());
             settings.extend(shape::settings(&shape));
@@ -183,23 +200,29 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
 
 impl BuildArgs {
     /// The options and their values, which decide what is written.
-    fn settings(&self, codec: Codec) -> [(String, Value); 3] {
+    fn settings(&self, codec: Codec) -> [(String, Value); 5] {
         [
             ("the command".into(), "index build".into()),
             ("--codec".into(), codec.name().into()),
             ("--input-vector-field".into(), self.vector_field.clone().into()),
+            ("--vector-keys".into(), fields::name_of_keys(self.vector_keys).into()),
+            ("--input-quantize".into(), self.input_quantize.into()),
         ]
     }
 }
 
 /// What the input holds, by its first row. What cannot be read twice is taken for texts, as is an empty file.
 fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
-    if args.rows.fields.container() != Container::Lines || !args.rows.fields.is_jsonl() {
-        return Ok(Holds::Texts);
+    let format = args.rows.fields.input_format;
+    match (format.has_texts(), format.has_vectors()) {
+        (false, _) => return Ok(Holds::Vectors),
+        (_, false) => return Ok(Holds::Texts),
+        (true, true) => {}
     }
-    let line = first_line(first)?.unwrap_or_default();
+    let line = first_row(first, format.container())?.unwrap_or_default();
+    let fields = Fields { text: args.rows.fields.text_field.clone(), ..Fields::default() };
     // A row that is bad is said to be so in its turn.
-    let is_vector = jsonl::is_vector_row(&line, &args.vector_field).unwrap_or(false);
+    let is_vector = jsonl::is_vector_row(&line, &fields, &args.vector_field).unwrap_or(false);
     Ok(if is_vector { Holds::Vectors } else { Holds::Texts })
 }
 

@@ -197,7 +197,7 @@ fn mapping(args: &MappingArgs) -> anyhow::Result<String> {
     let mut format = store.format(&options, &given)?;
     // Only fields of ids have a size and limits, and what cannot be found should not stand in the way of the others.
     let vocab_size = match format.keys() {
-        Keys::Ids => {
+        Keys::Ids | Keys::IdsOfVocabulary => {
             let similarity = args.vocabulary.similarity()?;
             Shape::default().for_dot_products(similarity, model)?;
             if similarity == Similarity::Cosine {

@@ -38,7 +38,7 @@ pub(super) fn refuse_fields(options: &Options) -> Result<(), FormatError> {
 
 impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
     fn keys(&self) -> Keys {
-        Keys::Ids
+        Keys::IdsOfVocabulary
     }
 
     fn takes(&self) -> &'static [FormatOption] {

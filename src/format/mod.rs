@@ -225,8 +225,10 @@ pub enum Keys {
     Names,
     /// Their names, and how many there are in all.
     NamesOfVocabulary,
-    /// Their ids, and how many there are in all.
+    /// Their ids.
     Ids,
+    /// Their ids, and how many there are in all.
+    IdsOfVocabulary,
 }
 
 /// Which compressed files a store reads.

@@ -114,7 +114,7 @@ impl Pgvector {
 
 impl Format for Pgvector {
     fn keys(&self) -> Keys {
-        Keys::Ids
+        Keys::IdsOfVocabulary
     }
 
     fn takes(&self) -> &'static [FormatOption] {

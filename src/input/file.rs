@@ -7,11 +7,19 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
+use super::csv::{Found, Records};
 use super::decompress::{decompressed, Counted, BUFFER_BYTES};
 use super::error::InputError;
+use super::row::RowError;
 use super::row_files::open_rows;
 use super::row_lines::RowLines;
 use super::source::{Container, Position, Source};
+
+/// The most bytes of a line that is read into memory, where nothing else is said.
+pub const MAX_LINE_BYTES: usize = 64 << 20;
+
+/// The most bytes of a file that is read as a whole.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -23,6 +31,10 @@ pub struct InputFile {
     /// The bytes that `reader` has drawn from a compressed file; a plain one has none of its own.
     raw: Option<Arc<AtomicU64>>,
     position: Position,
+    /// What reads a file of comma-separated values.
+    records: Option<Records>,
+    /// See [`InputFile::line_number`].
+    line_number: u64,
 }
 
 impl InputFile {
@@ -48,6 +60,11 @@ impl InputFile {
             }
             Self::over(source, file, Box::new(plain)).map_err(cannot_open)?
         };
+        if source.container == Container::Csv {
+            opened
+                .read_columns()
+                .map_err(|error| InputError::Columns { name: source.name(), source: error })?;
+        }
         if source.start > 0 {
             opened.position.offset = source.start - 1;
             let skipped = read_line(&mut *opened.reader, 0, &mut Vec::new()).map_err(cannot_open)?;
@@ -66,13 +83,15 @@ impl InputFile {
         let mut opened = Self::open(source, position.file)?;
         let (name, offset) = (|| source.name(), position.offset);
         let cannot_reach = |error| InputError::Reach { name: name(), offset, source: error };
+        let before = opened.position.offset;
         if opened.raw.is_none() {
             let mut plain = File::open(&source.path).map_err(cannot_reach)?;
             plain.seek(SeekFrom::Start(position.offset)).map_err(cannot_reach)?;
             opened.reader = Box::new(BufReader::with_capacity(BUFFER_BYTES, plain));
         } else {
-            let skipped = io::copy(&mut (&mut opened.reader).take(position.offset), &mut io::sink());
-            let skipped = skipped.map_err(cannot_reach)?;
+            let left = position.offset.saturating_sub(before);
+            let skipped = io::copy(&mut (&mut opened.reader).take(left), &mut io::sink());
+            let skipped = before + skipped.map_err(cannot_reach)?;
             if skipped != offset {
                 return Err(InputError::Short { name: name(), offset, end: skipped });
             }
@@ -84,8 +103,40 @@ impl InputFile {
     fn over(source: &Arc<Source>, file: usize, bytes: Box<dyn Read + Send>) -> io::Result<InputFile> {
         let counter = Arc::new(AtomicU64::new(0));
         let (reader, compressed) = decompressed(Counted { bytes, count: Arc::clone(&counter) })?;
+        let raw = compressed.then_some(counter);
+        Ok(Self::new(source, file, reader, raw))
+    }
+
+    fn new(
+        source: &Arc<Source>,
+        file: usize,
+        reader: Box<dyn BufRead + Send>,
+        raw: Option<Arc<AtomicU64>>,
+    ) -> InputFile {
         let position = Position { file, ..Position::default() };
-        Ok(InputFile { source: Arc::clone(source), reader, raw: compressed.then_some(counter), position })
+        InputFile { source: Arc::clone(source), reader, raw, position, records: None, line_number: 0 }
+    }
+
+    /// Reads what comes before the records of comma-separated values.
+    fn read_columns(&mut self) -> io::Result<()> {
+        let mut start = Vec::new();
+        (&mut self.reader).take(BOM.len() as u64).read_to_end(&mut start)?;
+        if start == BOM {
+            self.position.offset = BOM.len() as u64;
+        } else {
+            let reader = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+            self.reader = Box::new(BufReader::new(io::Cursor::new(start).chain(reader)));
+        }
+        let (records, extent) = Records::open(&mut *self.reader)?;
+        self.records = Some(records);
+        self.advance(extent.bytes, extent.lines);
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: u64, lines: u64) {
+        self.position.offset += bytes;
+        self.position.raw = self.raw.as_ref().map_or(self.position.offset, |raw| raw.load(Ordering::Relaxed));
+        self.position.line += lines;
     }
 
     /// A file whose rows are made into lines.
@@ -96,8 +147,7 @@ impl InputFile {
     ) -> InputFile {
         let read = Arc::new(AtomicU64::new(0));
         let rows = RowLines::new(rows, source.size.unwrap_or_default(), Arc::clone(&read));
-        let position = Position { file, ..Position::default() };
-        InputFile { source: Arc::clone(source), reader: Box::new(rows), raw: Some(read), position }
+        Self::new(source, file, Box::new(rows), Some(read))
     }
 
     /// The place after the last line that was read.
@@ -105,15 +155,29 @@ impl InputFile {
         self.position
     }
 
-    /// The next line, however long; `None` at the end.
+    /// The number of the line that the last row began in, from 1, in the part of the file that is read.
+    pub fn line_number(&self) -> u64 {
+        self.line_number
+    }
+
+    /// The next line; `None` at the end.
     ///
     /// # Errors
     ///
-    /// Those of reading and decompressing the file.
+    /// Those of reading and decompressing the file; and of a line of more than [`MAX_LINE_BYTES`], or one that cannot be
+    /// read.
     pub fn next_line(&mut self) -> Result<Option<Vec<u8>>, InputError> {
         let mut line = Vec::new();
-        let read = self.read_line(usize::MAX >> 1, &mut line)?;
-        Ok((read != ReadLine::End).then_some(line))
+        let read = self.read_line(MAX_LINE_BYTES, &mut line)?;
+        let (name, number) = (|| self.source.name(), self.line_number);
+        match read {
+            ReadLine::End => Ok(None),
+            ReadLine::Whole => Ok(Some(line)),
+            ReadLine::TooLong(bytes) => {
+                Err(InputError::LongLine { name: name(), line: number, bytes, most: MAX_LINE_BYTES })
+            }
+            ReadLine::Bad(reason) => Err(InputError::Row { name: name(), line: number, reason }),
+        }
     }
 
     /// Reads the next line into `line`, its end and a byte order mark removed. Of one of more than `limit` bytes,
@@ -121,36 +185,49 @@ impl InputFile {
     ///
     /// # Errors
     ///
-    /// Those of reading and decompressing the file.
+    /// Those of reading and decompressing the file; at its end, one where it has changed since its [`Source`] was made.
     pub fn read_line(&mut self, limit: usize, line: &mut Vec<u8>) -> Result<ReadLine, InputError> {
         if self.position.offset >= self.source.end {
-            return Ok(ReadLine::End);
+            return self.end();
         }
         let first = self.position.offset == 0;
-        let read = read_line(&mut *self.reader, limit, line).map_err(|error| InputError::Read {
-            name: self.source.name(),
-            line: self.position.line,
-            source: error,
-        })?;
-        if read == 0 {
-            return Ok(ReadLine::End);
+        let (name, line_before) = (|| self.source.name(), self.position.line);
+        let cannot_read = |error| InputError::Read { name: name(), line: line_before, source: error };
+        if let Some(records) = &mut self.records {
+            let (found, extent) = records.read(&mut *self.reader, limit, line).map_err(cannot_read)?;
+            self.line_number = line_before + extent.lines_before + 1;
+            self.advance(extent.bytes, extent.lines);
+            return match found {
+                Found::End => self.end(),
+                Found::Whole => Ok(ReadLine::Whole),
+                Found::TooLong(bytes) => Ok(ReadLine::TooLong(bytes)),
+                Found::Bad(reason) => Ok(ReadLine::Bad(RowError::new(reason))),
+            };
         }
-        self.position.offset += read;
-        self.position.raw = self.raw.as_ref().map_or(self.position.offset, |raw| raw.load(Ordering::Relaxed));
-        self.position.line += 1;
+        let read = read_line(&mut *self.reader, limit, line).map_err(cannot_read)?;
+        if read == 0 {
+            return self.end();
+        }
+        self.advance(read, 1);
+        self.line_number = self.position.line;
         let is_whole = read == line.len() as u64;
         trim_line(line, first);
         Ok(if is_whole { ReadLine::Whole } else { ReadLine::TooLong(read) })
     }
+
+    fn end(&self) -> Result<ReadLine, InputError> {
+        self.source.check_unchanged()?;
+        Ok(ReadLine::End)
+    }
 }
 
-/// The first line of a file that is not blank; `None` where it has none, or is no file that can be read again.
+/// The first row of a file that is not blank; `None` where it has none, or is no file that can be read again.
 ///
 /// # Errors
 ///
 /// Those of the file.
-pub fn first_line(path: &Path) -> Result<Option<Vec<u8>>, InputError> {
-    let [source] = &Source::whole(&[path.to_path_buf()], Container::Lines)?[..] else { return Ok(None) };
+pub fn first_row(path: &Path, container: Container) -> Result<Option<Vec<u8>>, InputError> {
+    let [source] = &Source::whole(&[path.to_path_buf()], container)?[..] else { return Ok(None) };
     if source.size.is_none() {
         return Ok(None);
     }
@@ -170,19 +247,32 @@ pub fn first_line(path: &Path) -> Result<Option<Vec<u8>>, InputError> {
 /// Those of the file, and those of `take`.
 pub fn each_line<E: From<InputError>>(
     path: &Path,
+    take: impl FnMut(u64, &[u8]) -> Result<(), E>,
+) -> Result<(), E> {
+    each_row(path, Container::Lines, take)
+}
+
+/// Hands out the rows of a file that are not blank, with the numbers of the lines that they begin in.
+///
+/// # Errors
+///
+/// Those of the file, and those of `take`.
+pub fn each_row<E: From<InputError>>(
+    path: &Path,
+    container: Container,
     mut take: impl FnMut(u64, &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let sources = Source::whole(&[path.to_path_buf()], Container::Lines)?;
+    let sources = Source::whole(&[path.to_path_buf()], container)?;
     let mut file = InputFile::open(&sources[0], 0)?;
     while let Some(line) = file.next_line()? {
         if !line.trim_ascii().is_empty() {
-            take(file.position().line, &line)?;
+            take(file.line_number(), &line)?;
         }
     }
     Ok(())
 }
 
-/// The lines of a file that are not blank, with their numbers, all at once.
+/// What [`each_line`] hands out, all at once.
 ///
 /// # Errors
 ///
@@ -205,8 +295,26 @@ pub(crate) fn decompressed_lines(file: impl Read + Send + 'static) -> io::Result
     Ok(decompressed(file)?.0)
 }
 
+/// The bytes of a file, decompressed, all of them; `-` is standard input.
+///
+/// # Errors
+///
+/// Those of the file; one where there are more than [`MAX_FILE_BYTES`].
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, InputError> {
+    let source = &Source::whole(&[path.to_path_buf()], Container::Lines)?[0];
+    let file = InputFile::open(source, 0)?;
+    let mut bytes = Vec::new();
+    let read = file.reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| InputError::Read { name: source.name(), line: 0, source: error })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(InputError::TooLarge { name: source.name(), most: MAX_FILE_BYTES });
+    }
+    source.check_unchanged()?;
+    Ok(bytes)
+}
+
 /// What was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ReadLine {
     /// Nothing: the part is at its end.
     End,
@@ -214,6 +322,8 @@ pub enum ReadLine {
     Whole,
     /// The beginning of a line of so many bytes.
     TooLong(u64),
+    /// The beginning of a row that cannot be read.
+    Bad(RowError),
 }
 
 impl fmt::Debug for InputFile {
@@ -337,5 +447,78 @@ mod tests {
                 assert_eq!((found, resumed.position().line), (expected, whole.position().line), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn reading_goes_on_at_any_record_of_comma_separated_values() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let records: String =
+            (0..30).map(|number| format!("{number},\"a \"\"{number}\"\"\r\nb\"\r\n")).collect();
+        let plain = format!("\u{feff}id,text\r\n\r\n{records}");
+        for (name, bytes) in [
+            ("plain", plain.clone().into_bytes()),
+            ("zstd", zstd::encode_all(plain.as_bytes(), 3).expect("memory")),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).expect("written");
+            let source = &Source::whole(&[path], Container::Csv).expect("a file")[0];
+            let mut whole = InputFile::open(source, 0).expect("a file");
+            for number in 0..30 {
+                let mut resumed = InputFile::open_at(source, whole.position()).expect("the place");
+                let (mut expected, mut found) = (Vec::new(), Vec::new());
+                whole.read_line(100, &mut expected).expect("a record");
+                resumed.read_line(100, &mut found).expect("a record");
+                assert_eq!(whole.line_number(), 3 + 2 * number, "{name}");
+                let line_numbers = (resumed.line_number(), whole.line_number());
+                assert_eq!((found, line_numbers.0), (expected.clone(), line_numbers.1), "{name}");
+                let text = format!("{{\"id\":\"{number}\",\"text\":\"a \\\"{number}\\\"\\r\\nb\"}}");
+                assert_eq!(String::from_utf8_lossy(&expected), text);
+            }
+            assert_eq!(whole.read_line(100, &mut Vec::new()).expect("the end"), ReadLine::End);
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows");
+        type Change = fn(&Path);
+        let changes: [(&str, Change); 4] = [
+            ("cut", |path| std::fs::write(path, "one\n").expect("written")),
+            ("longer", |path| std::fs::write(path, "one\ntwo\nthree\n").expect("written")),
+            ("gone", |path| std::fs::remove_file(path).expect("removed")),
+            ("other bytes", |path| {
+                std::fs::write(path, "one\nTWO\n").expect("written");
+                let file = File::options().append(true).open(path).expect("there");
+                let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+                file.set_modified(later).expect("a time");
+            }),
+        ];
+        for (what, change) in changes {
+            std::fs::write(&path, "one\ntwo\n").expect("written");
+            let source = &Source::whole(std::slice::from_ref(&path), Container::Lines).expect("a file")[0];
+            let mut file = InputFile::open(source, 0).expect("a file");
+            assert_eq!(file.read_line(100, &mut Vec::new()).expect("a line"), ReadLine::Whole);
+            source.check_unchanged().expect("as it was");
+            change(&path);
+            let error = loop {
+                match file.read_line(100, &mut Vec::new()) {
+                    Ok(ReadLine::End) => panic!("{what}: nothing was noticed"),
+                    Ok(_) => {}
+                    Err(error) => break error.to_string(),
+                }
+            };
+            assert!(error.ends_with("has changed while it was read"), "{what}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_before_it_fills_the_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows.zst");
+        let long = zstd::encode_all(&vec![b' '; MAX_LINE_BYTES + 1][..], 1).expect("memory");
+        std::fs::write(&path, long).expect("written");
+        let error = read_lines(&path).expect_err("too long").to_string();
+        assert!(error.ends_with("line 1: a line of 67108865 bytes, more than 67108864"), "{error}");
     }
 }

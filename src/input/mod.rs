@@ -1,14 +1,19 @@
 //! Input files as lines: plain, gzip or zstd, whole or from a place on; or a file of another kind, a row a line.
 
+mod csv;
 mod decompress;
 mod error;
 mod file;
+mod format;
 mod ids;
 pub mod json;
+#[cfg(feature = "archive")]
+mod npy;
 #[cfg(feature = "archive")]
 mod npz;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod parser;
 mod row;
 mod row_files;
 mod row_lines;
@@ -16,9 +21,15 @@ mod source;
 
 pub use error::InputError;
 pub(crate) use file::decompressed_lines;
-pub use file::{each_line, first_line, read_lines, trim_line, InputFile, ReadLine};
+pub use file::{
+    each_line, each_row, first_row, read_bytes, read_lines, trim_line, InputFile, ReadLine, MAX_FILE_BYTES,
+    MAX_LINE_BYTES,
+};
+pub use format::InputFormat;
 pub(crate) use ids::ids_path;
 #[cfg(feature = "archive")]
 pub use npz::MatrixRows;
+pub use parser::LineParser;
+pub use row::{Fields, Keep, Row, RowError};
 pub use row_files::{open_rows, RowFile};
 pub use source::{Container, Position, Source};

@@ -1,16 +1,18 @@
 //! Reads a matrix of scipy a row at a time: its three arrays are read side by side, none is held.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Lines, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Lines};
 use std::path::Path;
 
-use flate2::read::DeflateDecoder;
 use serde_json::Value;
-use zip::{CompressionMethod, ZipArchive};
+use zip::ZipArchive;
 
+use super::decompress::decompressed;
 use super::ids::ids_path;
 use super::json::write_f32;
+use super::npy::Array;
 
 /// The rows of a matrix as lines of JSON: `{"id":"…","indices":[…],"values":[…]}`, without the id where no file of ids
 /// stands beside the matrix.
@@ -20,10 +22,12 @@ pub struct MatrixRows {
     indptr: Array,
     indices: Array,
     data: Array,
-    ids: Option<Lines<BufReader<File>>>,
+    ids: Option<Ids>,
     next_row: usize,
     /// Where the next row begins.
-    place: i64,
+    place: u64,
+    /// Whether an error has ended the rows.
+    is_over: bool,
 }
 
 impl MatrixRows {
@@ -35,30 +39,47 @@ impl MatrixRows {
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut zip = ZipArchive::new(BufReader::new(File::open(path)?))
             .map_err(|error| invalid(format!("not an .npz file: {error}")))?;
-        let mut array = |name: &str| Array::open(&mut zip, path, name);
-        let (mut format, mut shape) = (array("format")?, array("shape")?);
+        let mut array = |name: &'static str| Array::open(&mut zip, path, name);
+        let (format, mut shape) = (array("format")?, array("shape")?);
         let name = format.text()?;
         if name != "csr" {
             return Err(invalid(format!(
                 "a matrix in the format `{name}`, expected `csr`: matrix.tocsr() makes one"
             )));
         }
+        if shape.length() != 2 {
+            return Err(invalid(format!("a shape of {} numbers, expected 2", shape.length())));
+        }
         let size = |number: i64| usize::try_from(number).map_err(|_| invalid("a negative shape".into()));
         let (num_rows, num_columns) = (size(shape.integer()?)?, size(shape.integer()?)?);
+        shape.finish()?;
+        if num_columns as u64 > u64::from(u32::MAX) {
+            return Err(invalid(format!("a matrix of {num_columns} columns, more than 32 bits number")));
+        }
         let (mut indptr, indices, data) = (array("indptr")?, array("indices")?, array("data")?);
-        if indptr.length != num_rows + 1 || indices.length != data.length {
+        if Some(indptr.length()) != (num_rows as u64).checked_add(1) || indices.length() != data.length() {
             return Err(invalid("arrays whose lengths do not go together".into()));
         }
-        let place = indptr.integer()?;
-        if place != 0 {
-            return Err(invalid(format!("`indptr` begins with {place}, not 0")));
+        let first = indptr.integer()?;
+        if first != 0 {
+            return Err(invalid(format!("`indptr` begins with {first}, not 0")));
         }
-        let ids = match File::open(ids_path(path)) {
-            Ok(file) => Some(BufReader::new(file).lines()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+        let ids = Ids::beside(path)?;
+        let mut rows = MatrixRows {
+            num_rows,
+            num_columns,
+            indptr,
+            indices,
+            data,
+            ids,
+            next_row: 0,
+            place: 0,
+            is_over: false,
         };
-        Ok(MatrixRows { num_rows, num_columns, indptr, indices, data, ids, next_row: 0, place })
+        if num_rows == 0 {
+            rows.finish()?;
+        }
+        Ok(rows)
     }
 
     /// V.
@@ -69,7 +90,7 @@ impl MatrixRows {
     fn row(&mut self) -> io::Result<String> {
         let id = match &mut self.ids {
             Some(ids) => {
-                let id = ids.next().transpose()?;
+                let id = ids.next_id()?;
                 let id = id
                     .ok_or_else(|| invalid(format!("the file of ids has no id for row {}", self.next_row)))?;
                 format!("\"id\":{},", Value::from(id))
@@ -77,23 +98,113 @@ impl MatrixRows {
             None => String::new(),
         };
         let end = self.indptr.integer()?;
-        let count = usize::try_from(end - self.place).ok().filter(|_| end <= self.indices.length as i64);
-        let count = count.ok_or_else(|| invalid(format!("`indptr` has {end} after {}", self.place)))?;
-        self.place = end;
+        let place = u64::try_from(end).ok().filter(|end| (self.place..=self.indices.length()).contains(end));
+        let place = place.ok_or_else(|| invalid(format!("`indptr` has {end} after {}", self.place)))?;
+        let (indices, values) = self.entries(place - self.place)?;
+        self.place = place;
         self.next_row += 1;
-        let list = |numbers: Vec<String>| numbers.join(",");
-        let indices =
-            list((0..count).map(|_| Ok(self.indices.integer()?.to_string())).collect::<io::Result<_>>()?);
-        let values = list((0..count).map(|_| self.data.weight()).collect::<io::Result<_>>()?);
-        Ok(format!("{{{id}\"indices\":[{indices}],\"values\":[{values}]}}"))
+        // Before the last row is handed out: an error of the whole file is one of this row.
+        if self.next_row == self.num_rows {
+            self.finish()?;
+        }
+        Ok(format!("{{{id}\"indices\":[{}],\"values\":[{}]}}", indices.join(","), values.join(",")))
     }
+
+    /// The columns and weights of a row of `count` entries, up to the first column that stands there twice: whoever
+    /// reads the row refuses it for that one, and a hostile row of many does not fill the memory.
+    fn entries(&mut self, count: u64) -> io::Result<(Vec<String>, Vec<String>)> {
+        let (mut indices, mut values) = (Vec::new(), Vec::new());
+        let mut last = -1;
+        // Only of a row whose columns do not ascend.
+        let mut seen: HashSet<i64> = HashSet::new();
+        let mut is_repeated = false;
+        for _ in 0..count {
+            let (column, weight) = (self.indices.integer()?, self.data.weight()?);
+            if !(0..self.num_columns as i64).contains(&column) {
+                let (row, columns) = (self.next_row, self.num_columns);
+                return Err(invalid(format!(
+                    "row {row} has the column {column}, and the matrix has {columns}"
+                )));
+            }
+            if is_repeated {
+                continue;
+            }
+            if column <= last || !seen.is_empty() {
+                if seen.is_empty() {
+                    seen = indices.iter().filter_map(|index: &String| index.parse().ok()).collect();
+                }
+                is_repeated = !seen.insert(column);
+            }
+            last = column;
+            indices.push(column.to_string());
+            values.push(json_number(weight));
+        }
+        Ok((indices, values))
+    }
+
+    /// Checks that nothing is left over, and the sums of the arrays.
+    fn finish(&mut self) -> io::Result<()> {
+        if self.place != self.indices.length() {
+            let (place, length) = (self.place, self.indices.length());
+            return Err(invalid(format!("`indptr` ends with {place}, and the matrix has {length} entries")));
+        }
+        if let Some(ids) = &mut self.ids {
+            if ids.next_id()?.is_some() {
+                return Err(invalid(format!("the file of ids has more ids than the {} rows", self.num_rows)));
+            }
+        }
+        [&mut self.indptr, &mut self.indices, &mut self.data].into_iter().try_for_each(Array::finish)
+    }
+}
+
+/// The ids of rows in their order.
+struct Ids {
+    lines: Lines<Box<dyn BufRead + Send>>,
+    is_first: bool,
+}
+
+impl Ids {
+    /// The file beside `rows`, plain or compressed; `None` where none is there.
+    fn beside(rows: &Path) -> io::Result<Option<Self>> {
+        match File::open(ids_path(rows)) {
+            Ok(file) => Ok(Some(Ids { lines: decompressed(file)?.0.lines(), is_first: true })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next id; `None` at the end.
+    fn next_id(&mut self) -> io::Result<Option<String>> {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("the file of ids: {error}"));
+        let id = self.lines.next().transpose().map_err(named)?;
+        let is_first = std::mem::take(&mut self.is_first);
+        Ok(id.map(|id| match id.strip_prefix('\u{feff}') {
+            Some(rest) if is_first => rest.to_string(),
+            _ => id,
+        }))
+    }
+}
+
+/// A weight as JSON. What is not finite stays in sight, where JSON has no number for it.
+fn json_number(weight: f32) -> String {
+    if !weight.is_finite() {
+        return format!("\"{weight}\"");
+    }
+    let mut text = Vec::new();
+    write_f32(&mut text, weight).expect("memory takes everything");
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 impl Iterator for MatrixRows {
     type Item = io::Result<String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        (self.next_row < self.num_rows).then(|| self.row())
+        if self.is_over || self.next_row == self.num_rows {
+            return None;
+        }
+        let row = self.row();
+        self.is_over = row.is_err();
+        Some(row)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -112,112 +223,6 @@ impl fmt::Debug for MatrixRows {
             .field("next_row", &self.next_row)
             .finish_non_exhaustive()
     }
-}
-
-/// One array that is being read.
-struct Array {
-    /// Elements.
-    length: usize,
-    /// numpy's name of their type, without the byte order.
-    kind: String,
-    bytes: Box<dyn Read + Send>,
-}
-
-impl Array {
-    fn open(zip: &mut ZipArchive<BufReader<File>>, path: &Path, name: &str) -> io::Result<Self> {
-        let entry = zip
-            .by_name(&format!("{name}.npy"))
-            .map_err(|error| invalid(format!("no array `{name}`: {error}")))?;
-        let start =
-            entry.data_start().ok_or_else(|| invalid(format!("`{name}` has no place in the file")))?;
-        // A file handle of its own: the arrays are read side by side.
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(start))?;
-        let packed = BufReader::with_capacity(1 << 17, file).take(entry.compressed_size());
-        let mut bytes: Box<dyn Read + Send> = match entry.compression() {
-            CompressionMethod::Stored => Box::new(packed),
-            CompressionMethod::Deflated => Box::new(BufReader::new(DeflateDecoder::new(packed))),
-            other => return Err(invalid(format!("`{name}` is compressed with {other}"))),
-        };
-        let header = npy_header(&mut bytes).map_err(|error| invalid(format!("`{name}`: {error}")))?;
-        let field = |key: &str| {
-            let rest = header.split_once(&format!("'{key}':")).map(|(_, rest)| rest.trim_start());
-            rest.ok_or_else(|| invalid(format!("`{name}`: no `{key}` in its header")))
-        };
-        let kind = field("descr")?.trim_start_matches('\'').split('\'').next().unwrap_or_default();
-        if kind.starts_with('>') {
-            return Err(invalid(format!("`{name}` is big-endian")));
-        }
-        let shape = field("shape")?.trim_start_matches('(').split(')').next().unwrap_or_default();
-        let length = match shape.trim_end_matches(',').trim() {
-            "" => 1,
-            one => one
-                .parse()
-                .map_err(|_| invalid(format!("`{name}` has the shape ({shape}), not one dimension")))?,
-        };
-        Ok(Array { length, kind: kind.trim_start_matches(['<', '|', '=']).to_string(), bytes })
-    }
-
-    fn element<const N: usize>(&mut self) -> io::Result<[u8; N]> {
-        let mut element = [0; N];
-        self.bytes.read_exact(&mut element)?;
-        Ok(element)
-    }
-
-    fn integer(&mut self) -> io::Result<i64> {
-        match self.kind.as_str() {
-            "i4" => Ok(i32::from_le_bytes(self.element()?).into()),
-            "i8" => Ok(i64::from_le_bytes(self.element()?)),
-            "u2" => Ok(u16::from_le_bytes(self.element()?).into()),
-            "u4" => Ok(u32::from_le_bytes(self.element()?).into()),
-            other => Err(invalid(format!("places of the type {other}, expected i4 or i8"))),
-        }
-    }
-
-    /// The next weight as JSON, in f32.
-    fn weight(&mut self) -> io::Result<String> {
-        let weight = match self.kind.as_str() {
-            "f4" => f32::from_le_bytes(self.element()?),
-            "f8" => f64::from_le_bytes(self.element()?) as f32,
-            _ => self.integer()? as f32,
-        };
-        let mut text = Vec::new();
-        write_f32(&mut text, weight)?;
-        // What is not finite stays in sight, where JSON has no number for it.
-        if weight.is_finite() {
-            Ok(String::from_utf8_lossy(&text).into_owned())
-        } else {
-            Ok(format!("\"{weight}\""))
-        }
-    }
-
-    fn text(&mut self) -> io::Result<String> {
-        let mut text = String::new();
-        self.bytes.read_to_string(&mut text)?;
-        // numpy writes text of its own kind with four bytes a character.
-        Ok(text.replace('\0', ""))
-    }
-}
-
-/// The dictionary of an array's header.
-fn npy_header(bytes: &mut impl Read) -> io::Result<String> {
-    let mut magic = [0; 8];
-    bytes.read_exact(&mut magic)?;
-    if magic[..6] != *b"\x93NUMPY" {
-        return Err(invalid("not an array of numpy's".into()));
-    }
-    let length = if magic[6] == 1 {
-        let mut length = [0; 2];
-        bytes.read_exact(&mut length)?;
-        u16::from_le_bytes(length).into()
-    } else {
-        let mut length = [0; 4];
-        bytes.read_exact(&mut length)?;
-        u32::from_le_bytes(length)
-    };
-    let mut header = String::new();
-    bytes.take(length.into()).read_to_string(&mut header)?;
-    Ok(header)
 }
 
 fn invalid(reason: String) -> io::Error {

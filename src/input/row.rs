@@ -1,8 +1,10 @@
 //! What a row of the input is, and which parts of it are read.
 
+use crate::one_line::one_line;
+
 /// Why a row cannot be used.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("{reason}")]
+#[error("{}", one_line(reason))]
 pub struct RowError {
     /// Byte in the line where the trouble is, counted from 1, when it is known.
     pub column: Option<usize>,
@@ -12,12 +14,25 @@ pub struct RowError {
     pub max_terms: Option<usize>,
     /// Whether the row's vector is of another vocabulary than the one that was named.
     pub is_of_another_model: bool,
+    /// Whether the line is a part of JSON that does not stand an object a line.
+    pub is_part: bool,
 }
 
 impl RowError {
     /// An error somewhere in the row.
     pub fn new(reason: impl Into<String>) -> Self {
-        RowError { column: None, reason: reason.into(), max_terms: None, is_of_another_model: false }
+        RowError {
+            column: None,
+            reason: reason.into(),
+            max_terms: None,
+            is_of_another_model: false,
+            is_part: false,
+        }
+    }
+
+    /// An error of a line that is a part of a list, or of an object on several lines.
+    pub(super) fn part(what: &str) -> Self {
+        RowError { is_part: true, ..RowError::new(format!("{what}: expected one object per line")) }
     }
 
     /// An error at a byte of the line, counted from 1, where that is known.
@@ -29,7 +44,7 @@ impl RowError {
 /// Which fields of a row are read, and which go through to the output.
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
-    /// Text fields, joined by one space; those that a row lacks are skipped unless it lacks them all.
+    /// Text fields, joined by one space; those that a row lacks, or that are null in it, are skipped unless that is all of them.
     /// `doc.body` is the field of that very name, else the field `body` of the object `doc`.
     pub text: Vec<String>,
     /// The id field; when `None`, `_id`, else `id`, else the row has no id of its own.

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::decompress::{is_compressed, BUFFER_BYTES};
 use super::error::InputError;
 use super::row_files::RowFile;
+use crate::one_line::one_line;
 
 /// A place between two lines of the input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +22,7 @@ pub struct Position {
     pub offset: u64,
     /// Bytes that had been read from it by then; the same as `offset` where it is plain.
     pub raw: u64,
-    /// Lines before this place, in the part of the file that is read.
+    /// Lines before this place, in the part of the file that is read; lines, not records.
     pub line: u64,
 }
 
@@ -30,6 +32,8 @@ pub enum Container {
     /// Lines of text.
     #[default]
     Lines,
+    /// Comma-separated values, each record made into a line of JSON.
+    Csv,
     /// Rows of something else, each made into a line of JSON.
     Rows(RowFile),
 }
@@ -45,6 +49,8 @@ pub struct Source {
     /// Where the lines that are read begin: those from `start` on, up to `end`.
     pub(super) start: u64,
     pub(super) end: u64,
+    /// When it was last written, where the system says so.
+    modified: Option<SystemTime>,
     /// Lines before `start`, counted when somebody first asks.
     lines_before: OnceLock<u64>,
 }
@@ -63,9 +69,10 @@ impl Source {
                 size: None,
                 start: 0,
                 end: u64::MAX,
+                modified: None,
                 lines_before: OnceLock::new(),
             };
-            if source.is_stdin() && container != Container::Lines {
+            if source.is_stdin() && matches!(container, Container::Rows(_)) {
                 return Err(InputError::NotAFile);
             }
             if !source.is_stdin() {
@@ -75,6 +82,7 @@ impl Source {
                     return Err(InputError::Folder { name: source.name() });
                 }
                 source.size = found.is_file().then_some(found.len());
+                source.modified = found.modified().ok();
             }
             Ok(Arc::new(source))
         };
@@ -109,10 +117,8 @@ impl Source {
         for (source, size) in whole.into_iter().zip(sizes) {
             let start = first.clamp(before, before + size) - before;
             let end = last.clamp(before, before + size) - before;
-            let Source { path, size: known, .. } =
-                Arc::into_inner(source).expect("just made, anything else is a bug");
-            let lines_before = OnceLock::new();
-            parts.push(Arc::new(Source { path, container, size: known, start, end, lines_before }));
+            let source = Arc::into_inner(source).expect("just made, anything else is a bug");
+            parts.push(Arc::new(Source { start, end, ..source }));
             before += size;
         }
         Ok(parts)
@@ -128,7 +134,25 @@ impl Source {
         if self.is_stdin() {
             "standard input".into()
         } else {
-            format!("`{}`", self.path.display())
+            format!("`{}`", one_line(&self.path.display().to_string()))
+        }
+    }
+
+    /// An error where a regular file is no longer what it was when this was made: its size, or the time at which it
+    /// was last written. What was read from it then may be of either.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::Changed`], also where the file is gone.
+    pub fn check_unchanged(&self) -> Result<(), InputError> {
+        let Some(size) = self.size else { return Ok(()) };
+        let is_same = self.path.metadata().is_ok_and(|found| {
+            // The files of /proc are of 0 bytes, and as new as the question.
+            found.len() == size && (size == 0 || found.modified().ok() == self.modified)
+        });
+        match is_same {
+            true => Ok(()),
+            false => Err(InputError::Changed { name: self.name() }),
         }
     }
 

@@ -10,7 +10,8 @@ use super::line::InputLine;
 use super::shape::Shape;
 use super::tally::Tally;
 use crate::format::{id_text, Content, Document, Format, Keys, Row, Terms};
-use crate::jsonl::{self, Entries, Fields, RowError, VectorRow};
+use crate::jsonl::{self, Entries, Fields, Keys as VectorKeys, RowError, VectorRow};
+use crate::known::DEFAULT_MODEL;
 use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
 
@@ -33,6 +34,8 @@ pub struct VectorInput {
     pub fields: Fields,
     /// The field of a row that holds its vector.
     pub field: String,
+    /// What the keys of an object are.
+    pub keys: VectorKeys,
     /// What weights are divided by.
     pub divisor: f32,
     /// V, where the input says it.
@@ -41,7 +44,13 @@ pub struct VectorInput {
 
 impl Default for VectorInput {
     fn default() -> Self {
-        VectorInput { fields: Fields::default(), field: "vector".into(), divisor: 1.0, num_columns: None }
+        VectorInput {
+            fields: Fields::default(),
+            field: "vector".into(),
+            keys: VectorKeys::Terms,
+            divisor: 1.0,
+            num_columns: None,
+        }
     }
 }
 
@@ -141,7 +150,7 @@ impl ConvertVectors {
                     terms.into_iter().map(|(term, written)| (term, weight(written))).unzip();
                 ((0..).zip(weights).collect(), Names::Listed(names))
             }
-            (Entries::Terms(terms), Keys::Ids | Keys::NamesOfVocabulary) => {
+            (Entries::Terms(terms), Keys::Ids | Keys::IdsOfVocabulary | Keys::NamesOfVocabulary) => {
                 let tokenizer = self.vocabulary.tokenizer()?;
                 let mut pairs = Vec::new();
                 for (term, written) in terms {
@@ -150,9 +159,12 @@ impl ConvertVectors {
                 }
                 (pairs, Names::Vocabulary)
             }
-            (Entries::Ids(ids), Keys::Ids) => {
+            (Entries::Ids(ids), known @ (Keys::Ids | Keys::IdsOfVocabulary)) => {
+                // A store that takes ids alone needs no vocabulary, and a model that nobody named tells nothing of them.
+                let is_named = self.vocabulary.model != DEFAULT_MODEL;
                 let size = match self.input.num_columns {
                     Some(size) => size,
+                    None if known == Keys::Ids && !is_named => 1 << 32,
                     None => self.vocabulary.size()?,
                 };
                 if let Some((id, _)) = ids.iter().find(|(id, _)| *id as usize >= size) {
@@ -185,7 +197,7 @@ impl Job for ConvertVectors {
     const HAS_IDS: bool = true;
 
     fn parse(&self, line: &[u8]) -> Result<VectorRow, RowError> {
-        jsonl::parse_vector(line, &self.input.fields, &self.input.field)
+        jsonl::parse_vector(line, &self.input.fields, &self.input.field, self.input.keys)
     }
 
     fn id<'r>(&self, row: &'r VectorRow) -> Option<Cow<'r, str>> {

@@ -13,6 +13,8 @@ pub(super) const MAX_IDS: u64 = 2_000_000;
 pub struct InputLine {
     /// The file that it is in.
     pub source: Arc<Source>,
+    /// The number of the line that it begins in, in the part of the file that is read.
+    pub line: u64,
     /// The place behind it.
     pub end: Position,
     /// As much of it as a report repeats.
@@ -30,7 +32,7 @@ impl InputLine {
     ///
     /// Those of the file, whose lines before a shard are counted.
     pub fn number(&self) -> io::Result<u64> {
-        Ok(self.source.lines_before()? + self.end.line)
+        Ok(self.source.lines_before()? + self.line)
     }
 
     /// The id of its row as JSON: its own, else the line's number.

@@ -181,6 +181,7 @@ impl<J: Job> Reader<J> {
                     continue;
                 }
                 ReadLine::Whole => self.job.parse(&bytes),
+                ReadLine::Bad(error) => Err(error),
                 ReadLine::TooLong(length) => {
                     let most = self.limits.line_bytes;
                     Err(RowError::new(format!("a line of {length} bytes, and {most} are the limit")))
@@ -188,6 +189,7 @@ impl<J: Job> Reader<J> {
             };
             let mut line = InputLine {
                 source: Arc::clone(&file.source),
+                line: file.line_number(),
                 end: file.position(),
                 start: Vec::new(),
                 num_blank: std::mem::take(&mut self.num_blank),

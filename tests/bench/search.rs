@@ -17,7 +17,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use neural_sparse::index::{InvertedIndex, Searcher};
-use neural_sparse::jsonl::{parse_vector, Entries, Fields};
+use neural_sparse::jsonl::{parse_vector, Entries, Fields, Keys};
 use neural_sparse::SparseVector;
 
 const ROUNDS: usize = 5;
@@ -67,7 +67,7 @@ fn main() {
 fn read_queries(index: &InvertedIndex, path: &str) -> Vec<SparseVector> {
     let text = std::fs::read_to_string(path).unwrap();
     let query = |line: &str| {
-        let row = parse_vector(line.as_bytes(), &Fields::default(), "vector").unwrap();
+        let row = parse_vector(line.as_bytes(), &Fields::default(), "vector", Keys::Terms).unwrap();
         let Entries::Terms(terms) = row.entries else { panic!("terms are expected") };
         index.vector(terms.iter().map(|(term, weight)| (term.as_str(), weight.value))).unwrap()
     };

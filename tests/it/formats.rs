@@ -321,7 +321,7 @@ fn terms_and_ids_are_told_apart_by_the_vocabulary_of_the_model() {
     let stderr = converted("{\"id\":1,\"vector\":{\"nosuchterm\":1}}\n", "qdrant", &["--quiet"]).fails(1);
     assert!(stderr.contains("`nosuchterm` is not in the vocabulary of `v2-distill`"), "{stderr}");
     let stderr =
-        converted("{\"id\":1,\"indices\":[30522],\"values\":[1]}\n", "qdrant", &["--quiet"]).fails(1);
+        converted("{\"id\":1,\"indices\":[30522],\"values\":[1]}\n", "pgvector", &["--quiet"]).fails(1);
     assert!(stderr.contains("`30522` is not in the vocabulary"), "{stderr}");
     // Names need no vocabulary.
     let rows = converted("{\"id\":1,\"vector\":{\"nosuchterm\":1}}\n", "opensearch", &["--quiet"]).ok();

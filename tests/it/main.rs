@@ -25,6 +25,7 @@ mod hub_layouts;
 /// What hubs and mirrors must not get, and cannot make the client do.
 mod hub_transfer;
 mod index;
+mod input;
 /// The same text gives the same bits, whatever is around it.
 mod invariance;
 /// What sentence-transformers writes, both generations of it.

@@ -1,6 +1,6 @@
 //! A file of rows, each in the form that its fields tell.
 
-use std::fs;
+use std::io;
 use std::path::Path;
 use std::str;
 
@@ -10,6 +10,7 @@ use super::predict::{responses, Parameters};
 use super::{unexpected, Entries, Golden, GoldenRow};
 use crate::encoder::Side;
 use crate::error::Error;
+use crate::input::{read_bytes, InputError};
 use crate::jsonl::weights::{list, lists, missing, number, vector, Keys};
 use crate::jsonl::{self, Entry, RowError};
 
@@ -31,7 +32,7 @@ const FORMS: &str = "{\"text\": …, \"vector\": …}, {\"text\": …, \"indices
 
 /// Reads vectors and scores that were computed elsewhere.
 ///
-/// The file has one JSON value a line, or values of several lines one after another. An object is a row, a list
+/// The file is plain, gzip or zstd; `-` is standard input. It has one JSON value a line, or values of several lines one after another. An object is a row, a list
 /// stands for the rows in it. The forms:
 ///
 /// ```text
@@ -58,10 +59,13 @@ const FORMS: &str = "{\"text\": …, \"vector\": …}, {\"text\": …, \"indices
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<GoldenRow>, Error> {
     let path = path.as_ref();
     let file = path.display().to_string();
-    match fs::read(path) {
-        Ok(bytes) => parse(&bytes).map_err(|reason| Error::Invalid { file, reason }),
-        Err(source) => Err(Error::Read { file, source }),
-    }
+    let bytes = read_bytes(path).map_err(|error| match error {
+        InputError::Open { source, .. } | InputError::Read { source, .. } => {
+            Error::Read { file: file.clone(), source }
+        }
+        other => Error::Read { file: file.clone(), source: io::Error::other(other) },
+    })?;
+    parse(&bytes).map_err(|reason| Error::Invalid { file, reason })
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<GoldenRow>, String> {

@@ -12,7 +12,8 @@ use neural_sparse::eval::cache::{self, About};
 use neural_sparse::eval::{self, evaluate, CollectionError, Evaluation, Flops, Measure, Run, RunHit};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{Codec, Hit, IndexError, InvertedIndex, JsonObject};
-use neural_sparse::jsonl::Fields;
+use neural_sparse::input::{InputFormat, LineParser};
+use neural_sparse::jsonl::{Fields, Keys};
 use neural_sparse::run::{ConvertVectors, EncodeTexts, LongTexts, Shape, VectorInput};
 use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, SparseVector};
 
@@ -22,7 +23,6 @@ use super::report::Evaluated;
 use crate::cli::args::available_threads;
 use crate::cli::bulk::{say_truncated, Container, InputArgs, Surroundings, Tally, NUM_WINDOWS};
 use crate::cli::failure::{complain, Exit, Failure, Interrupted};
-use crate::cli::fields::LineParser;
 use crate::cli::search::search_all;
 use crate::cli::shape::settings as settings_of;
 use crate::cli::vocabulary::VocabularyArgs;
@@ -122,6 +122,7 @@ impl<'a> Collection<'a> {
             let reads = VectorInput {
                 fields: Fields::default(),
                 field: "vector".into(),
+                keys: Keys::Terms,
                 divisor: 1.0,
                 num_columns: None,
             };
@@ -280,7 +281,7 @@ fn encode_documents(
     let format = format::named("jsonl", &format::Options::default())?;
     settings.insert("the command".into(), "eval".into());
     let around = model.surroundings(&model_files, &encoder, Side::Document, settings)?;
-    let parser = LineParser::of_json(corpus.fields.clone());
+    let parser = LineParser::new(InputFormat::Jsonl, corpus.fields.clone());
     let parse = move |line: &[u8]| parser.parse(line);
     let job = EncodeTexts::new(encoder, Side::Document, parse, format.into()).long_texts(long);
     completed(run.run(job, around)?)?;

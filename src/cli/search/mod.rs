@@ -12,6 +12,7 @@ use clap::Args;
 use neural_sparse::eval::{write_ranking, RunHit};
 use neural_sparse::format;
 use neural_sparse::index::{Hit, IndexError, InvertedIndex, Searcher};
+use neural_sparse::input::json::Keys;
 use neural_sparse::jsonl;
 use neural_sparse::SparseVector;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use serde_json::value::RawValue;
 
 use super::args::available_threads;
 use super::failure::Exit;
+use super::fields;
 use super::index;
 use super::output::Output;
 use super::ModelArgs;
@@ -36,9 +38,13 @@ pub(super) struct SearchArgs {
     /// Folder of the index
     #[arg(long, value_name = "DIR")]
     index: PathBuf,
-    /// File of queries, a row each: an object of JSON with an id and a text or a vector, or an id, a tab and a text
+    /// File of queries, plain, gzip or zstd; `-` is standard input. Its name says what it is: .tsv (an id, a tab and a
+    /// text), .csv, .parquet or .npz, else objects of JSON, each with an id and a text or a vector
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
+    /// What the keys of a query's vector are that is an object
+    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = fields::vector_keys())]
+    vector_keys: Keys,
     #[command(flatten)]
     model: ModelArgs,
     /// How many documents are wanted

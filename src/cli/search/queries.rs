@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use neural_sparse::index::InvertedIndex;
-use neural_sparse::jsonl::{self, Entries, Fields};
-use neural_sparse::{known, Side, Similarity, SparseEncoder, SparseVector};
+use neural_sparse::input::json::{self, Entries, Written};
+use neural_sparse::input::{each_row, Fields, InputFormat, LineParser, RowError};
+use neural_sparse::{known, Side, Similarity, SparseEncoder, SparseVector, Tokenizer};
 use serde_json::Value;
 
 use super::SearchArgs;
 use crate::cli::bulk::{say_truncated, Tally};
 use crate::cli::failure::Failure;
+use crate::cli::hints;
 use crate::cli::index::similarity_of;
-use neural_sparse::input::read_lines;
+use crate::cli::vocabulary::VocabularyArgs;
 
 /// A query on its way.
 pub(super) struct Query {
@@ -33,7 +36,7 @@ impl Query {
 pub(super) fn of(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<Vec<Query>> {
     let similarity = similarity_of(index)?;
     let mut queries = match &args.queries {
-        Some(path) => of_file(path, index, similarity)?,
+        Some(path) => of_file(args, path, index, similarity)?,
         None => (1..)
             .zip(&args.texts)
             .map(|(number, text)| Query::of_text(format!("{number}"), text.clone()))
@@ -43,21 +46,29 @@ pub(super) fn of(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<Vec
     Ok(queries)
 }
 
-fn of_file(path: &Path, index: &InvertedIndex, similarity: Similarity) -> anyhow::Result<Vec<Query>> {
+fn of_file(
+    args: &SearchArgs,
+    path: &Path,
+    index: &InvertedIndex,
+    similarity: Similarity,
+) -> anyhow::Result<Vec<Query>> {
     let fields = Fields { text: vec!["text".into()], ..Fields::default() };
-    let is_tsv = path.extension().is_some_and(|suffix| suffix == "tsv");
+    let format = InputFormat::of_path(path);
+    let parser = LineParser::new(format, fields.clone());
+    let mut vocabulary = Vocabulary { args, index, tokenizer: None };
     let mut queries = Vec::new();
-    for (number, line) in read_lines(path)? {
-        let fault = |reason: String| anyhow::anyhow!("`{}` line {number}: {reason}", path.display());
-        let query = if is_tsv {
-            let text = std::str::from_utf8(&line).map_err(|error| fault(error.to_string()))?;
-            let (id, text) =
-                text.split_once('\t').ok_or_else(|| fault("no tab between an id and a text".into()))?;
-            Query::of_text(Value::from(id).to_string(), text.into())
-        } else if jsonl::is_vector_row(&line, "vector").map_err(|error| fault(error.reason))? {
-            let row = jsonl::parse_vector(&line, &fields, "vector").map_err(|error| fault(error.reason))?;
-            let Entries::Terms(terms) = &row.entries else {
-                return Err(fault("a vector of ids, expected one of terms".into()));
+    each_row(path, format.container(), |number, line| {
+        let fault =
+            |error: RowError| anyhow::anyhow!("`{}` line {number}: {}", path.display(), hints::said(&error));
+        let is_vector =
+            format.has_vectors() && json::is_vector_row(line, &fields, "vector").map_err(fault)?;
+        queries.push(if is_vector {
+            let row = json::parse_vector(line, &fields, "vector", args.vector_keys).map_err(fault)?;
+            let terms = match row.entries {
+                Entries::Terms(terms) => terms,
+                Entries::Ids(ids) => {
+                    vocabulary.terms(ids).with_context(|| format!("`{}` line {number}", path.display()))?
+                }
             };
             // Prepared with all of its terms, of which the index may lack some.
             let weights = (0..).zip(terms.iter().map(|(_, weight)| weight.value)).collect();
@@ -66,12 +77,46 @@ fn of_file(path: &Path, index: &InvertedIndex, similarity: Similarity) -> anyhow
             let terms = vector.iter().map(|(place, weight)| (terms[place as usize].0.as_str(), weight));
             Query { id: row.id.unwrap_or(number.to_string()), text: None, vector: index.vector(terms)? }
         } else {
-            let row = jsonl::parse_row(&line, &fields).map_err(|error| fault(error.reason))?;
+            let row = parser.parse(line).map_err(fault)?;
             Query::of_text(row.id.unwrap_or(number.to_string()), row.text)
-        };
-        queries.push(query);
-    }
+        });
+        Ok::<(), anyhow::Error>(())
+    })?;
     Ok(queries)
+}
+
+/// The vocabulary of the index's model, once it is needed.
+struct Vocabulary<'a> {
+    args: &'a SearchArgs,
+    index: &'a InvertedIndex,
+    tokenizer: Option<Tokenizer>,
+}
+
+impl Vocabulary<'_> {
+    /// The terms that ids are of.
+    fn terms(&mut self, ids: Vec<(u32, Written)>) -> anyhow::Result<Vec<(String, Written)>> {
+        if self.tokenizer.is_none() {
+            let model = model_of(self.args, self.index)?;
+            let vocabulary = VocabularyArgs { model, hub: self.args.model.hub.clone() };
+            let loaded = vocabulary.load().context("cannot tell ids and terms apart without a vocabulary")?;
+            self.tokenizer = Some(loaded);
+        }
+        let tokenizer = self.tokenizer.as_ref().expect("just set, anything else is a bug");
+        let term = |(id, weight)| {
+            let term = tokenizer.term(id).with_context(|| format!("no term has the id {id}"))?;
+            Ok((term.to_string(), weight))
+        };
+        ids.into_iter().map(term).collect()
+    }
+}
+
+/// The name of the model: the one that is named, else that of the index.
+fn model_of(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<String> {
+    let metadata: Value = Value::Object(index.metadata()?.to_map());
+    Ok(match metadata["model"].as_str() {
+        Some(made_by) if args.model.model == known::DEFAULT_MODEL => made_by.to_string(),
+        _ => args.model.model.clone(),
+    })
 }
 
 /// Encodes the queries that are texts.
@@ -105,12 +150,7 @@ fn encode(
 
 /// The model: the one that is named, else that of the index. It must compare vectors as the index was made to.
 fn load(args: &SearchArgs, index: &InvertedIndex, similarity: Similarity) -> anyhow::Result<SparseEncoder> {
-    let metadata: Value = Value::Object(index.metadata()?.to_map());
-    let made_by = metadata["model"].as_str();
-    let name = match made_by {
-        Some(made_by) if args.model.model == known::DEFAULT_MODEL => made_by,
-        _ => &args.model.model,
-    };
+    let name = &model_of(args, index)?;
     let files = args.model.hub.resolve(name, args.model.parts())?;
     let encoder = args.model.open(&files, &args.model.options_for(name)?)?;
     if encoder.similarity() != similarity {

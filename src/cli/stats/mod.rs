@@ -13,10 +13,13 @@ use neural_sparse::jsonl::{self, Entries, Fields};
 use neural_sparse::Tokenizer;
 
 use super::failure::{Exit, UsageError};
+use super::fields;
+use super::hints;
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
 use counts::{Counts, Expansion};
-use neural_sparse::input::each_line;
+use neural_sparse::input::json::Keys;
+use neural_sparse::input::{each_row, InputFormat};
 
 /// Show what vectors are like: terms a row, weights, FLOPS, frequent terms, expansion, and how to quantize them
 ///
@@ -24,9 +27,15 @@ use neural_sparse::input::each_line;
 /// which terms are expansion: not among the text's own tokens.
 #[derive(Args)]
 pub(super) struct StatsArgs {
-    /// Files of vectors, plain, gzip or zstd
+    /// Files of vectors, plain, gzip or zstd; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// What the files are
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = fields::vector_formats())]
+    input_format: InputFormat,
+    /// What the keys of a vector are that is an object
+    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = fields::vector_keys())]
+    vector_keys: Keys,
     /// File of query vectors, for FLOPS: the expected number of terms that a query and a row share
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
@@ -115,7 +124,7 @@ struct Row {
 impl Reader<'_> {
     fn read(&mut self, file: &Path, mut take: impl FnMut(&Row)) -> anyhow::Result<()> {
         let fields = Fields { text: self.args.text_field.clone(), ..Fields::default() };
-        each_line(file, |number, line| {
+        each_row(file, self.args.input_format.container(), |number, line| {
             let row =
                 self.row(line, &fields).with_context(|| format!("`{}` line {number}", file.display()))?;
             take(&row);
@@ -125,7 +134,9 @@ impl Reader<'_> {
 
     fn row(&mut self, line: &[u8], fields: &Fields) -> anyhow::Result<Row> {
         let vector_field = &self.args.vector_field;
-        let terms: Vec<(String, f32)> = match jsonl::parse_vector(line, fields, vector_field)?.entries {
+        let row = jsonl::parse_vector(line, fields, vector_field, self.args.vector_keys);
+        let row = row.map_err(|error| anyhow::anyhow!(hints::said(&error)))?;
+        let terms: Vec<(String, f32)> = match row.entries {
             Entries::Terms(terms) => terms.into_iter().map(|(term, weight)| (term, weight.value)).collect(),
             Entries::Ids(ids) => {
                 let tokenizer = self.tokenizer()?;

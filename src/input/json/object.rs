@@ -22,9 +22,16 @@ pub(crate) fn entries(line: &[u8]) -> Result<Vec<Entry<'_>>, RowError> {
         .map_err(|error| RowError::at(Some(error.valid_up_to() + 1), "not UTF-8"))?;
     if !text.trim_ascii_start().starts_with('{') {
         return match serde_json::from_str::<&RawValue>(text) {
+            Ok(value) if value.get().starts_with('[') => Err(RowError::part("not a JSON object but a list")),
+            Err(error) if error.is_eof() && text.trim_ascii_start().starts_with('[') => {
+                Err(RowError::part("the beginning of a list"))
+            }
             Ok(value) => Err(RowError::new(format!("not a JSON object but {}", kind(value)))),
             Err(error) => Err(not_json(&error)),
         };
+    }
+    if text.trim_ascii() == "{" {
+        return Err(RowError::part("the beginning of an object on several lines"));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let entries = deserializer.deserialize_map(EntriesVisitor).map_err(|error| not_json(&error))?;
@@ -49,6 +56,11 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         }
         Ok(entries)
     }
+}
+
+/// Whether a value is null.
+pub(crate) fn is_null(value: &RawValue) -> bool {
+    value.get() == "null"
 }
 
 /// The value of the field `name`, or of the path that its dots make; an error where a key on the way is given twice.

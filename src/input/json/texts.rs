@@ -1,7 +1,7 @@
 //! Rows with a text.
 
 use super::fields::{id, kept};
-use super::object::{entries, find, string};
+use super::object::{entries, find, is_null, string};
 use super::vectors::has_vector;
 use crate::input::row::{Fields, Row, RowError};
 
@@ -24,7 +24,7 @@ pub fn parse_row(line: &[u8], fields: &Fields) -> Result<Row, RowError> {
     let mut text: Option<String> = None;
     for name in &fields.text {
         // A null field is one that is not there.
-        let Some(value) = find(&entries, name)?.filter(|value| value.get() != "null") else { continue };
+        let Some(value) = find(&entries, name)?.filter(|value| !is_null(value)) else { continue };
         let part = string(name, value)?;
         match &mut text {
             Some(text) => {
@@ -132,9 +132,12 @@ mod tests {
     fn bad_rows_say_what_is_wrong() {
         for (line, what) in [
             (&br#"{"text":1}"#[..], "the field `text` is a number, not a string"),
-            (br#"{"text":null}"#, "the field `text` is null, not a string"),
+            (br#"{"text":null}"#, "no field `text`"),
             (br#"{"id":1}"#, "no field `text`"),
-            (br#"["a"]"#, "not a JSON object but a list"),
+            (br#"["a"]"#, "not a JSON object but a list: expected one object per line"),
+            (b" [{\"text\":\"a\"},", "the beginning of a list: expected one object per line"),
+            (b"[", "the beginning of a list: expected one object per line"),
+            (b"{ ", "the beginning of an object on several lines: expected one object per line"),
             (br#""a""#, "not a JSON object but a string"),
             (br#"{"text":"a","text":"b"}"#, "the field `text` is given twice"),
             (br#"{"text":"a","id":1,"id":1}"#, "the field `id` is given twice"),

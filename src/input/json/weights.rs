@@ -32,8 +32,10 @@ pub struct Written {
 }
 
 /// What the keys of an object of weights are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Keys {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keys {
+    /// Terms, by the vocabulary's own strings.
+    #[default]
     Terms,
     /// Vocabulary ids in decimal.
     Ids,
