@@ -1,16 +1,21 @@
-"""Writes the seeds and the dictionary of the fuzz target `model_spec`.
+"""Writes the seeds of the fuzz targets, and the dictionary of `model_spec`.
 
-    python3 tests/fuzz/make_corpus.py [MODEL_FOLDER ...]
+    python3 tests/fuzz/make_corpus.py [FOLDER ...]
 
-A seed is the settings and vocabularies of one folder, of each in tests/fixtures and of those that are named, in the form
+Further folders are of models, and of files with rows, matrices, runs and judgements.
+
+A seed of `model_spec` is the settings and vocabularies of one folder, of each in tests/fixtures and of those that are named, in the form
 that the target takes apart; tensors are empty, and lists are cut to a few elements, since what the spec reads of a file
 does not grow with its vocabulary. The dictionary has every key and short value in tests/fixtures/keys.json.
 Needs nothing but Python.
 """
 
+import gzip
 import hashlib
 import json
+import struct
 import sys
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -108,7 +113,97 @@ def words(value, found: set):
         found.add(value)
 
 
+# The most bytes of a file of rows, cut after a line.
+ROWS_KEPT = 1500
+
+# The formats of rows, in the order of `rows.rs`.
+ROW_FORMATS = ("jsonl", "csv", "tsv", "lines", "anserini")
+
+# What no file in the folders shows.
+ROWS = {
+    "jsonl": [
+        '{"id":1,"vector":[{"index":3,"value":0.5},{"index":4,"value":1e-3}],"chunk":2}\n',
+        '{"id":"a","indices":[1,2],"values":[0.25,3]}\n\n{"query":"a","document":"b"}\n',
+        '{"_id":"\\u00e9","title":null,"text":"\\ud83d\\ude00","text.x":{"y":1}}\n[{"a":1},\n{\n "a": 1\n}\n',
+    ],
+    "csv": ['\ufeffid,text\r\n1,"a ""b"",\r\nc"\r\n\r\n2,plain\n3\n4,"",\n5,"open\n'],
+    "tsv": ["q1\tone text\n\nq2\ttwo\ttabs\r\n"],
+    "lines": ["one\r\n\n  two\nlast"],
+    "anserini": ['{"id":"a","contents":"x","vector":{"new":120,"york":33}}\n'],
+}
+
+# Runs and judgements.
+JUDGEMENTS = (
+    "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t-1\nq2\td1\t0\n",
+    "q1 0 d1 2\nq1 0 d2 0\nq2 0 d3 1\n",
+)
+RUNS = ("q1 Q0 d1 1 2.5 tag\nq1 Q0 d2 2 2.5 tag\nq2 Q0 d3 1 -1e3 tag\nq3 Q0 d3 1 0.1 tag\n",)
+
+
+def cut_rows(content: bytes) -> bytes:
+    return content[: content.rfind(b"\n", 0, ROWS_KEPT) + 1] or content[:ROWS_KEPT]
+
+
+def zstd_frame(content: bytes) -> bytes:
+    """A frame of one block that is not compressed; Python has no zstd of its own."""
+    content = content[:255]
+    return b"\x28\xb5\x2f\xfd\x20" + bytes([len(content)]) + struct.pack("<I", len(content) << 3 | 1)[:3] + content
+
+
+def row_seeds(files: list) -> list:
+    seeds = []
+    for path in files:
+        if path.suffix in (".jsonl", ".json", ".anserini", ".trec", ".tsv", ".csv", ".gz", ".txt", ".ids"):
+            content = path.read_bytes()
+            content = content[:4000] if path.suffix == ".gz" else cut_rows(content)
+            kinds = [ROW_FORMATS.index(kind) for kind in ROW_FORMATS if path.suffix == f".{kind}"] or [0, 3]
+            seeds += [bytes([kind, 12]) + content for kind in kinds]
+    for kind, texts in ROWS.items():
+        for text in texts:
+            for content in (text.encode(), gzip.compress(text.encode(), mtime=0), zstd_frame(text.encode())):
+                seeds += [bytes([ROW_FORMATS.index(kind), limit]) + content for limit in (3, 12)]
+    return seeds
+
+
+def npz_seeds(files: list) -> list:
+    seeds = []
+    for path in files:
+        if path.suffix != ".npz" or path.stat().st_size > 100_000:
+            continue
+        seeds.append(b"\x00" + path.read_bytes())
+        # A copy without its sums, for the others: a damaged one cannot be read.
+        try:
+            with zipfile.ZipFile(path) as archive:
+                arrays = [archive.read(f"{name}.npy") for name in ("format", "shape", "indptr", "indices", "data")]
+        except (KeyError, zipfile.BadZipFile):
+            continue
+        parts = b"".join(struct.pack("<H", len(array)) + array for array in arrays)
+        seeds += [bytes([mode]) + parts + b"a\nb\nc\n" for mode in (1, 2, 3)]
+    return seeds
+
+
+def judgement_seeds(files: list) -> list:
+    """Judgements, a byte that no text has, and a run."""
+    trec = [cut_rows(path.read_bytes()) for path in files if path.suffix == ".trec" or "qrels" in path.name]
+    judgements = [text.encode() for text in JUDGEMENTS] + [text for text in trec if b"Q0" not in text]
+    runs = [text.encode() for text in RUNS] + [text for text in trec if b"Q0" in text]
+    return [judged + b"\xff" + run for judged in judgements for run in runs]
+
+
+def write(target: str, seeds: list):
+    corpus = HERE / "corpus" / target
+    corpus.mkdir(parents=True, exist_ok=True)
+    for content in seeds:
+        (corpus / hashlib.sha1(content).hexdigest()).write_bytes(content)
+    print(f"{target}: {len(seeds)} seeds of {max(map(len, seeds))} bytes at most")
+
+
 def main():
+    folders = [FIXTURES, *(Path(argument) for argument in sys.argv[1:])]
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    write("rows", row_seeds(files))
+    write("npz", npz_seeds(files))
+    write("judgements", judgement_seeds(files))
     models = sorted({path.parent for path in FIXTURES.rglob("*.json") if path.parent.parent == FIXTURES})
     models += [Path(argument) for argument in sys.argv[1:]]
     seeds = [seed(model) for model in models] + [other_seed(files) for files in OTHERS.values()]
