@@ -4,6 +4,8 @@ use std::io::{self, BufRead};
 
 use csv_core::{ReadRecordResult, Reader};
 
+use crate::one_line::one_line;
+
 /// Reads records, of which one may stand on several lines.
 pub(super) struct Records {
     reader: Reader,
@@ -202,7 +204,7 @@ impl Records {
 }
 
 fn invalid(reason: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
+    io::Error::new(io::ErrorKind::InvalidData, one_line(&reason).into_owned())
 }
 
 #[cfg(test)]
@@ -255,7 +257,7 @@ mod tests {
         let text = b"id,text\n1\n2,\"long, \nlong, long\"\n3,\xff\n4,ok\n5,\"open\n6,x\n";
         let found = records(text, 12);
         assert_eq!(found[0], (2, "1 fields, and the first line names 2 columns".into()));
-        assert_eq!(found[1], (3, "21 bytes".into()));
+        assert_eq!(found[1], (3, "22 bytes".into()));
         assert_eq!(found[2], (5, "the column \"text\" is not UTF-8".into()));
         assert_eq!(found[3], (6, r#"{"id":"4","text":"ok"}"#.into()));
         assert_eq!(found[4], (7, "a quote is opened and not closed before the end of the file".into()));

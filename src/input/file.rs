@@ -55,10 +55,13 @@ impl InputFile {
             let mut plain = File::open(&source.path).map_err(cannot_open)?;
             // One byte early: unless it is the end of a line, the part begins in the middle of one.
             let early = source.start.saturating_sub(1);
-            if early > 0 {
+            if source.start > 0 {
                 plain.seek(SeekFrom::Start(early)).map_err(cannot_open)?;
+                // Whatever its first bytes look like: only plain files have such parts.
+                Self::new(source, file, Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)), None)
+            } else {
+                Self::over(source, file, Box::new(plain)).map_err(cannot_open)?
             }
-            Self::over(source, file, Box::new(plain)).map_err(cannot_open)?
         };
         if source.container == Container::Csv {
             opened
@@ -424,6 +427,25 @@ mod tests {
             let shard =
                 |index| numbered(&Source::shard(&paths, Container::Lines, index, count).expect("files"));
             assert_eq!((1..=count).flat_map(shard).collect::<Vec<_>>(), whole, "{count} shards");
+        }
+    }
+
+    #[test]
+    fn a_part_that_begins_as_a_compressed_file_does_is_plain() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rows");
+        std::fs::write(&path, b"one\n\x1f\x8b two\n\x28\xb5\x2f\xfd three\n").expect("written");
+        let paths = [path];
+        for count in 1..=30 {
+            let mut lines = 0;
+            for index in 1..=count {
+                let source = &Source::shard(&paths, Container::Lines, index, count).expect("a file")[0];
+                let mut file = InputFile::open(source, 0).expect("a file");
+                while file.read_line(100, &mut Vec::new()).expect("a line") == ReadLine::Whole {
+                    lines += 1;
+                }
+            }
+            assert_eq!(lines, 3, "{count} shards");
         }
     }
 

@@ -9,6 +9,7 @@ use half::f16;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::decompress::BUFFER_BYTES;
+use crate::one_line::one_line;
 
 /// The most bytes of an array's header, of which numpy itself reads 10,000.
 const MAX_HEADER_BYTES: u32 = 1 << 16;
@@ -257,5 +258,5 @@ fn described(header: &str) -> Result<(Kind, u64), String> {
 }
 
 fn invalid(reason: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
+    io::Error::new(io::ErrorKind::InvalidData, one_line(&reason).into_owned())
 }

@@ -13,6 +13,7 @@ use super::decompress::decompressed;
 use super::ids::ids_path;
 use super::json::write_f32;
 use super::npy::Array;
+use crate::one_line::one_line;
 
 /// The rows of a matrix as lines of JSON: `{"id":"…","indices":[…],"values":[…]}`, without the id where no file of ids
 /// stands beside the matrix.
@@ -226,5 +227,5 @@ impl fmt::Debug for MatrixRows {
 }
 
 fn invalid(reason: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
+    io::Error::new(io::ErrorKind::InvalidData, one_line(&reason).into_owned())
 }

@@ -10,6 +10,7 @@ use parquet::record::{Field, Row};
 use serde_json::Value;
 
 use super::json::write_f32;
+use crate::one_line::one_line;
 
 /// The rows of a Parquet file as lines of JSON, an object of its columns each.
 pub struct TableRows {
@@ -50,7 +51,7 @@ impl Iterator for TableRows {
 impl ExactSizeIterator for TableRows {}
 
 fn invalid(reason: impl ToString) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason.to_string())
+    io::Error::new(io::ErrorKind::InvalidData, one_line(&reason.to_string()).into_owned())
 }
 
 /// Columns that are null are left out: a row that lacks a field is one that does not have it.
