@@ -1,12 +1,11 @@
 //! `encode`: texts in, vectors out.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::format::{write_by_name, Terms};
 use neural_sparse::run::EncodeTexts;
-use neural_sparse::{EncoderOptions, SparseEncoder, SparseVector};
+use neural_sparse::EncoderOptions;
 
 use super::bulk::{say_truncated, InputArgs, Tally};
 use super::encode_rows::RowArgs;
@@ -46,7 +45,7 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     if args.input.files.is_empty() {
         return encode_unnamed(args);
     }
-    let (keep, has_windows) = (args.rows.keep.keep(), args.rows.chunk_rows);
+    let (keep, has_windows) = (args.rows.keep.keep(), args.rows.chunk_rows());
     let target = args.format.target(keep, has_windows, args.output.as_deref())?;
     let parser = args.rows.fields.parser(args.rows.fields(args.format.reserved(has_windows)?)?);
     let run = args.input.prepare(
@@ -89,7 +88,7 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
         for encoded in encoder.encode(&args.texts, side)? {
             tally.rows_in += 1;
             tally.count_text(encoded.num_tokens, encoded.is_cut);
-            write_line(&mut out, &encoder, &shape.apply(encoded.vector))?;
+            lines::write_line(&mut out, &encoder, &shape.apply(encoded.vector))?;
         }
         Exit::Done
     };
@@ -98,13 +97,4 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
         say_truncated(&tally, encoder.max_length(side)?);
     }
     Ok(exit)
-}
-
-/// Writes one vector and a newline.
-pub(super) fn write_line(out: &mut Output, encoder: &SparseEncoder, vector: &SparseVector) -> io::Result<()> {
-    let mut line = Vec::new();
-    write_by_name(&mut line, vector, Terms::Vocabulary(encoder.tokenizer()));
-    line.push(b'\n');
-    out.write_all(&line)?;
-    out.end_row()
 }

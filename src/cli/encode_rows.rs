@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use neural_sparse::jsonl::Fields;
 use neural_sparse::run::{LongTexts, OVERLAP};
 use serde_json::Value;
@@ -20,35 +20,26 @@ pub(super) struct RowArgs {
     pub fields: FieldArgs,
     #[command(flatten)]
     pub keep: KeepArgs,
-    /// What to do with a text of more tokens than --max-length
+    /// What becomes of a text of more tokens than --max-length. truncate: it is cut; chunk[=OVERLAP]: it is encoded in
+    /// windows, and each term gets its largest weight in any; chunk-rows[=OVERLAP]: each window is a row, numbered from
+    /// 0 in the field `chunk`; error: its row cannot be used
     #[arg(
         long,
-        value_name = "truncate|chunk|error",
+        value_name = "RULE",
         default_value = "truncate",
         requires = "files",
         conflicts_with = "texts"
     )]
-    on_long: OnLong,
-    /// Tokens that a window of `--on-long chunk` shares with the one before it
+    on_long: LongTexts,
+    /// The OVERLAP of --on-long: tokens that a window shares with the one before it
     #[arg(long, value_name = "TOKENS", default_value_t = OVERLAP, requires = "files", conflicts_with = "texts")]
     chunk_overlap: usize,
-    /// With `--on-long chunk`, one row a window, numbered from 0 in the field `chunk`, instead of their maximum
+    /// With `--on-long chunk`: the same as `--on-long chunk-rows`
     #[arg(long, requires = "files", conflicts_with = "texts")]
-    pub chunk_rows: bool,
+    chunk_rows: bool,
     /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
     #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
     pub batch_tokens: NonZeroUsize,
-}
-
-/// What happens to a text of more tokens than the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OnLong {
-    /// It is cut at its end, and counted
-    Truncate,
-    /// Its row is one that cannot be used; see --on-error
-    Error,
-    /// It is encoded in windows that overlap, and each term gets its largest weight
-    Chunk,
 }
 
 impl RowArgs {
@@ -56,8 +47,14 @@ impl RowArgs {
     ///
     /// * `reserved`: names that the output has for something else.
     pub fn fields(&self, reserved: Vec<String>) -> Result<Fields, UsageError> {
-        if self.on_long != OnLong::Chunk {
-            self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "goes with `--on-long chunk`")?;
+        match self.on_long {
+            LongTexts::Truncate | LongTexts::Refuse => {
+                self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "goes with `--on-long chunk`")?;
+            }
+            LongTexts::Chunk(OVERLAP) | LongTexts::ChunkRows(OVERLAP) => {}
+            LongTexts::Chunk(_) | LongTexts::ChunkRows(_) => {
+                self.given.refuse(&["--chunk-overlap"], "--on-long names an overlap already")?;
+            }
         }
         self.keep.refuse(&reserved)?;
         let (text, id) = (self.fields.text_field.clone(), self.fields.id_field.clone());
@@ -66,11 +63,15 @@ impl RowArgs {
 
     /// The options and their values, which decide what is written.
     pub fn settings(&self) -> Vec<(String, Value)> {
-        let chunks = (self.on_long == OnLong::Chunk).then_some(self.chunk_overlap);
+        let (rule, overlap) = match self.long_texts() {
+            LongTexts::Truncate => ("truncate", None),
+            LongTexts::Refuse => ("error", None),
+            LongTexts::Chunk(overlap) | LongTexts::ChunkRows(overlap) => ("chunk", Some(overlap)),
+        };
         let mut settings = vec![
-            ("--on-long".to_string(), format!("{:?}", self.on_long).to_lowercase().into()),
-            ("--chunk-overlap".into(), chunks.into()),
-            ("--chunk-rows".into(), self.chunk_rows.into()),
+            ("--on-long".to_string(), rule.into()),
+            ("--chunk-overlap".into(), overlap.into()),
+            ("--chunk-rows".into(), self.chunk_rows().into()),
         ];
         settings.extend(self.fields.settings());
         settings.extend(self.keep.settings());
@@ -79,11 +80,16 @@ impl RowArgs {
 
     /// What happens to long texts.
     pub fn long_texts(&self) -> LongTexts {
-        match (self.on_long, self.chunk_rows) {
-            (OnLong::Truncate, _) => LongTexts::Truncate,
-            (OnLong::Error, _) => LongTexts::Refuse,
-            (OnLong::Chunk, false) => LongTexts::Chunk(self.chunk_overlap),
-            (OnLong::Chunk, true) => LongTexts::ChunkRows(self.chunk_overlap),
+        let overlap = |overlap| if overlap == OVERLAP { self.chunk_overlap } else { overlap };
+        match self.on_long {
+            LongTexts::Chunk(tokens) if !self.chunk_rows => LongTexts::Chunk(overlap(tokens)),
+            LongTexts::Chunk(tokens) | LongTexts::ChunkRows(tokens) => LongTexts::ChunkRows(overlap(tokens)),
+            rule => rule,
         }
+    }
+
+    /// Whether each window of a long text is a row.
+    pub fn chunk_rows(&self) -> bool {
+        matches!(self.long_texts(), LongTexts::ChunkRows(_))
     }
 }

@@ -173,7 +173,7 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
             run.run(ConvertVectors::new(vectors, vocabulary.lazy(), shape, format), around)
         }
         Holds::Texts => {
-            let mut fields = args.rows.fields(match args.rows.chunk_rows {
+            let mut fields = args.rows.fields(match args.rows.chunk_rows() {
                 true => vec!["chunk".into()],
                 false => Vec::new(),
             })?;

@@ -5,11 +5,11 @@ use std::sync::mpsc::{sync_channel, Receiver};
 use std::thread;
 
 use anyhow::Context;
+use neural_sparse::format::{write_by_name, Terms};
 use neural_sparse::run::Shape;
 use neural_sparse::{Side, SparseEncoder, SparseVector};
 
 use super::bulk::Tally;
-use super::encode::write_line;
 use super::failure::{complain, Exit};
 use super::output::Output;
 use neural_sparse::input::trim_line;
@@ -106,4 +106,13 @@ fn waiting_lines(lines: &Receiver<io::Result<Vec<u8>>>) -> anyhow::Result<Option
         }
     }
     Ok(Some(batch))
+}
+
+/// Writes one vector and a newline.
+pub(super) fn write_line(out: &mut Output, encoder: &SparseEncoder, vector: &SparseVector) -> io::Result<()> {
+    let mut line = Vec::new();
+    write_by_name(&mut line, vector, Terms::Vocabulary(encoder.tokenizer()));
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.end_row()
 }

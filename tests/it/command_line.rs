@@ -227,3 +227,21 @@ fn an_option_that_changes_nothing_is_refused() {
     let shown = neural_sparse(&["model", "show", "tiny"]).env("NEURAL_SPARSE_MODEL", "other").run();
     assert_eq!(shown.code, Some(0), "{}", shown.stderr);
 }
+
+#[test]
+fn long_texts_are_told_in_one_grammar() {
+    let text = "{\"id\":1,\"text\":\"the old house by the river was cold and nobody lived in it\"}\n";
+    let encode = |more: &[&str]| {
+        let arguments = ["encode", "--model", "tiny", "--quiet", "--max-length", "8", "--input", "-"];
+        neural_sparse(&[&arguments, more].concat()).stdin(text).run()
+    };
+    let chunks = encode(&["--on-long", "chunk", "--chunk-overlap", "2"]).ok();
+    assert_eq!(encode(&["--on-long", "chunk=2"]).ok(), chunks);
+    let rows = encode(&["--on-long", "chunk", "--chunk-overlap", "2", "--chunk-rows"]).ok();
+    assert_eq!(encode(&["--on-long", "chunk-rows=2"]).ok(), rows);
+    assert!(rows.lines().count() > 1 && chunks.lines().count() == 1);
+    assert!(encode(&["--on-long", "error"]).fails(1).contains("8 are the limit"));
+    let stderr = encode(&["--on-long", "chunk=2", "--chunk-overlap", "3"]).fails(2);
+    assert!(stderr.contains("--chunk-overlap"), "{stderr}");
+    assert!(encode(&["--on-long", "chunk=x"]).fails(2).contains("not a number of tokens"));
+}

@@ -186,3 +186,16 @@ fn a_circle_is_found() {
     let graph = Graph::from([edge("a", "b"), edge("b", "c"), edge("c", "b")]);
     assert_eq!(in_circles(&graph), ["b", "c"]);
 }
+
+/// Only the command line knows how arguments are parsed.
+#[test]
+fn clap_is_used_by_the_command_line_alone() {
+    let source = source();
+    let mut has_command_line = false;
+    for path in rust_files(&source) {
+        let knows_clap = code(&path).is_some_and(|code| words(&code).any(|word| word == "clap"));
+        has_command_line |= knows_clap;
+        assert!(!knows_clap || path.starts_with(source.join("cli")), "{}", path.display());
+    }
+    assert!(has_command_line);
+}
