@@ -187,6 +187,8 @@ function follow(find, show) {
   document.addEventListener("click", (event) => {
     // By the keys it has no place.
     if (event.detail > 0) pointer = placeOf(event);
+    // A button that was replaced by what it did.
+    if (!event.target.isConnected) return;
     const found = find(event.target);
     if (found === undefined) return;
     if (found) {
