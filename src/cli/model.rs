@@ -47,7 +47,7 @@ enum ModelCommand {
     /// Download a model, or bring a downloaded one up to date
     Pull {
         /// Short name or hub id
-        #[arg(value_name = "MODEL", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
+        #[arg(value_name = "MODEL", env = "NEURAL_SPARSE_MODEL", hide_env_values = true, default_value = known::DEFAULT_MODEL)]
         name: String,
         /// The side that is wanted; with `query`, a model whose queries need only a table comes without its checkpoint
         #[arg(long = "as", value_name = "query|document")]

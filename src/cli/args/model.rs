@@ -21,7 +21,7 @@ use crate::cli::{counted, environment};
 #[derive(Args, Clone)]
 pub(in crate::cli) struct ModelArgs {
     /// Short name, hub id, folder, or `tiny`, which is built in and needs no files
-    #[arg(long, short, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
+    #[arg(long, short, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", hide_env_values = true, default_value = known::DEFAULT_MODEL)]
     pub model: String,
     #[command(flatten)]
     pub hub: HubArgs,

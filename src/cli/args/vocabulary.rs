@@ -16,7 +16,7 @@ use super::HubArgs;
 pub(in crate::cli) struct VocabularyArgs {
     /// The model that the vectors are of: short name, hub id, folder, or `tiny`. Only its settings and its vocabulary
     /// are read, and only where they make a difference
-    #[arg(long, short, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", default_value = known::DEFAULT_MODEL)]
+    #[arg(long, short, value_name = "NAME|HUB_ID|DIR", env = "NEURAL_SPARSE_MODEL", hide_env_values = true, default_value = known::DEFAULT_MODEL)]
     pub model: String,
     #[command(flatten)]
     pub hub: HubArgs,
