@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::one_line::one_line;
+use crate::sparse::ScoreOverflow;
 
 /// Why a model could not be loaded or run.
 ///
@@ -117,6 +118,9 @@ pub enum Error {
     /// The model computed a logit that is not a finite number.
     #[error("the model computed a value that is not finite ({0}): its tensors are damaged or overflow f32")]
     NotFinite(&'static str),
+    /// No f32 holds the score of two vectors.
+    #[error(transparent)]
+    Score(#[from] ScoreOverflow),
     /// A tensor operation failed.
     #[error("a tensor operation failed")]
     Compute(#[from] candle_core::Error),

@@ -28,7 +28,7 @@
 //! let encoder = SparseEncoder::load(&ModelFiles::tiny(), &EncoderOptions::default())?;
 //! let query = encoder.encode_query("What's the weather in ny now?")?;
 //! let document = &encoder.encode_documents(&["Currently New York is rainy."])?[0];
-//! let score = query.vector.dot(&document.vector);
+//! let score = query.vector.dot(&document.vector)?;
 //! assert!((score - 17.6849).abs() < 1e-3);
 //! let heaviest: Vec<&str> = encoder.terms(&document.vector).map(|(term, _)| term).take(3).collect();
 //! println!("{}", heaviest.join(" "));
@@ -74,8 +74,8 @@ pub use input::json as jsonl;
 pub use kernel::InstructionSet;
 pub use pooling::screening::ScreenCount;
 pub use similarity::{Similarity, TermPart};
-pub use source::{sha256, ModelFiles};
-pub use sparse::{Prune, SparseVector};
+pub use source::{sha256, sha256_of_list, ModelFiles};
+pub use sparse::{Prune, ScoreOverflow, SparseVector};
 pub use spec::{Dialect, ModelSpec, Note, Parts, Provenance, UnknownKey};
 pub use tokenizer::{TokenIds, Tokenizer};
 

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::sparse::SparseVector;
+use crate::sparse::{ScoreOverflow, SparseVector};
 
 /// The function that scores a query against a document.
 ///
@@ -70,25 +70,41 @@ impl Similarity {
     ///
     /// Computed in f64 over the terms by ascending id and rounded once, so the result depends on nothing but the two
     /// vectors, and both orders of them give the same.
-    pub fn score(self, query: &SparseVector, document: &SparseVector) -> f32 {
-        match self {
-            Similarity::Dot => query.dot(document),
-            Similarity::Cosine => self.sum(query, document) as f32,
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreOverflow`] where no f32 holds it.
+    pub fn score(self, query: &SparseVector, document: &SparseVector) -> Result<f32, ScoreOverflow> {
+        let sum = self.sum(query, document);
+        ScoreOverflow::check(match self {
+            Similarity::Dot | Similarity::Cosine => sum,
             // From 0: the distance of equal vectors is 0, not -0.
-            Similarity::Euclidean => (0.0 - self.sum(query, document).sqrt()) as f32,
-            Similarity::Manhattan => (0.0 - self.sum(query, document)) as f32,
-        }
+            Similarity::Euclidean => 0.0 - sum.sqrt(),
+            Similarity::Manhattan => 0.0 - sum,
+        })
     }
 
     /// The sum of the terms' parts, from which the score is made: the score itself for dot and cosine, the squared
     /// distance for euclidean, the distance for manhattan.
-    pub fn total(self, query: &SparseVector, document: &SparseVector) -> f32 {
-        self.sum(query, document) as f32
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreOverflow`]; a squared distance overflows long before the distance does.
+    pub fn total(self, query: &SparseVector, document: &SparseVector) -> Result<f32, ScoreOverflow> {
+        ScoreOverflow::check(self.sum(query, document))
     }
 
     /// What each term adds to [`Similarity::total`], by ascending id: q·d for the terms that both vectors have, for
     /// cosine of the normalised vectors; (q − d)² or |q − d| for the terms that either has.
-    pub fn explain(self, query: &SparseVector, document: &SparseVector) -> Vec<TermPart> {
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreOverflow`] where no f32 holds a part.
+    pub fn explain(
+        self,
+        query: &SparseVector,
+        document: &SparseVector,
+    ) -> Result<Vec<TermPart>, ScoreOverflow> {
         let (lengths, entries) = match self {
             Similarity::Dot => ([1.0, 1.0], query.intersection(document)),
             Similarity::Cosine => ([query.norm(), document.norm()], query.intersection(document)),
@@ -96,8 +112,8 @@ impl Similarity {
         };
         let part = |(term, query, document): (u32, f32, f32)| {
             let (query, document) = (f64::from(query) / lengths[0], f64::from(document) / lengths[1]);
-            let part = self.part(query, document) as f32;
-            TermPart { term, query: query as f32, document: document as f32, part }
+            let part = ScoreOverflow::check(self.part(query, document))?;
+            Ok(TermPart { term, query: query as f32, document: document as f32, part })
         };
         entries.into_iter().map(part).collect()
     }
@@ -167,10 +183,10 @@ mod tests {
     fn each_similarity_follows_its_formula() {
         let (query, document) = (vector(&[(0, 3.0), (2, 4.0)]), vector(&[(1, 12.0), (2, 5.0)]));
         let scores = Similarity::ALL.map(|similarity| similarity.score(&query, &document));
-        assert_eq!(scores, [20.0, 20.0 / 65.0, -(154.0f32.sqrt()), -16.0]);
+        assert_eq!(scores, [20.0, 20.0 / 65.0, -(154.0f32.sqrt()), -16.0].map(Ok));
         assert_eq!(Similarity::ALL.map(|similarity| similarity.score(&document, &query)), scores);
         let totals = Similarity::ALL.map(|similarity| similarity.total(&query, &document));
-        assert_eq!(totals, [20.0, 20.0 / 65.0, 154.0, 16.0]);
+        assert_eq!(totals, [20.0, 20.0 / 65.0, 154.0, 16.0].map(Ok));
     }
 
     #[test]
@@ -178,25 +194,25 @@ mod tests {
         let (empty, other) = (SparseVector::default(), vector(&[(0, 3.0), (2, 4.0)]));
         assert_eq!(
             Similarity::ALL.map(|similarity| similarity.score(&empty, &other)),
-            [0.0, 0.0, -5.0, -7.0]
+            [0.0, 0.0, -5.0, -7.0].map(Ok)
         );
         let nothing = Similarity::ALL.map(|similarity| similarity.score(&empty, &empty));
-        assert_eq!(nothing, [0.0; 4]);
-        assert!(nothing.iter().all(|score| score.is_sign_positive()), "0, not -0");
+        assert_eq!(nothing, [Ok(0.0); 4]);
+        assert!(nothing.iter().all(|score| score.is_ok_and(f32::is_sign_positive)), "0, not -0");
     }
 
     #[test]
     fn equal_vectors_score_best() {
         let vector = vector(&[(1, 0.3), (2, 1.7), (9, 0.01)]);
         let scores = Similarity::ALL.map(|similarity| similarity.score(&vector, &vector));
-        assert_eq!(scores[1..], [1.0, 0.0, 0.0]);
+        assert_eq!(scores[1..], [1.0, 0.0, 0.0].map(Ok));
     }
 
     #[test]
     fn the_largest_and_smallest_weights_have_a_cosine() {
         for weight in [f32::MAX, 1e-45] {
             let (query, document) = (vector(&[(0, weight), (1, weight)]), vector(&[(0, weight)]));
-            assert_eq!(Similarity::Cosine.score(&query, &document), std::f32::consts::FRAC_1_SQRT_2);
+            assert_eq!(Similarity::Cosine.score(&query, &document), Ok(std::f32::consts::FRAC_1_SQRT_2));
         }
     }
 
@@ -205,14 +221,15 @@ mod tests {
         let query = vector(&[(0, 0.5), (3, 1.25), (4, 2.0), (9, 0.1)]);
         let document = vector(&[(3, 1.0), (4, 0.7), (7, 0.3), (9, 0.1)]);
         for (similarity, terms) in Similarity::ALL.into_iter().zip([3, 3, 5, 5]) {
-            let parts = similarity.explain(&query, &document);
+            let parts = similarity.explain(&query, &document).expect("small");
             assert_eq!(parts.len(), terms);
             assert!(parts.is_sorted_by_key(|part| part.term));
             let sum: f32 = parts.iter().map(|part| part.part).sum();
-            assert!((sum - similarity.total(&query, &document)).abs() < 1e-6, "{similarity}: {sum}");
+            let total = similarity.total(&query, &document).expect("small");
+            assert!((sum - total).abs() < 1e-6, "{similarity}: {sum}");
         }
         let normalized = [query.normalized(), document.normalized()];
-        for part in Similarity::Cosine.explain(&query, &document) {
+        for part in Similarity::Cosine.explain(&query, &document).expect("small") {
             let shared = normalized[0].intersection(&normalized[1]);
             assert!(shared.contains(&(part.term, part.query, part.document)));
         }
@@ -223,9 +240,27 @@ mod tests {
         let (query, document) = (vector(&[(0, 3.0), (2, 4.0)]), vector(&[(1, 12.0), (2, 5.0)]));
         for similarity in Similarity::ALL.into_iter().filter(|similarity| similarity.is_dot_of_prepared()) {
             let prepared = [&query, &document].map(|vector| similarity.prepared(vector.clone()));
-            let (found, score) = (prepared[0].dot(&prepared[1]), similarity.score(&query, &document));
+            let found = prepared[0].dot(&prepared[1]).expect("small");
+            let score = similarity.score(&query, &document).expect("small");
             assert!((found - score).abs() <= 1e-6 * score, "{similarity}: {found} {score}");
         }
+    }
+
+    #[test]
+    fn a_score_or_a_part_that_no_f32_holds_is_an_error() {
+        let (large, other) = (vector(&[(0, 3e38), (1, 3e38)]), vector(&[(2, 3e38)]));
+        assert_eq!(Similarity::Dot.score(&large, &large), Err(ScoreOverflow));
+        assert_eq!(Similarity::Dot.explain(&large, &large), Err(ScoreOverflow));
+        let cosine = Similarity::Cosine.score(&large, &large).expect("at most 1");
+        assert!((cosine - 1.0).abs() < 1e-6);
+        for distance in [Similarity::Euclidean, Similarity::Manhattan] {
+            assert_eq!(distance.score(&large, &other), Err(ScoreOverflow), "{distance}");
+        }
+        // A distance that an f32 holds, and its square that none does.
+        let (near, empty) = (vector(&[(0, 1e30)]), SparseVector::default());
+        assert_eq!(Similarity::Euclidean.score(&near, &empty), Ok(-1e30));
+        assert_eq!(Similarity::Euclidean.total(&near, &empty), Err(ScoreOverflow));
+        assert_eq!(Similarity::Euclidean.explain(&near, &empty), Err(ScoreOverflow));
     }
 
     #[test]

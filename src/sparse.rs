@@ -12,6 +12,23 @@ pub struct SparseVector {
     weights: Vec<f32>,
 }
 
+/// A score, or a part of one, that is larger than an f32 can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the score is beyond the largest 32-bit number, 3.4e38: the weights are too large")]
+pub struct ScoreOverflow;
+
+impl ScoreOverflow {
+    /// A sum in f64 as the f32 that is nearest to it.
+    pub(crate) fn check(sum: f64) -> Result<f32, ScoreOverflow> {
+        let rounded = sum as f32;
+        if rounded.is_finite() {
+            Ok(rounded)
+        } else {
+            Err(ScoreOverflow)
+        }
+    }
+}
+
 /// A rule that drops the small weights of a vector, as OpenSearch's `sparse_encoding` processor defines it.
 ///
 /// Source: `PruneUtils` of opensearch-project/neural-search; all arithmetic in f32.
@@ -114,10 +131,15 @@ impl SparseVector {
     ///
     /// Products are exact in f64, summed there by ascending index and rounded
     /// once, so the result depends on nothing but the two vectors.
-    pub fn dot(&self, other: &SparseVector) -> f32 {
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreOverflow`] where the rounded sum is infinite.
+    pub fn dot(&self, other: &SparseVector) -> Result<f32, ScoreOverflow> {
         let product = |&(_, a, b): &(u32, f32, f32)| f64::from(a) * f64::from(b);
         // Not `sum`: that of nothing is -0.
-        self.intersection(other).iter().map(product).fold(0.0, |sum, product| sum + product) as f32
+        let sum = self.intersection(other).iter().map(product).fold(0.0, |sum, product| sum + product);
+        ScoreOverflow::check(sum)
     }
 
     /// The terms of either vector, as (index, weight here, weight there) by ascending index; an absent term weighs 0.
@@ -190,11 +212,21 @@ impl SparseVector {
             }
             Prune::AlphaMass(ratio) => {
                 // The total is summed in f64 and rounded once, the running sum in f32: OpenSearch's order.
-                let total = self.weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() as f32;
+                let total = self.weights.iter().map(|&weight| f64::from(weight)).sum::<f64>();
+                let heaviest = self.heaviest_first().into_iter();
+                if (total as f32).is_infinite() {
+                    // In f32, every running sum would be at most an infinite total.
+                    let mut running = 0.0f64;
+                    let kept = heaviest.take_while(|&(_, weight)| {
+                        running += f64::from(weight);
+                        running <= f64::from(ratio) * total
+                    });
+                    return Self::from_distinct(kept.collect());
+                }
                 let mut running = 0.0f32;
-                let kept = self.heaviest_first().into_iter().take_while(|&(_, weight)| {
+                let kept = heaviest.take_while(|&(_, weight)| {
                     running += weight;
-                    running <= ratio * total
+                    running <= ratio * total as f32
                 });
                 Self::from_distinct(kept.collect())
             }
@@ -249,9 +281,19 @@ mod tests {
     fn dot_is_the_sum_of_products_over_shared_terms() {
         let query = vector(&[(1, 2.0), (3, 0.5), (7, 1.0)]);
         let document = vector(&[(0, 9.0), (1, 0.25), (7, 3.0), (8, 9.0)]);
-        assert_eq!(query.dot(&document), 3.5);
-        assert_eq!(document.dot(&query), 3.5);
-        assert!(query.dot(&SparseVector::default()).is_sign_positive(), "no shared term is 0, not -0");
+        assert_eq!(query.dot(&document), Ok(3.5));
+        assert_eq!(document.dot(&query), Ok(3.5));
+        let nothing = query.dot(&SparseVector::default()).expect("finite");
+        assert!(nothing.is_sign_positive(), "no shared term is 0, not -0");
+    }
+
+    #[test]
+    fn a_score_that_no_f32_holds_is_an_error() {
+        let large = vector(&[(0, f32::MAX), (1, 1.0)]);
+        assert_eq!(large.dot(&vector(&[(0, 1.0)])), Ok(f32::MAX));
+        assert_eq!(large.dot(&vector(&[(0, 1.0), (1, 1.0)])), Ok(f32::MAX), "rounded to the nearest");
+        assert_eq!(large.dot(&vector(&[(0, 1.001)])), Err(ScoreOverflow));
+        assert_eq!(large.dot(&large), Err(ScoreOverflow));
     }
 
     #[test]
@@ -323,5 +365,11 @@ mod tests {
             "the first term already crosses"
         );
         assert_eq!(SparseVector::default().prune(Prune::MaxRatio(0.5)), SparseVector::default());
+        let large = vector(&[(1, f32::MAX), (2, f32::MAX / 4.0), (3, f32::MAX / 4.0)]);
+        assert_eq!(
+            large.prune(Prune::AlphaMass(0.75)),
+            vector(&[(1, f32::MAX)]),
+            "1 of 1.5, then 1.25 of 1.5"
+        );
     }
 }

@@ -48,7 +48,7 @@ pub fn published_numbers(encoder: &SparseEncoder, known: &KnownModel) -> Result<
     for golden in known.goldens.iter().filter(|golden| golden.kept_special_tokens == kept_special_tokens) {
         let query = encoder.encode(&[golden.query], Side::Query)?.remove(0);
         let document = encoder.encode(&[golden.document], Side::Document)?.remove(0);
-        let score = query.vector.dot(&document.vector);
+        let score = query.vector.dot(&document.vector)?;
         let difference = (score - golden.score).abs();
         checks.push(Check {
             what: format!("score of \"{}…\" ({})", shortened(golden.document), golden.source),

@@ -119,8 +119,9 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let similarity = scorer.encoder.similarity();
     for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
-        let score = similarity.score(query_vector, document_vector);
-        let terms = args.explain.then(|| ScoreTerm::of_pair(&scorer.encoder, query_vector, document_vector));
+        let score = similarity.score(query_vector, document_vector)?;
+        let terms =
+            args.explain.then(|| ScoreTerm::of_pair(&scorer.encoder, query_vector, document_vector)).transpose()?;
         if args.json {
             let similarity = similarity.name();
             serde_json::to_writer(&mut out, &Scored { query, document, score, similarity, terms })?;
@@ -130,7 +131,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
                 let gap = if index > 0 { "\n" } else { "" };
                 writeln!(out, "{gap}{document}")?;
             }
-            let total = similarity.total(query_vector, document_vector);
+            let total = similarity.total(query_vector, document_vector)?;
             write_table(&mut out, similarity, &terms, total, score, args.output.is_none())?;
         } else {
             jsonl::write_f32(&mut out, score)?;
@@ -152,7 +153,7 @@ fn write_page(args: &ScoreArgs, scorer: &ScorePairs, mut out: Output) -> anyhow:
     let query_explanation = encoder.explain(query, scorer.query_side)?;
     let explanations = encoder.explain_all(texts, scorer.document_side)?;
     let documents = texts.iter().map(String::as_str).zip(&explanations);
-    ScorePage::new(&args.model.model, encoder, (query, &query_explanation), documents).write(&mut out)?;
+    ScorePage::new(&args.model.model, encoder, (query, &query_explanation), documents)?.write(&mut out)?;
     out.finish()?;
     if !args.model.hub.quiet {
         say_where(args.html.as_deref());

@@ -18,9 +18,7 @@ pub struct DocumentId {
 impl DocumentId {
     /// An id from its JSON; `None` unless that is a string or a number.
     pub fn from_json(json: &str) -> Option<Self> {
-        let json = serde_json::from_str::<&RawValue>(json).ok()?.get();
-        let is_id = json.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit());
-        is_id.then(|| DocumentId::from_checked(json.to_string()))
+        id_json(json).map(|json| DocumentId::from_checked(json.to_string()))
     }
 
     /// An id from JSON that was checked when it was read.
@@ -82,6 +80,18 @@ impl From<i64> for DocumentId {
     }
 }
 
+/// The JSON of an id, without space around it; `None` unless it is a string or a number.
+pub(super) fn id_json(json: &str) -> Option<&str> {
+    let json = serde_json::from_str::<&RawValue>(json).ok()?.get();
+    json.starts_with(|first: char| first == '"' || first == '-' || first.is_ascii_digit()).then_some(json)
+}
+
+/// The JSON of an object, without space around it; `None` unless it is one.
+pub(super) fn object_json(json: &str) -> Option<&str> {
+    let json = serde_json::from_str::<&RawValue>(json).ok()?.get();
+    json.starts_with('{').then_some(json)
+}
+
 /// An object of JSON, kept as it was written: the fields of a document, or the metadata of an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonObject {
@@ -91,8 +101,7 @@ pub struct JsonObject {
 impl JsonObject {
     /// An object from its JSON; `None` unless that is an object.
     pub fn from_json(json: &str) -> Option<Self> {
-        let json = serde_json::from_str::<&RawValue>(json).ok()?.get();
-        json.starts_with('{').then(|| JsonObject::from_checked(json.to_string()))
+        object_json(json).map(|json| JsonObject::from_checked(json.to_string()))
     }
 
     /// An object from JSON that was checked when it was read.

@@ -22,7 +22,7 @@
 //! let query = encoder.encode_query("What's the weather in ny now?")?;
 //! let hits = Searcher::new(&index).search(&index.vector(encoder.terms(&query.vector))?, 10)?;
 //! assert_eq!(index.id(hits[0].document)?, DocumentId::from("weather"));
-//! assert_eq!(hits[0].score, query.vector.dot(&encoder.encode_documents(&texts)?[1].vector));
+//! assert_eq!(hits[0].score, query.vector.dot(&encoder.encode_documents(&texts)?[1].vector)?);
 //! # Ok(())
 //! # }
 //! ```
@@ -31,18 +31,22 @@ mod build;
 mod codec;
 mod document;
 mod layout;
+mod metadata;
 mod open;
 mod search;
 mod vocabulary;
 
 use std::io;
 
+use crate::sparse::ScoreOverflow;
+
 pub use build::IndexBuilder;
 pub use codec::Codec;
 pub use document::{DocumentId, JsonObject};
 pub use layout::VERSION;
+pub use metadata::{Difference, IndexMetadata};
 pub use open::{IndexInfo, InvertedIndex};
-pub use search::{Hit, Searcher};
+pub use search::{search_all, Hit, Searcher};
 
 /// Why an index cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +87,7 @@ impl From<BuildError> for io::Error {
     }
 }
 
-/// Why an index cannot be opened or read.
+/// Why an index cannot be opened, read or searched.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IndexError {
@@ -110,5 +114,13 @@ pub enum IndexError {
         file: String,
         /// What is wrong, and where.
         reason: String,
+    },
+    /// A document has a score that no f32 holds.
+    #[error("the document {document}: {source}")]
+    Score {
+        /// Its id, as JSON.
+        document: String,
+        /// What happened.
+        source: ScoreOverflow,
     },
 }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use bytemuck::Pod;
 use memmap2::Mmap;
 
-use super::codec::Codec;
-use super::document::{DocumentId, JsonObject};
+use super::codec::{Codec, Half, NineBits, Step, Weight};
+use super::document::{id_json, object_json, DocumentId, JsonObject};
 use super::layout::{
     Header, HeaderFault, ListEntry, Section, SegmentEntry, ALIGNMENT, BLOCK_BYTES, HEADER_BYTES, LIST_BYTES,
-    SEGMENT_BYTES,
+    SEGMENT_BYTES, WINDOW,
 };
 use super::IndexError;
 use crate::source::mmap::map_file;
@@ -26,6 +26,8 @@ pub struct InvertedIndex {
     codec: Codec,
     /// For each block of the file, whether its checksum was seen to match.
     checked: Vec<AtomicU8>,
+    /// For each term, whether its list was seen to be one that a builder writes.
+    checked_lists: Vec<AtomicU8>,
 }
 
 /// An index in figures.
@@ -87,13 +89,15 @@ impl InvertedIndex {
                 format!("its weights are written with codec {}, which it does not know", header.codec);
             return Err(IndexError::Foreign { file, reason });
         };
-        let mut index = InvertedIndex { file, bytes, header, codec, checked: Vec::new() };
+        let mut index =
+            InvertedIndex { file, bytes, header, codec, checked: Vec::new(), checked_lists: Vec::new() };
         index.check_sections().map_err(|reason| index.damaged(reason))?;
         let checksums = index.checksums();
         if crc32fast::hash(checksums) != index.header.checksums_crc {
             return Err(index.damaged("the checksum of its checksums does not match".into()));
         }
         index.checked = (0..checksums.len() / 4).map(|_| AtomicU8::new(0)).collect();
+        index.checked_lists = (0..index.num_terms()).map(|_| AtomicU8::new(0)).collect();
         Ok(index)
     }
 
@@ -137,7 +141,7 @@ impl InvertedIndex {
         &self.bytes[self.header.checksums_start() as usize..]
     }
 
-    fn damaged(&self, reason: String) -> IndexError {
+    pub(super) fn damaged(&self, reason: String) -> IndexError {
         IndexError::Damaged { file: self.file.clone(), reason }
     }
 
@@ -196,13 +200,29 @@ impl InvertedIndex {
         std::str::from_utf8(self.part(bytes, start, length)?).map_err(|error| self.damaged(error.to_string()))
     }
 
-    /// Checks everything.
+    /// Checks everything: every checksum, and that texts and lists are what a builder writes.
     ///
     /// # Errors
     ///
-    /// [`IndexError::Damaged`] that names the first bytes whose checksum does not match.
+    /// [`IndexError::Damaged`] that names the first bytes whose checksum does not match, or the first thing that no
+    /// builder writes.
     pub fn verify(&self) -> Result<(), IndexError> {
-        (0..self.checked.len()).try_for_each(|block| self.check_block(block))
+        (0..self.checked.len()).try_for_each(|block| self.check_block(block))?;
+        self.metadata()?;
+        (0..self.num_documents()).try_for_each(|document| {
+            self.id_json(document)?;
+            self.fields_json(document).map(drop)
+        })?;
+        let mut earlier: Option<&str> = None;
+        for number in 0..self.num_terms() {
+            let term = self.term(number)?;
+            if earlier.is_some_and(|earlier| earlier.as_bytes() >= term.as_bytes()) {
+                return Err(self.damaged(format!("term {number} does not come after the one before")));
+            }
+            earlier = Some(term);
+            self.list(number)?;
+        }
+        Ok(())
     }
 
     /// The index in figures.
@@ -258,9 +278,7 @@ impl InvertedIndex {
     ///
     /// [`IndexError::Damaged`].
     pub fn id(&self, document: u32) -> Result<DocumentId, IndexError> {
-        let json = self.id_json(document)?;
-        DocumentId::from_json(json)
-            .ok_or_else(|| self.damaged(format!("the id of document {document} is neither text nor number")))
+        Ok(DocumentId::from_checked(self.id_json(document)?.to_string()))
     }
 
     /// [`InvertedIndex::id`] as JSON, as it was written.
@@ -269,7 +287,9 @@ impl InvertedIndex {
     ///
     /// [`IndexError::Damaged`].
     pub fn id_json(&self, document: u32) -> Result<&str, IndexError> {
-        self.text(Section::IdPlaces, Section::IdBytes, document.into())
+        let json = self.text(Section::IdPlaces, Section::IdBytes, document.into())?;
+        id_json(json)
+            .ok_or_else(|| self.damaged(format!("the id of document {document} is neither text nor number")))
     }
 
     /// The fields of a document.
@@ -278,9 +298,7 @@ impl InvertedIndex {
     ///
     /// [`IndexError::Damaged`].
     pub fn fields(&self, document: u32) -> Result<JsonObject, IndexError> {
-        let json = self.fields_json(document)?;
-        JsonObject::from_json(json)
-            .ok_or_else(|| self.damaged(format!("the fields of document {document} are no object")))
+        Ok(JsonObject::from_checked(self.fields_json(document)?.to_string()))
     }
 
     /// [`InvertedIndex::fields`] as JSON, as they were written.
@@ -289,7 +307,9 @@ impl InvertedIndex {
     ///
     /// [`IndexError::Damaged`].
     pub fn fields_json(&self, document: u32) -> Result<&str, IndexError> {
-        self.text(Section::FieldPlaces, Section::FieldBytes, document.into())
+        let json = self.text(Section::FieldPlaces, Section::FieldBytes, document.into())?;
+        object_json(json)
+            .ok_or_else(|| self.damaged(format!("the fields of document {document} are no object")))
     }
 
     /// The name of a term.
@@ -368,14 +388,56 @@ impl InvertedIndex {
             documents: self.numbers(Section::Documents, first, count)?,
             weights: self.part(Section::Weights, first.saturating_mul(weight_bytes), count * weight_bytes)?,
         };
-        let mut end = 0;
-        for segment in list.segments() {
-            if segment.end < end || segment.end > entry.num_postings {
-                return Err(self.damaged(format!("the segments of term {term} are not in order")));
-            }
-            end = segment.end;
+        // The mark guards no other memory, as with blocks.
+        let checked = &self.checked_lists[term as usize];
+        if checked.load(Ordering::Relaxed) == 0 {
+            let fault = match self.codec {
+                Codec::F32 => self.check_list::<f32>(&entry, &list),
+                Codec::Lucene9 => self.check_list::<NineBits>(&entry, &list),
+                Codec::F16 => self.check_list::<Half>(&entry, &list),
+                Codec::U8 => self.check_list::<Step>(&entry, &list),
+            };
+            fault.map_err(|reason| self.damaged(format!("the list of term {term}: {reason}")))?;
+            checked.store(1, Ordering::Relaxed);
         }
         Ok(list)
+    }
+
+    /// That a list is what a builder writes. Searching relies on it: what a wrong list would give is a wrong score.
+    fn check_list<W: Weight>(&self, entry: &ListEntry, list: &List) -> Result<(), &'static str> {
+        let weights: &[W] = bytemuck::try_cast_slice(list.weights).map_err(|_| "its weights are cut")?;
+        let (mut start, mut window, mut largest) = (0, None, 0.0f32);
+        for segment in list.segments() {
+            let end = segment.end as usize;
+            let is_next = window.is_none_or(|window| window < segment.window);
+            let part = list.documents.get(start..end).zip(weights.get(start..end));
+            let Some((documents, weights)) = part.filter(|(documents, _)| is_next && !documents.is_empty())
+            else {
+                return Err("its segments are not in order");
+            };
+            // Every element is looked at, without a branch, so that the compiler can do many at once.
+            let ascend = documents.windows(2).fold(true, |ascend, pair| ascend & (pair[0] < pair[1]));
+            let last = usize::from(documents[documents.len() - 1]);
+            let document = u64::from(segment.window) * WINDOW as u64 + last as u64;
+            if !ascend || last >= WINDOW || document >= self.header.num_documents {
+                return Err("its documents are not in order");
+            }
+            let values = weights.iter().map(|weight| weight.value(list.unit));
+            let (are_weights, heaviest) = values.fold((true, 0.0f32), |(are_weights, heaviest), value| {
+                (
+                    are_weights & (value > 0.0) & (value <= f32::MAX),
+                    if value > heaviest { value } else { heaviest },
+                )
+            });
+            if !are_weights || heaviest != segment.max_weight {
+                return Err("a weight is not what it can be");
+            }
+            (start, window, largest) = (end, Some(segment.window), largest.max(heaviest));
+        }
+        match start == list.documents.len() && largest == entry.max_weight {
+            true => Ok(()),
+            false => Err("its segments are not all of it"),
+        }
     }
 
     /// Typed weights of a list.

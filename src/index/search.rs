@@ -14,12 +14,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 
 use super::codec::{Codec, Half, NineBits, Step, Weight};
 use super::layout::WINDOW;
 use super::open::{InvertedIndex, List};
 use super::IndexError;
-use crate::sparse::SparseVector;
+use crate::sparse::{ScoreOverflow, SparseVector};
 
 /// A document that matches a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,7 +122,7 @@ impl<'a> Searcher<'a> {
     ///
     /// # Errors
     ///
-    /// [`IndexError::Damaged`].
+    /// [`IndexError::Damaged`], and [`IndexError::Score`] where no f32 holds the best score.
     pub fn search(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
         by_codec!(self.search_in(query, k))
     }
@@ -140,7 +142,7 @@ impl<'a> Searcher<'a> {
             if bound < best.threshold() {
                 break;
             }
-            self.search_window(&terms, pieces, margin, &mut best);
+            self.search_window(&terms, pieces, margin, &mut best)?;
         }
         Ok(best.into_hits())
     }
@@ -171,7 +173,7 @@ impl<'a> Searcher<'a> {
         pieces: &[Piece],
         margin: f64,
         best: &mut Best,
-    ) {
+    ) -> Result<(), IndexError> {
         let mut threshold = best.threshold();
         let (mut num_others, mut others) = (0, 0.0);
         for piece in pieces {
@@ -186,12 +188,13 @@ impl<'a> Searcher<'a> {
             add_up(&mut self.sums, &terms[piece.term as usize], piece);
         }
         if best.is_empty() {
-            threshold = threshold.max(self.kth_sum(best.k) / margin);
+            // A sum may be infinite in f32 where the score is not.
+            threshold = threshold.max(self.kth_sum(best.k).min(f32::MAX.into()) / margin);
         }
         self.take_candidates((threshold / margin - others) / margin);
         for piece in small.iter().rev() {
             if self.candidates.is_empty() {
-                return;
+                return Ok(());
             }
             others -= piece.bound;
             let least = (threshold / margin - others) / margin;
@@ -200,10 +203,18 @@ impl<'a> Searcher<'a> {
         self.score_candidates(terms, pieces);
         let first = pieces[0].window as usize * WINDOW;
         for (candidate, &score) in self.candidates.iter().zip(&self.exact[1..]) {
-            let document = u32::try_from(first + usize::from(candidate.document)).ok();
-            let document = document.filter(|document| *document < self.index.num_documents());
-            if let Some(document) = document {
-                best.offer(Hit { document, score: score as f32 });
+            let document = (first + usize::from(candidate.document)) as u32;
+            best.offer(Hit { document, score: self.checked(document, score)? });
+        }
+        Ok(())
+    }
+
+    /// An exact score, rounded.
+    fn checked(&self, document: u32, score: f64) -> Result<f32, IndexError> {
+        match ScoreOverflow::check(score) {
+            Ok(score) => Ok(score),
+            Err(source) => {
+                Err(IndexError::Score { document: self.index.id_json(document)?.to_string(), source })
             }
         }
     }
@@ -290,7 +301,7 @@ impl<'a> Searcher<'a> {
     ///
     /// # Errors
     ///
-    /// [`IndexError::Damaged`].
+    /// Those of [`Searcher::search`].
     pub fn scan(&mut self, query: &SparseVector, k: usize) -> Result<Vec<Hit>, IndexError> {
         by_codec!(self.scan_in(query, k))
     }
@@ -308,8 +319,10 @@ impl<'a> Searcher<'a> {
                 }
             }
         }
-        let hits = (0..).zip(&scores).map(|(document, &score)| Hit { document, score: score as f32 });
-        let mut hits: Vec<Hit> = hits.filter(|hit| hit.score > 0.0).collect();
+        let hits = (0..).zip(&scores).filter(|(_, score)| **score > 0.0);
+        let hits = hits.map(|(document, &score)| Ok(Hit { document, score: self.checked(document, score)? }));
+        let mut hits: Vec<Hit> = hits.collect::<Result<_, IndexError>>()?;
+        hits.retain(|hit| hit.score > 0.0);
         hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.document.cmp(&b.document)));
         hits.truncate(k);
         Ok(hits)
@@ -350,6 +363,39 @@ impl<'a> Searcher<'a> {
     }
 }
 
+/// The best `k` documents for each query, in the queries' order, found on so many threads.
+///
+/// # Errors
+///
+/// Those of [`Searcher::search`].
+pub fn search_all(
+    index: &InvertedIndex,
+    queries: &[&SparseVector],
+    k: usize,
+    num_threads: usize,
+) -> Result<Vec<Vec<Hit>>, IndexError> {
+    let next = AtomicUsize::new(0);
+    let answers = Mutex::new(vec![Vec::new(); queries.len()]);
+    let work = || {
+        let mut searcher = Searcher::new(index);
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(query) = queries.get(number) else { return Ok(()) };
+            let hits = searcher.search(query, k)?;
+            answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[number] = hits;
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..num_threads.min(queries.len())).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let others = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        others.fold(own, Result::and)
+    })?;
+    Ok(answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
+}
+
 /// Postings that are passed over in the time that one is looked up in.
 const LOOK_UP_COST: usize = 10;
 
@@ -357,7 +403,7 @@ const LOOK_UP_COST: usize = 10;
 fn add_up<W: Weight>(sums: &mut [f32; WINDOW], term: &Term<W>, piece: &Piece) {
     let (documents, weights) = part(term, piece);
     for (&document, &weight) in documents.iter().zip(weights) {
-        // A document outside the window is damage that checksums exclude; it must only do no harm.
+        // The remainder is the document itself, and tells the compiler that it lies within the array.
         sums[usize::from(document) % WINDOW] += term.query_weight * weight.value(term.unit);
     }
 }

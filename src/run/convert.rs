@@ -180,7 +180,12 @@ impl ConvertVectors {
                 (ids.into_iter().map(|(id, written)| (id, weight(written))).collect(), Names::Vocabulary)
             }
         };
-        let vector = SparseVector::from_pairs(pairs).expect("checked entries, anything else is a bug");
+        // Entries were checked; what a division made of them was not.
+        let Some(vector) = SparseVector::from_pairs(pairs) else {
+            let divisor = self.vectors.divisor;
+            let reason = format!("a weight divided by {divisor} is beyond the largest 32-bit number, 3.4e38");
+            return Ok(Err(RowError::new(reason)));
+        };
         Ok(Ok((self.shape.apply(vector), names)))
     }
 

@@ -95,6 +95,7 @@ impl Job for ScorePairs {
             let (query, document) = pair.map_err(refused)?;
             let tokens = [&query, &document].map(|text| (text.num_tokens, text.is_cut));
             let score = self.encoder.similarity().score(&query.vector, &document.vector);
+            let score = score.map_err(|error| RowError::new(error.to_string()))?;
             Ok(ScoredRow { line: row.line, score, tokens })
         };
         Ok(rows.into_iter().zip(encoded).map(value).collect())

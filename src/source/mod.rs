@@ -342,9 +342,23 @@ impl ModelFiles {
     ///
     /// [`Error::Read`] when one of them cannot be read any more.
     pub fn sha256(&self) -> Result<String, Error> {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut list = String::new();
-        for file in used {
+        Ok(sha256_of_list(&self.sha256_of_each(&[])?))
+    }
+
+    /// The SHA-256, in hexadecimal, of each file that was used so far and of those of `others` that are there, by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] when one of them cannot be read any more.
+    pub fn sha256_of_each(&self, others: &[String]) -> Result<BTreeMap<String, String>, Error> {
+        let mut files = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for other in others {
+            if self.contains(other)? {
+                files.insert(self.inside(other));
+            }
+        }
+        let mut hashes = BTreeMap::new();
+        for file in files {
             let hash = match &self.place {
                 Place::BuiltIn(files) => sha256(entry(files, &file).unwrap_or_default()),
                 Place::Memory(_, files) => sha256(files.get(&file).map(Vec::as_slice).unwrap_or_default()),
@@ -353,9 +367,9 @@ impl ModelFiles {
                 }
             };
             let hash = hash.map_err(|source| Error::Read { file: self.describe(&file), source })?;
-            list += &format!("{hash}  {file}\n");
+            hashes.insert(file, hash);
         }
-        sha256(list.as_bytes()).map_err(|source| Error::Read { file: self.name.clone(), source })
+        Ok(hashes)
     }
 
     /// The bytes of `file` where the model is compiled in.
@@ -365,6 +379,12 @@ impl ModelFiles {
         self.mark_used(file);
         Some(bytes)
     }
+}
+
+/// The SHA-256 of the list that `sha256sum` prints for files of these names and hashes.
+pub fn sha256_of_list(files: &BTreeMap<String, String>) -> String {
+    let list: String = files.iter().map(|(file, hash)| format!("{hash}  {file}\n")).collect();
+    sha256(list.as_bytes()).expect("bytes in memory, anything else is a bug")
 }
 
 /// The most bytes of a file of this name that is read whole.

@@ -7,14 +7,16 @@ Further folders are of models, and of files with rows, matrices, runs and judgem
 A seed of `model_spec` is the settings and vocabularies of one folder, of each in tests/fixtures and of those that are named, in the form
 that the target takes apart; tensors are empty, and lists are cut to a few elements, since what the spec reads of a file
 does not grow with its vocabulary. The dictionary has every key and short value in tests/fixtures/keys.json.
-Needs nothing but Python.
+Needs nothing but Python, and for `index_file` a build of the program in target/: its seeds are small indexes.
 """
 
 import gzip
 import hashlib
 import json
 import struct
+import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -196,6 +198,42 @@ def write(target: str, seeds: list):
     for content in seeds:
         (corpus / hashlib.sha1(content).hexdigest()).write_bytes(content)
     print(f"{target}: {len(seeds)} seeds of {max(map(len, seeds))} bytes at most")
+# Vectors that are enough for a list of several postings, a document without terms, and weights of all sizes.
+VECTORS = [
+    {"id": "a", "title": "x", "vector": {"rain": 1.5, "sun": 0.25, "##s": 2}},
+    {"id": 2, "vector": {"rain": 0.5, "wind": 3e38}},
+    {"id": "01", "vector": {}},
+    {"id": "d", "n": {"m": [1]}, "vector": {"rain": 1e-40, "sun": 3e38, "\u00e9": 1}},
+]
+
+
+def index_seeds(program: Path):
+    """Indexes of few documents and of none, and one of several windows, each as it is and without its checksums."""
+    many = [{"id": n, "vector": {"a": 1 + n % 7, f"b{n % 3}": 0.5}} for n in range(4100)]
+    with tempfile.TemporaryDirectory() as folder:
+        for codec in ["f32", "lucene9", "f16", "u8"]:
+            # One of several windows is enough: inputs that large are slow.
+            for number, rows in enumerate([VECTORS, [], many] if codec == "f32" else [VECTORS, []]):
+                rows_path, index = Path(folder, f"{number}.jsonl"), Path(folder, f"{codec}{number}")
+                rows_path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+                subprocess.run([program, "index", "build", "--quiet", "--input", rows_path, "--output", index,
+                                "--keep-all", "--codec", codec, "--model", "tiny"], check=True)
+                content = (index / "index.nsi").read_bytes()
+                start, length = struct.unpack_from("<QQ", content, 64 + 16 * 10)
+                yield b"\0" + content
+                for mode in (1, 3, 5):
+                    yield bytes([mode]) + content[: start + length]
+
+
+def write_seeds(target: str, seeds) -> set:
+    corpus = HERE / "corpus" / target
+    corpus.mkdir(parents=True, exist_ok=True)
+    written = set()
+    for content in seeds:
+        name = hashlib.sha1(content).hexdigest()
+        (corpus / name).write_bytes(content)
+        written.add(name)
+    return written
 
 
 def main():
@@ -207,14 +245,13 @@ def main():
     models = sorted({path.parent for path in FIXTURES.rglob("*.json") if path.parent.parent == FIXTURES})
     models += [Path(argument) for argument in sys.argv[1:]]
     seeds = [seed(model) for model in models] + [other_seed(files) for files in OTHERS.values()]
-    corpus = HERE / "corpus" / "model_spec"
-    corpus.mkdir(parents=True, exist_ok=True)
-    written = set()
-    for content in seeds:
-        if len(content) > 1:
-            name = hashlib.sha1(content).hexdigest()
-            (corpus / name).write_bytes(content)
-            written.add(name)
+    written = write_seeds("model_spec", [content for content in seeds if len(content) > 1])
+    programs = [HERE.parent.parent / "target" / profile / "neural-sparse" for profile in ("release", "debug")]
+    program = next((program for program in programs if program.exists()), None)
+    if program:
+        print(f"{len(write_seeds('index_file', index_seeds(program)))} indexes by {program}")
+    else:
+        print("no program in target/, so no seeds of index_file")
     found: set = set()
     words(json.loads((FIXTURES / "keys.json").read_text()), found)
     plain = sorted(word for word in found if 1 < len(word) <= 40 and word.isascii() and word.isprintable())

@@ -182,6 +182,14 @@ fn anserinis_integers_are_divided_by_their_scale() {
 }
 
 #[test]
+fn a_weight_that_a_division_makes_infinite_is_refused_with_its_line() {
+    let rows = "{\"id\":\"a\",\"contents\":\"\",\"vector\":{\"x\":300}}\n";
+    let args = ["--input-format", "anserini", "--input-quantize", "1e-37"];
+    let stderr = converted(rows, "jsonl", &args).fails(1);
+    assert!(stderr.contains("line 1: a weight divided by") && stderr.contains("3.4e38"), "{stderr}");
+}
+
+#[test]
 fn encoding_into_a_format_is_converting_what_was_encoded() {
     let place = folder();
     let texts = fixture("texts.jsonl");

@@ -146,7 +146,8 @@ pub fn compare(
                 comparison.add(index, row.line, weights(encoder.tokenizer(), entries, &next(side)));
             }
             Golden::Score { score, .. } => {
-                let ours = Some(encoder.similarity().score(&next(Side::Query), &next(Side::Document)));
+                let found = encoder.similarity().score(&next(Side::Query), &next(Side::Document))?;
+                let ours = Some(found);
                 let pair = Pair { term: None, ours, theirs: *score, tolerance: SCORE_TOLERANCE };
                 comparison.add(index, row.line, vec![pair]);
             }

@@ -27,7 +27,9 @@ fn below(command: Command, path: &str) -> Command {
 fn argument(argument: Arg) -> Arg {
     let argument = under_heading(argument);
     let choices = argument.get_possible_values();
-    if argument.is_positional() || !(2..=4).contains(&choices.len()) {
+    // clap takes `true` and `false` for the choices of a flag.
+    let is_flag = !argument.get_action().takes_values();
+    if is_flag || argument.is_positional() || !(2..=4).contains(&choices.len()) {
         return argument;
     }
     let names: Vec<&str> = choices.iter().map(|choice| choice.get_name()).collect();

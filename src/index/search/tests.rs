@@ -66,9 +66,10 @@ fn brute_force(codec: Codec, documents: &[SparseVector], query: &SparseVector, k
             document.iter().map(|(term, weight)| (term, codec.rounded(weight, largest[&term]))).collect();
         SparseVector::from_pairs(pairs).expect("distinct")
     };
-    let hits = (0..)
-        .zip(documents)
-        .map(|(number, document)| Hit { document: number, score: query.dot(&rounded(document)) });
+    let hits = (0..).zip(documents).map(|(number, document)| Hit {
+        document: number,
+        score: query.dot(&rounded(document)).expect("small"),
+    });
     let mut hits: Vec<Hit> = hits.filter(|hit| hit.score > 0.0).collect();
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.document.cmp(&b.document)));
     hits.truncate(k);
@@ -273,4 +274,92 @@ fn a_changed_bit_a_cut_and_a_foreign_file_are_never_a_wrong_hit() {
     }
     assert!(matches!(InvertedIndex::open(folder.path()), Err(IndexError::Foreign { .. })));
     assert!(matches!(InvertedIndex::open(&folder.path().join("nowhere")), Err(IndexError::Read { .. })));
+}
+
+#[test]
+fn a_score_that_no_f32_holds_is_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut documents: Vec<SparseVector> = (0..5000).map(|_| vector(&[(0, 1.0), (1, 1e38)])).collect();
+    documents[4500] = vector(&[(0, 1.0), (1, 3e38), (2, 3e38)]);
+    for codec in [Codec::F32, Codec::Lucene9, Codec::U8] {
+        let index = built(&folder.path().join("index"), codec, 3, &documents);
+        let mut searcher = Searcher::new(&index);
+        let mut answers = |query: &[(u32, f32)], k| {
+            let query = over(&index, &vector(query));
+            [searcher.search(&query, k), searcher.scan(&query, k)]
+        };
+        for k in [1, 10, 5000] {
+            for answer in answers(&[(1, 1.0), (2, 1.0)], k) {
+                let error = answer.expect_err("3e38 + 3e38");
+                assert!(
+                    matches!(&error, IndexError::Score { document, .. } if document == "4500"),
+                    "{error}"
+                );
+            }
+            for answer in answers(&[(1, 1.0), (0, 1e38)], k) {
+                answer.expect_err("3e38 + 1e38");
+            }
+            // As large as scores can be.
+            let [found, scanned] = answers(&[(1, 1.0), (0, 1e30)], k);
+            let (found, scanned) = (found.expect("finite"), scanned.expect("finite"));
+            assert!(found == scanned && found[0].document == 4500, "{codec:?}, k {k}");
+        }
+    }
+}
+
+/// Bytes of an index whose checksums are those that it should have.
+fn repaired(mut bytes: Vec<u8>) -> Vec<u8> {
+    use crate::index::layout::{Header, BLOCK_BYTES, HEADER_BYTES};
+    let crc = crc32fast::hash(&bytes[..HEADER_BYTES - 4]);
+    bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+    let Ok(mut header) = Header::from_bytes(&bytes) else { return bytes };
+    let start = header.checksums_start() as usize;
+    if start < HEADER_BYTES || start > bytes.len() {
+        return bytes;
+    }
+    let checksums: Vec<u8> = bytes[HEADER_BYTES..start]
+        .chunks(BLOCK_BYTES)
+        .flat_map(|block| crc32fast::hash(block).to_le_bytes())
+        .collect();
+    bytes.truncate(start);
+    bytes.extend_from_slice(&checksums);
+    header.file_bytes = bytes.len() as u64;
+    header.checksums_crc = crc32fast::hash(&checksums);
+    bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    bytes
+}
+
+#[test]
+fn damage_with_the_right_checksums_is_no_wrong_hit_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("index");
+    let mut random = Random(11);
+    let documents: Vec<SparseVector> = (0..60).map(|_| random.vector(9, 6)).collect();
+    let query = random.vector(9, 12);
+    for codec in Codec::ALL {
+        drop(built(&path, codec, 9, &documents));
+        let whole = std::fs::read(&path).expect("there");
+        assert!(repaired(whole.clone()) == whole);
+        let mut num_refused = 0;
+        for byte in 8..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[byte] ^= 1 << (byte % 8);
+            std::fs::write(&path, repaired(bytes)).expect("a disk");
+            let Ok(index) = InvertedIndex::open(&path) else { continue };
+            let is_verified = index.verify().is_ok();
+            let mut searcher = Searcher::new(&index);
+            match (searcher.search(&query, 10), searcher.scan(&query, 10)) {
+                (Ok(found), Ok(scanned)) => assert!(found == scanned, "{codec:?}, byte {byte}"),
+                (Err(found), Err(_)) => {
+                    assert!(
+                        matches!(found, IndexError::Score { .. }) || !is_verified,
+                        "byte {byte}: {found}"
+                    );
+                    num_refused += 1;
+                }
+                other => panic!("{codec:?}, byte {byte}: {other:?}"),
+            }
+        }
+        assert!(num_refused > 100, "{codec:?}: {num_refused}");
+    }
 }

@@ -4,7 +4,7 @@ mod page;
 
 use serde::Serialize;
 
-use crate::{Similarity, SparseEncoder, SparseVector, TermPart};
+use crate::{ScoreOverflow, Similarity, SparseEncoder, SparseVector, TermPart};
 
 pub use page::ScorePage;
 
@@ -61,18 +61,26 @@ impl TermShare {
 
 impl<'a> ScoreTerm<'a> {
     /// The terms that take part in the score of a query and a document, largest part first, ties by ascending term id.
-    pub fn of_pair(encoder: &'a SparseEncoder, query: &SparseVector, document: &SparseVector) -> Vec<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreOverflow`] where no f32 holds a part or the total.
+    pub fn of_pair(
+        encoder: &'a SparseEncoder,
+        query: &SparseVector,
+        document: &SparseVector,
+    ) -> Result<Vec<Self>, ScoreOverflow> {
         let similarity = encoder.similarity();
-        let total = similarity.total(query, document);
+        let total = similarity.total(query, document)?;
         let term = |TermPart { term: id, query, document, part }: TermPart| {
             // Vectors without a distance have no parts to share.
             let share = if part > 0.0 { part / total } else { 0.0 };
             let term = encoder.tokenizer().term(id).unwrap_or_default();
             ScoreTerm { id, term, query, document, part: TermShare::new(similarity, part), share }
         };
-        let mut terms: Vec<ScoreTerm> = similarity.explain(query, document).into_iter().map(term).collect();
+        let mut terms: Vec<ScoreTerm> = similarity.explain(query, document)?.into_iter().map(term).collect();
         // Stable, and the terms come by ascending id.
         terms.sort_by(|a, b| b.part.value().total_cmp(&a.part.value()));
-        terms
+        Ok(terms)
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::ScoreTerm;
 use crate::report::page::{counted, Escaped, Page};
 use crate::report::text::{self, cut_note, first_words, TextData, TokenText};
-use crate::{Explanation, Similarity, SparseEncoder};
+use crate::{Explanation, ScoreOverflow, Similarity, SparseEncoder};
 
 const STYLE: &str = include_str!("score.css");
 const SCRIPT: &str = include_str!("score.js");
@@ -110,34 +110,38 @@ impl<'a> ScorePage<'a> {
     /// * `model`: what the page calls the model.
     /// * `encoder`: the encoder that explained the texts.
     /// * `query`, `documents`: each text with its explanation.
+    ///
+    /// # Errors
+    ///
+    /// [`ScoreOverflow`] where no f32 holds a score, a total or a part of it.
     pub fn new(
         model: &'a str,
         encoder: &'a SparseEncoder,
         (query, query_explanation): (&'a str, &'a Explanation),
         documents: impl IntoIterator<Item = (&'a str, &'a Explanation)>,
-    ) -> Self {
+    ) -> Result<Self, ScoreOverflow> {
         let similarity = encoder.similarity();
         let scored = |(text, explanation): (&'a str, &'a Explanation)| {
             let vectors = [query_explanation, explanation].map(|explanation| &explanation.encoded.vector);
             let positions = |id| [query_explanation.source(id), explanation.source(id)];
-            let terms = ScoreTerm::of_pair(encoder, vectors[0], vectors[1]).into_iter();
-            ScoredDocument {
+            let terms = ScoreTerm::of_pair(encoder, vectors[0], vectors[1])?.into_iter();
+            Ok(ScoredDocument {
                 text,
                 explanation,
-                score: similarity.score(vectors[0], vectors[1]),
-                total: similarity.total(vectors[0], vectors[1]),
+                score: similarity.score(vectors[0], vectors[1])?,
+                total: similarity.total(vectors[0], vectors[1])?,
                 terms: terms
                     .map(|term| {
                         let positions = positions(term.id);
                         (term, positions)
                     })
                     .collect(),
-            }
+            })
         };
-        let mut documents: Vec<ScoredDocument> = documents.into_iter().map(scored).collect();
+        let mut documents: Vec<ScoredDocument> = documents.into_iter().map(scored).collect::<Result<_, _>>()?;
         // Stable.
         documents.sort_by(|a, b| b.score.total_cmp(&a.score));
-        ScorePage { model, encoder, query, query_explanation, documents }
+        Ok(ScorePage { model, encoder, query, query_explanation, documents })
     }
 
     /// Writes the page as one HTML file.

@@ -3,12 +3,12 @@
 
 #![no_main]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod limits;
+
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libfuzzer_sys::fuzz_target;
+use limits::check_message;
 use neural_sparse::known::KNOWN_MODELS;
 use neural_sparse::{ModelFiles, ModelSpec, Parts};
 
@@ -19,12 +19,6 @@ const FILES: &str = include_str!("../files.txt");
 
 /// Before each file. No text in UTF-8 has this byte, so a mutation seldom cuts a file in two.
 const SEPARATOR: u8 = 0xff;
-
-/// The most bytes that all files together may cost, as they are read and described.
-const MAX_BYTES: usize = 200 << 20;
-
-/// The most characters of a message: what a person can read.
-const MAX_MESSAGE: usize = 2000;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, rest)) = input.split_first() else { return };
@@ -72,56 +66,3 @@ fn check(spec: &ModelSpec) {
         check_message(&unknown.key);
     }
 }
-
-/// A message is one line that a terminal can show.
-fn check_message(message: &impl Display) {
-    let message = message.to_string();
-    assert!(message.chars().count() <= MAX_MESSAGE, "{} characters: {message:.200}", message.chars().count());
-    assert!(!message.contains(char::is_control), "{message:?}");
-}
-
-/// The system's allocator, with a limit: `-malloc_limit_mb` needs a sanitizer, which this does without.
-struct Limited;
-
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-
-impl Limited {
-    fn take(size: usize) {
-        if IN_USE.fetch_add(size, Ordering::Relaxed) + size > MAX_BYTES {
-            IN_USE.store(0, Ordering::Relaxed);
-            eprintln!("more than {MAX_BYTES} bytes are in use");
-            std::process::abort();
-        }
-    }
-
-    fn give_back(size: usize) {
-        IN_USE.fetch_sub(size, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: every request goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Limited {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        Limited::take(layout.size());
-        System.alloc(layout)
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        Limited::take(layout.size());
-        System.alloc_zeroed(layout)
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        Limited::take(size);
-        Limited::give_back(layout.size());
-        System.realloc(pointer, layout, size)
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        Limited::give_back(layout.size());
-        System.dealloc(pointer, layout)
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Limited = Limited;
