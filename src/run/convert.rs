@@ -182,7 +182,7 @@ impl ConvertVectors {
         };
         // Entries were checked; what a division made of them was not.
         let Some(vector) = SparseVector::from_pairs(pairs) else {
-            let divisor = self.vectors.divisor;
+            let divisor = self.input.divisor;
             let reason = format!("a weight divided by {divisor} is beyond the largest 32-bit number, 3.4e38");
             return Ok(Err(RowError::new(reason)));
         };
