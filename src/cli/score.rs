@@ -120,8 +120,10 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
         let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
         let score = similarity.score(query_vector, document_vector)?;
-        let terms =
-            args.explain.then(|| ScoreTerm::of_pair(&scorer.encoder, query_vector, document_vector)).transpose()?;
+        let terms = args
+            .explain
+            .then(|| ScoreTerm::of_pair(&scorer.encoder, query_vector, document_vector))
+            .transpose()?;
         if args.json {
             let similarity = similarity.name();
             serde_json::to_writer(&mut out, &Scored { query, document, score, similarity, terms })?;

@@ -166,6 +166,14 @@ impl Array {
         Ok(String::from_utf8_lossy(&text).replace('\0', ""))
     }
 
+    /// Reads all of it, and checks that it is what the zip says.
+    pub fn check(mut self) -> io::Result<()> {
+        let most = self.bytes.get_ref().expected_bytes.saturating_add(1);
+        io::copy(&mut (&mut self.bytes).take(most), &mut io::sink())
+            .map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", self.name)))?;
+        self.finish()
+    }
+
     /// Checks that everything was read, and that it is what the zip says.
     pub fn finish(&mut self) -> io::Result<()> {
         let is_at_end = self.bytes.fill_buf()?.is_empty();

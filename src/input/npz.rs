@@ -57,6 +57,10 @@ impl MatrixRows {
         if num_columns as u64 > u64::from(u32::MAX) {
             return Err(invalid(format!("a matrix of {num_columns} columns, more than 32 bits number")));
         }
+        // All of it before the first row: rows that were written already could not be taken back.
+        for name in ["indptr", "indices", "data"] {
+            array(name)?.check()?;
+        }
         let (mut indptr, indices, data) = (array("indptr")?, array("indices")?, array("data")?);
         if Some(indptr.length()) != (num_rows as u64).checked_add(1) || indices.length() != data.length() {
             return Err(invalid("arrays whose lengths do not go together".into()));

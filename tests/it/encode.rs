@@ -289,7 +289,7 @@ fn the_environment_names_a_model_and_the_flag_goes_before_it() {
 #[test]
 fn the_number_of_threads_changes_nothing() {
     let texts = ["one", "two words", "and three words", ""];
-    let with = |threads: &str| encode(&[&["--threads", threads][..], &texts].concat()).run().ok();
+    let with = |threads: &str| encode(&[&["--quiet", "--threads", threads][..], &texts].concat()).run().ok();
     assert_eq!(with("1"), with("3"));
 }
 

@@ -22,7 +22,7 @@ pub(in crate::cli) struct FormatArgs {
         default_value = "jsonl",
         hide_default_value = true,
         hide_possible_values = true,
-        long_help = format!("The form of the output: rows of JSON [default: jsonl], or what a search engine loads as it is. Where the model compares by cosine, all but jsonl hold normalised vectors, for engines score by dot product\n\n{}", listed()),
+        long_help = format!("The form of the output: rows of JSON, or what a search engine loads as it is. Where the model compares by cosine, all but jsonl hold normalised vectors, for engines score by dot product\n\n{} [default: jsonl]", listed()),
         value_parser = PossibleValuesParser::new(format::names()),
         requires = "files",
         conflicts_with = "texts"

@@ -9,8 +9,8 @@ use crate::{Explanation, SparseEncoder};
 
 pub use page::ExplainPage;
 
-/// An explained text, with tokens and terms by name and places in characters. It serialises to the JSON of
-/// `neural-sparse explain --json`.
+/// An explained text, with tokens and terms by name and places in characters. It serialises to the JSON that an
+/// explanation is printed as.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExplainedText<'a> {
     /// The id of the row that the text stands in; absent from the JSON where there is none.

@@ -8,8 +8,8 @@ use crate::{ScoreOverflow, Similarity, SparseEncoder, SparseVector, TermPart};
 
 pub use page::ScorePage;
 
-/// A term that takes part in a score. It serialises to an element of `terms` in the JSON of
-/// `neural-sparse score --explain --json`.
+/// A term that takes part in a score. It serialises to an element of `terms` in the JSON that an explained score is
+/// printed as.
 #[derive(Clone, Debug, Serialize)]
 pub struct ScoreTerm<'a> {
     /// Its vocabulary id. Not in the JSON.

@@ -138,7 +138,8 @@ impl<'a> ScorePage<'a> {
                     .collect(),
             })
         };
-        let mut documents: Vec<ScoredDocument> = documents.into_iter().map(scored).collect::<Result<_, _>>()?;
+        let mut documents: Vec<ScoredDocument> =
+            documents.into_iter().map(scored).collect::<Result<_, _>>()?;
         // Stable.
         documents.sort_by(|a, b| b.score.total_cmp(&a.score));
         Ok(ScorePage { model, encoder, query, query_explanation, documents })
