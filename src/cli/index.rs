@@ -1,6 +1,7 @@
 //! `index`: vectors or texts into an index, and what an index holds.
 
 use std::fs;
+use std::io;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
-use neural_sparse::index::{Codec, InvertedIndex, JsonObject};
+use neural_sparse::hub::{self, Parts};
+use neural_sparse::index::{Codec, IndexMetadata, InvertedIndex};
+use neural_sparse::jsonl;
 use neural_sparse::run::{ConvertVectors, EncodeTexts, VectorInput};
-use neural_sparse::EncoderOptions;
-use neural_sparse::Similarity;
-use neural_sparse::{jsonl, known};
+use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
 use serde_json::{json, Value};
 
 use super::bulk::{InputArgs, Surroundings, NUM_WINDOWS};
@@ -24,7 +25,7 @@ use super::fields;
 use super::output::Output;
 use super::shape::{self, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
-use super::ModelArgs;
+use super::{ModelArgs, Stated};
 use neural_sparse::input::json::Keys;
 use neural_sparse::input::{first_row, Fields};
 
@@ -99,9 +100,9 @@ struct InfoArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &IndexArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &IndexArgs, stated: Stated) -> anyhow::Result<Exit> {
     match &args.command {
-        IndexCommand::Build(args) => build(args),
+        IndexCommand::Build(args) => build(args, stated),
         IndexCommand::Info(args) => info(args),
     }
 }
@@ -114,11 +115,10 @@ pub(super) fn open(folder: &Path) -> anyhow::Result<InvertedIndex> {
 /// How the documents of an index are compared with queries. An index that does not say so has raw vectors, as all of
 /// them had once.
 pub(super) fn similarity_of(index: &InvertedIndex) -> anyhow::Result<Similarity> {
-    let metadata: Value = Value::Object(index.metadata()?.to_map());
-    match &metadata["similarity"] {
-        Value::Null => Ok(Similarity::Dot),
-        value => value.as_str().and_then(Similarity::named).with_context(|| {
-            format!("the index was made for the similarity {value}, which is not known here")
+    match &index.made()?.similarity {
+        None => Ok(Similarity::Dot),
+        Some(name) => Similarity::named(name).with_context(|| {
+            format!("the index was made for the similarity {name:?}, which is not known here")
         }),
     }
 }
@@ -130,7 +130,7 @@ enum Holds {
     Vectors,
 }
 
-fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
+fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
     let [first, ..] = &args.input.files[..] else {
         let hint = "neural-sparse index build --input FILE --output DIR";
         return Err(UsageError::with_hint("index build needs a file of vectors or of texts", hint).into());
@@ -147,7 +147,15 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let output = folder.join(FILE);
     let codec = Codec::named(&args.codec).expect("a known name, anything else is a bug");
-    let format: Arc<dyn Format> = format::index(codec, metadata(args, holds, similarity)).into();
+    let made = Made {
+        model: args.model.clone(),
+        stated,
+        holds,
+        similarity,
+        shape: shape::settings(&args.shape.shape()).into_iter().collect(),
+    };
+    let describe = move || made.metadata().map(|made| made.to_json()).map_err(io::Error::other);
+    let format: Arc<dyn Format> = format::index_described_by(codec, describe).into();
     let assembly = format.assembly().map(Arc::from);
     let quiet = args.model.hub.quiet;
     let container = args.rows.fields.container();
@@ -226,21 +234,54 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
     Ok(if is_vector { Holds::Vectors } else { Holds::Texts })
 }
 
-/// What the index says of itself.
-fn metadata(args: &BuildArgs, holds: Holds, similarity: Similarity) -> JsonObject {
-    // Of vectors it is known where it was named.
-    let is_known = holds == Holds::Texts || args.model.model != known::DEFAULT_MODEL;
-    let model = is_known.then_some(&args.model.model);
-    let settings: serde_json::Map<String, Value> = shape::settings(&args.shape.shape()).into_iter().collect();
-    let metadata = json!({
-        "made_by": concat!("neural-sparse ", env!("CARGO_PKG_VERSION")),
-        "model": model,
-        "dialect": args.model.dialect.name(),
-        "max_length": args.model.max_length,
-        "similarity": similarity.name(),
-        "settings": settings,
-    });
-    JsonObject::from_json(&metadata.to_string()).expect("an object, anything else is a bug")
+/// What an index says of itself, to be found out when it is complete.
+struct Made {
+    model: ModelArgs,
+    stated: Stated,
+    holds: Holds,
+    similarity: Similarity,
+    shape: serde_json::Map<String, Value>,
+}
+
+impl Made {
+    fn metadata(&self) -> anyhow::Result<IndexMetadata> {
+        let described = match self.holds {
+            Holds::Texts => self.of_texts()?,
+            Holds::Vectors if self.stated.model => self.of_vectors()?,
+            // Whose vectors they are is not known.
+            Holds::Vectors => IndexMetadata::default(),
+        };
+        Ok(IndexMetadata {
+            made_by: Some(concat!("neural-sparse ", env!("CARGO_PKG_VERSION")).into()),
+            similarity: Some(self.similarity.name().into()),
+            settings: self.shape.clone(),
+            ..described
+        })
+    }
+
+    fn of_texts(&self) -> anyhow::Result<IndexMetadata> {
+        let files = self.model.files()?;
+        let spec = ModelSpec::read(&files, hub::known_model(&self.model.model))?;
+        let model_files = files.sha256_of_each(&spec.required_files(Parts::Whole))?;
+        let model_sha256 = Some(sha256_of_list(&model_files));
+        Ok(IndexMetadata { model_sha256, model_files, ..self.model.described() })
+    }
+
+    /// Of a model that was named for vectors, its files may not be here; and vectors do not say their dialect.
+    fn of_vectors(&self) -> anyhow::Result<IndexMetadata> {
+        let described = self.model.described();
+        let dialect = described.dialect.filter(|_| self.stated.dialect);
+        let is_by_name = described.known_model.is_some() && !Path::new(&self.model.model).exists();
+        let model_files = match is_by_name {
+            true => Default::default(),
+            false => {
+                let files = self.model.hub.resolve(&self.model.model, Parts::QuerySide)?;
+                let spec = ModelSpec::read(&files, hub::known_model(&self.model.model))?;
+                files.sha256_of_each(&spec.required_files(Parts::Whole))?
+            }
+        };
+        Ok(IndexMetadata { dialect, model_files, ..described })
+    }
 }
 
 /// How many of the longest lists are shown.
@@ -296,6 +337,9 @@ fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
             info.bytes, info.list_bytes, info.document_bytes
         )?;
         writeln!(out, "model          {}", said("model"))?;
+        if index.made()?.model_sha256.is_some() {
+            writeln!(out, "model's files  {} (SHA-256)", said("model_sha256"))?;
+        }
         writeln!(out, "similarity     {}", similarity_of(&index)?)?;
         writeln!(out, "made by        {}", said("made_by"))?;
         if args.verify {

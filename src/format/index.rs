@@ -3,8 +3,10 @@
 //! Rows are collected with the names of their terms: the index numbers the terms that its documents have, by ascending
 //! bytes, and needs no vocabulary.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::assembly::{names, Assembly, Collected, CollectedRows};
 use super::collection::CollectionTerms;
@@ -13,15 +15,30 @@ use crate::index::{Codec, DocumentId, IndexBuilder, JsonObject};
 use crate::jsonl::RowError;
 use crate::storage::Storage;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Index {
     codec: Codec,
-    metadata: JsonObject,
+    metadata: Arc<dyn Fn() -> io::Result<JsonObject> + Send + Sync>,
+}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.debug_struct("Index").field("codec", &self.codec).finish_non_exhaustive()
+    }
 }
 
 /// An index as the output of a run.
 pub fn index(codec: Codec, metadata: JsonObject) -> Box<dyn Format> {
-    Box::new(Index { codec, metadata })
+    index_described_by(codec, move || Ok(metadata.clone()))
+}
+
+/// An index as the output of a run, which says of itself what `metadata` returns once its documents are complete: what
+/// takes time to find out, such as the hashes of a model's files, need not be waited for before.
+pub fn index_described_by(
+    codec: Codec,
+    metadata: impl Fn() -> io::Result<JsonObject> + Send + Sync + 'static,
+) -> Box<dyn Format> {
+    Box::new(Index { codec, metadata: Arc::new(metadata) })
 }
 
 impl Format for Index {
@@ -68,7 +85,7 @@ impl Assembly for Index {
             let fields = JsonObject::from_checked(as_object(&row.fields));
             Ok(builder.add(&id, &fields, &terms.vector(row))?)
         })?;
-        Ok(builder.finish(&self.metadata)?)
+        Ok(builder.finish(&(self.metadata)()?)?)
     }
 
     fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {

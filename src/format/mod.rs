@@ -36,7 +36,7 @@ use std::fmt::Debug;
 pub use assembly::{Assembly, CollectedRows};
 pub use bulk::Action;
 pub use findings::Findings;
-pub use index::index;
+pub use index::{index, index_described_by};
 pub use json::write_by_name;
 pub use opensearch::{ingest_pipeline, two_phase_pipeline, Ingest};
 pub use requests::Requests;

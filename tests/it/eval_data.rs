@@ -74,8 +74,18 @@ fn the_figures_are_those_of_encode_search_and_eval_one_after_the_other() {
     run(&place, &[&encode[..], &["--input", "data/queries.jsonl", "--output", "queries.jsonl"]].concat())
         .ok();
     run(&place, &["index", "build", "--quiet", "--input", "docs.jsonl", "--output", "index"]).ok();
-    let search =
-        ["search", "--index", "index", "--queries", "queries.jsonl", "--k", "1000", "--run", "all.trec"];
+    let search = [
+        "search",
+        "--quiet",
+        "--index",
+        "index",
+        "--queries",
+        "queries.jsonl",
+        "--k",
+        "1000",
+        "--run",
+        "all.trec",
+    ];
     run(&place, &search).ok();
     let all = fs::read_to_string(place.path().join("all.trec")).unwrap();
     assert!(
@@ -325,7 +335,7 @@ fn a_document_of_windows_scores_what_its_best_one_does() {
     run(&place, &[&build[..], &texts, &["--output", "index"]].concat()).ok();
     let hits = run(
         &place,
-        &["search", "--index", "index", "--max-length", "6", "--quiet", "--k", "1000", QUERIES[2].1],
+        &["search", "--quiet", "--index", "index", "--max-length", "6", "--k", "1000", QUERIES[2].1],
     )
     .ok();
     let mut best: Vec<(String, f32)> = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{json, Value};
 use tempfile::TempDir;
 
-use crate::program::{folder, json_lines, neural_sparse, Finished};
+use crate::program::{copied, fixture, folder, json_lines, neural_sparse, Finished};
 
 const TEXTS: [&str; 5] = [
     "Currently New York is rainy.",
@@ -49,7 +49,15 @@ fn place() -> TempDir {
     place
 }
 
+/// Searches without notes: these collections are so small that they lack most terms of a query.
 fn run(place: &TempDir, args: &[&str]) -> Finished {
+    match args {
+        ["search", args @ ..] => run_aloud(place, &[&["search", "--quiet"], args].concat()),
+        args => run_aloud(place, args),
+    }
+}
+
+fn run_aloud(place: &TempDir, args: &[&str]) -> Finished {
     neural_sparse(args).in_folder(place.path()).run()
 }
 
@@ -356,4 +364,261 @@ fn arguments_that_make_no_sense_are_usage_errors() {
         run(&place, args).fails(2);
     }
     assert!(!Path::new(place.path()).join("index").exists());
+}
+
+#[test]
+fn a_model_that_is_named_is_never_passed_over() {
+    let place = place();
+    let other = fixture("bert-tied");
+    let other = other.to_str().unwrap();
+    let stderr = run(&place, &["search", "--index", "texts", "--model", other, "york"]).fails(1);
+    assert!(
+        stderr.contains("does not fit the index `texts`") && stderr.contains("`--any-model`"),
+        "{stderr}"
+    );
+    let by_environment =
+        || neural_sparse(&["search", "--quiet", "--index", "texts", "york"]).in_folder(place.path());
+    let stderr = by_environment().env("NEURAL_SPARSE_MODEL", other).run().fails(1);
+    assert!(stderr.contains("does not fit the index `texts`"), "{stderr}");
+    // The name of the default model is a name too; it cannot be had here.
+    for name in ["v2-distill", "opensearch-project/opensearch-neural-sparse-encoding-v2-distill"] {
+        let stderr = run(&place, &["search", "--index", "texts", "--model", name, "york"]).fails(1);
+        assert!(stderr.contains("v2-distill"), "{stderr}");
+        let stderr = by_environment().env("NEURAL_SPARSE_MODEL", name).run().fails(1);
+        assert!(stderr.contains("v2-distill"), "{stderr}");
+    }
+    let any = ["search", "--index", "texts", "--any-model", "--model", other, "york"];
+    assert_ne!(run(&place, &any).ok(), run(&place, &["search", "--index", "texts", "york"]).ok());
+}
+
+#[test]
+fn a_model_is_the_indexs_by_its_bytes_and_not_by_its_place() {
+    let place = place();
+    let (first, moved) = (copied("bert-tied"), copied("bert-tied"));
+    let [first_path, moved_path] = [&first, &moved].map(|folder| folder.path().to_str().unwrap());
+    let build =
+        ["index", "build", "--quiet", "--input", "docs.jsonl", "--output", "own", "--model", first_path];
+    run(&place, &build).ok();
+    let expected = run(&place, &["search", "--index", "own", "york"]).ok();
+    fs::remove_dir_all(first.path()).unwrap();
+    let search = ["search", "--index", "own", "--model", moved_path, "york"];
+    assert_eq!(run(&place, &search).ok(), expected);
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        let path = moved.path().join(file);
+        let bytes = fs::read(&path).unwrap();
+        let changed = match file {
+            // Half of a weight, at the end.
+            "model.safetensors" => [&bytes[..bytes.len() - 1], &[bytes[bytes.len() - 1] ^ 1]].concat(),
+            _ => [&bytes[..], b" "].concat(),
+        };
+        fs::write(&path, changed).unwrap();
+        let stderr = run(&place, &search).fails(1);
+        assert!(stderr.contains(&format!("its file `{file}` is not the one")), "{stderr}");
+        fs::write(&path, bytes).unwrap();
+    }
+    // Parameters in a file of another name are others.
+    let (old, new) = (moved.path().join("model.safetensors"), moved.path().join("pytorch_model.bin"));
+    fs::rename(&old, moved.path().join("unused")).unwrap();
+    fs::copy(fixture("bert-bin/pytorch_model.bin"), new).unwrap();
+    run(&place, &search).fails(1);
+}
+
+#[test]
+fn a_query_is_encoded_in_the_dialect_of_the_index() {
+    let place = place();
+    let build = ["index", "build", "--quiet", "--input", "docs.jsonl", "--model", "tiny"];
+    let dialect = ["--dialect", "sentence-transformers"];
+    run(&place, &[&build[..], &dialect, &["--output", "st"]].concat()).ok();
+    let search = |index: &str, more: &[&str]| {
+        run(&place, &[&["search", "--index", index, "currently in new york"], more].concat())
+    };
+    assert_eq!(search("st", &[]).ok(), search("st", &dialect).ok());
+    let stderr = search("st", &["--dialect", "card"]).fails(1);
+    assert!(stderr.contains("the dialect is card, the index's is sentence-transformers"), "{stderr}");
+    let stderr = search("texts", &dialect).fails(1);
+    assert!(stderr.contains("the dialect is sentence-transformers, the index's is card"), "{stderr}");
+    search("texts", &[&dialect[..], &["--any-model"]].concat()).ok();
+}
+
+#[test]
+fn an_index_of_vectors_says_whose_they_are_where_that_was_said() {
+    let place = place();
+    let build = |output: &str, more: &[&str]| {
+        let args = ["index", "build", "--quiet", "--input", "vectors.jsonl", "--output", output];
+        run(&place, &[&args[..], more].concat()).ok();
+        let info = run(&place, &["index", "info", output, "--json"]).ok();
+        serde_json::from_str::<Value>(&info).unwrap()["metadata"].clone()
+    };
+    let search = |index: &str, model: &[&str]| {
+        run_aloud(&place, &[&["search", "--index", index, "york"], model].concat())
+    };
+    // Of any model that is named, and with a word of it.
+    assert_eq!(build("unnamed", &[])["model"], Value::Null);
+    let other = fixture("bert-tied");
+    for model in ["tiny", other.to_str().unwrap()] {
+        let found = search("unnamed", &["--model", model]);
+        assert_eq!(found.code, Some(0));
+        let note = format!("does not say which model its vectors are of; queries are encoded with `{model}`");
+        assert!(found.stderr.contains(&note), "{}", found.stderr);
+    }
+    let of_texts = run(&place, &["search", "--index", "texts", "york"]).ok();
+    assert_eq!(search("unnamed", &["--model", "tiny", "--quiet"]).ok(), of_texts);
+    // The default model is a model that is named, by a flag or by the environment.
+    assert_eq!(build("default", &["--model", "v2-distill"])["model"], "v2-distill");
+    let stderr = search("default", &["--model", "tiny"]).fails(1);
+    assert!(stderr.contains("the index was made with `v2-distill`"), "{stderr}");
+    let args = ["index", "build", "--quiet", "--input", "vectors.jsonl", "--output", "environment"];
+    neural_sparse(&args).env("NEURAL_SPARSE_MODEL", "v2-distill").in_folder(place.path()).run().ok();
+    search("environment", &["--model", "tiny"]).fails(1);
+    build("tiny", &["--model", "tiny"]);
+    assert_eq!(search("tiny", &["--quiet"]).ok(), search("tiny", &["--quiet", "--model", "tiny"]).ok());
+    search("tiny", &["--model", other.to_str().unwrap()]).fails(1);
+}
+
+#[test]
+fn a_query_that_the_index_hardly_knows_is_noted() {
+    let place = folder();
+    let rows = "{\"id\":1,\"vector\":{\"a\":1,\"b\":2}}\n";
+    fs::write(place.path().join("vectors.jsonl"), rows).unwrap();
+    run(&place, &["index", "build", "--quiet", "--input", "vectors.jsonl", "--output", "index"]).ok();
+    let note = |queries: &str, quiet: &[&str]| {
+        fs::write(place.path().join("q.jsonl"), queries).unwrap();
+        let found =
+            run_aloud(&place, &[&["search", "--index", "index", "--queries", "q.jsonl"], quiet].concat());
+        assert_eq!(found.code, Some(0));
+        found.stderr
+    };
+    let half = "{\"id\":\"half\",\"vector\":{\"a\":1,\"x\":1}}\n";
+    let less = "{\"id\":\"less\",\"vector\":{\"a\":1,\"x\":1,\"y\":2}}\n";
+    assert_eq!(note(half, &[]), "", "half is not more than half");
+    assert_eq!(note(less, &[]), "note: no document has 2 of the 3 terms of query \"less\"\n");
+    assert_eq!(note(less, &["--quiet"]), "");
+    let three = format!("{half}{less}{{\"id\":3,\"vector\":{{\"z\":1}}}}\n");
+    let expected =
+        "note: no document has more than half of the terms of 2 of 3 queries, the first of them \"less\"\n";
+    assert_eq!(note(&three, &[]), expected);
+}
+
+#[test]
+fn a_score_that_no_f32_holds_is_an_error_and_never_null() {
+    let place = folder();
+    let rows = "{\"id\":\"a\",\"vector\":{\"x\":3e38,\"y\":1}}\n{\"id\":\"b\",\"vector\":{\"y\":1}}\n";
+    fs::write(place.path().join("vectors.jsonl"), rows).unwrap();
+    for (query, is_fine) in [("{\"x\":1.1}", true), ("{\"x\":2}", false), ("{\"x\":3e38,\"y\":1}", false)] {
+        fs::write(place.path().join("q.jsonl"), format!("{{\"id\":1,\"vector\":{query}}}\n")).unwrap();
+        for codec in ["f32", "lucene9", "u8"] {
+            let build =
+                ["index", "build", "--quiet", "--input", "vectors.jsonl", "--output", "index", "--force"];
+            run(&place, &[&build[..], &["--codec", codec]].concat()).ok();
+            for more in [&[][..], &["--json"], &["--json", "--explain"], &["--run", "run.trec"]] {
+                let found =
+                    run(&place, &[&["search", "--index", "index", "--queries", "q.jsonl"], more].concat());
+                if is_fine {
+                    assert!(!found.ok().contains("null"));
+                    let _ = fs::remove_file(place.path().join("run.trec"));
+                } else {
+                    let stderr = found.fails(1);
+                    assert!(stderr.contains("the document \"a\": the score is beyond"), "{stderr}");
+                }
+            }
+        }
+    }
+    // Of a model: weights of query tokens that are as large.
+    let model = copied("idf-query");
+    let idf = fs::read_to_string(model.path().join("idf.json")).unwrap();
+    let idf: serde_json::Map<String, Value> = serde_json::from_str(&idf).unwrap();
+    let large: serde_json::Map<String, Value> =
+        idf.into_iter().map(|(token, _)| (token, json!(3e38))).collect();
+    fs::write(model.path().join("idf.json"), Value::from(large).to_string()).unwrap();
+    let model = model.path().to_str().unwrap();
+    let text = "What's the weather in ny now? Currently New York is rainy. Which planet is known as the Red Planet? \
+                Venus is often called Earth's twin because of its similar size. Jupiter, the largest planet in our solar \
+                system, has a prominent red spot. Saturn is famous for its rings.";
+    let score = ["score", "--model", model, "--quiet", text, text];
+    for more in [&[][..], &["--json"], &["--explain"], &["--json", "--explain"], &["--html", "page.html"]] {
+        let stderr = run(&place, &[&score[..], more].concat()).fails(1);
+        assert!(stderr.contains("the score is beyond the largest 32-bit number"), "{more:?}: {stderr}");
+    }
+    let pairs = json!({"query": text, "document": text}).to_string();
+    fs::write(place.path().join("pairs.jsonl"), pairs).unwrap();
+    let stderr = run(&place, &["score", "--model", model, "--quiet", "--input", "pairs.jsonl"]).fails(1);
+    assert!(stderr.contains("`pairs.jsonl` line 1: the score is beyond"), "{stderr}");
+}
+
+#[test]
+fn queries_are_read_by_the_fields_and_the_format_that_are_named() {
+    let place = place();
+    let write = |name: &str, text: &str| fs::write(place.path().join(name), text).unwrap();
+    write("plain.jsonl", "{\"id\":\"a\",\"text\":\"new york\"}\n{\"id\":\"b\",\"text\":\"bread flour\"}\n");
+    let found = |args: &[&str]| search(&place, "texts", args);
+    let expected = found(&["--queries", "plain.jsonl"]);
+    write(
+        "named.jsonl",
+        "{\"number\":\"a\",\"id\":1,\"q\":{\"title\":\"new\",\"more\":\"york\"}}\n\
+         {\"number\":\"b\",\"id\":1,\"q\":{\"title\":\"bread\",\"more\":\"flour\"}}\n",
+    );
+    let fields = ["--text-field", "q.title", "--text-field", "q.more", "--id-field", "number"];
+    assert_eq!(found(&[&["--queries", "named.jsonl"], &fields[..]].concat()), expected);
+    // A name that says nothing, and one that says another format.
+    write("queries.jsonl", "a\tnew york\nb\tbread flour\n");
+    assert_eq!(found(&["--queries", "queries.jsonl", "--input-format", "tsv"]), expected);
+    write("queries.tsv", "{\"id\":\"a\",\"text\":\"new york\"}\n{\"id\":\"b\",\"text\":\"bread flour\"}\n");
+    assert_eq!(found(&["--queries", "queries.tsv", "--input-format", "jsonl"]), expected);
+    write("lines.txt", "new york\nbread flour\n");
+    let lines = found(&["--queries", "lines.txt", "--input-format", "lines"]);
+    assert_eq!(lines.iter().map(|answer| &answer["id"]).collect::<Vec<_>>(), [&json!(1), &json!(2)]);
+    assert_eq!((&lines[0]["hits"], &lines[1]["hits"]), (&expected[0]["hits"], &expected[1]["hits"]));
+    // Compressed, whatever the name says.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, b"a\tnew york\nb\tbread flour\n").unwrap();
+    fs::write(place.path().join("queries.tsv.gz"), gzip.finish().unwrap()).unwrap();
+    assert_eq!(found(&["--queries", "queries.tsv.gz"]), expected);
+    // Vectors in a field of another name.
+    let args =
+        ["encode", "--model", "tiny", "--quiet", "--input", "plain.jsonl", "--output", "encoded.jsonl"];
+    run(&place, &[&args[..], &["--vector-field", "v"]].concat()).ok();
+    let vectors = found(&["--queries", "encoded.jsonl", "--vector-field", "v"]);
+    assert_eq!(vectors[1]["hits"], expected[1]["hits"]);
+    assert_eq!(found(&["-k", "1", "york"])[0]["hits"].as_array().unwrap().len(), 1);
+    for flag in ["--text-field", "--id-field", "--vector-field", "--input-format"] {
+        run(&place, &["search", "--index", "texts", flag, "tsv", "york"]).fails(2);
+    }
+}
+
+/// Indexes that version 0.1.0 made before an index held the hashes of its model.
+#[test]
+fn an_index_of_an_earlier_version_answers_as_it_did() {
+    let place = folder();
+    let old = fixture("index-0.1.0");
+    let docs = old.join("docs.jsonl");
+    let (texts, vectors) = (old.join("texts"), old.join("vectors"));
+    let [docs, texts, vectors] = [&docs, &texts, &vectors].map(|path| path.to_str().unwrap());
+    let build = [
+        "index", "build", "--model", "tiny", "--quiet", "--input", docs, "--keep", "title", "--output", "new",
+    ];
+    run(&place, &build).ok();
+    let u8 =
+        ["index", "build", "--model", "tiny", "--quiet", "--input", docs, "--codec", "u8", "--output", "u8"];
+    run(&place, &u8).ok();
+    for (old, new, model) in
+        [(texts, "new", &[][..]), (texts, "new", &["--model", "tiny"]), (vectors, "u8", &["--model", "tiny"])]
+    {
+        for query in ["weather in new york", "how to make bread"] {
+            let ask = |index: &str| {
+                let args = ["search", "--index", index, "--json", "--explain", query];
+                let more: &[&str] = if new == "new" { &["--fields"] } else { &[] };
+                run(&place, &[&args[..], more, model].concat()).ok()
+            };
+            assert_eq!(ask(old), ask(new));
+        }
+        let info = run(&place, &["index", "info", old, "--verify"]).ok();
+        assert!(
+            info.contains("verified       every byte\n") && info.contains("documents      3\n"),
+            "{info}"
+        );
+    }
+    let other = fixture("bert-tied");
+    let args = ["search", "--index", texts, "--model", other.to_str().unwrap(), "york"];
+    let stderr = run(&place, &args).fails(1);
+    assert!(stderr.contains("the index was made with `tiny`, and hashes do not tell"), "{stderr}");
 }

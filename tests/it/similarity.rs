@@ -398,9 +398,8 @@ fn an_index_of_a_cosine_model_finds_what_brute_force_does() {
             assert!(expected.len() >= 2, "{expected:?}");
             assert!(expected.iter().all(|(_, score)| *score < 1.0 + 1e-9));
             for index in ["texts", "vectors"] {
-                let answers = lines(
-                    &run(&model, &place, &["search", "--quiet", "--index", index, "--json", query]).ok(),
-                );
+                let answers =
+                    lines(&run(&model, &place, &["search", "--index", index, "--json", query]).ok());
                 assert_ranked(&hits(&answers)[0], &expected);
             }
             // Those of score, but for rounding.
@@ -412,15 +411,12 @@ fn an_index_of_a_cosine_model_finds_what_brute_force_does() {
         let search = ["search", "--quiet", "--index", "vectors", "--json", "--queries", "queries.jsonl"];
         let of_vectors = lines(&neural_sparse(&search).in_folder(place.path()).run().ok());
         for (found, query) in hits(&of_vectors).iter().zip(queries) {
-            let answers =
-                lines(&run(&model, &place, &["search", "--quiet", "--index", "texts", "--json", query]).ok());
+            let answers = lines(&run(&model, &place, &["search", "--index", "texts", "--json", query]).ok());
             assert_ranked(found, &hits(&answers)[0]);
         }
         // Explained terms are those of the normalised vectors, and add up.
-        let explained = lines(
-            &run(&model, &place, &["search", "--quiet", "--index", "texts", "--json", "--explain", QUERY])
-                .ok(),
-        );
+        let explained =
+            lines(&run(&model, &place, &["search", "--index", "texts", "--json", "--explain", QUERY]).ok());
         for hit in explained[0]["hits"].as_array().unwrap() {
             let sum: f64 =
                 hit["terms"].as_array().unwrap().iter().map(|term| term["product"].as_f64().unwrap()).sum();
@@ -445,10 +441,10 @@ fn an_index_is_searched_only_by_the_similarity_that_it_was_made_for() {
     for (model, index) in [(&dot, "dot"), (&cosine, "cosine")] {
         run(model, &place, &["index", "build", "--input", "docs.jsonl", "--output", index]).ok();
     }
-    let stderr = run(&cosine, &place, &["search", "--quiet", "--index", "dot", QUERY]).fails(1);
+    let stderr = run(&cosine, &place, &["search", "--index", "dot", QUERY]).fails(1);
     assert!(stderr.contains("compares vectors by cosine, and the index `dot` was made for dot"), "{stderr}");
     assert!(stderr.contains("\nhint: `neural-sparse index build --model "), "{stderr}");
-    let stderr = run(&dot, &place, &["search", "--quiet", "--index", "cosine", QUERY]).fails(1);
+    let stderr = run(&dot, &place, &["search", "--index", "cosine", QUERY]).fails(1);
     assert!(
         stderr.contains("compares vectors by dot, and the index `cosine` was made for cosine"),
         "{stderr}"
@@ -456,10 +452,10 @@ fn an_index_is_searched_only_by_the_similarity_that_it_was_made_for() {
     // Vectors of a model that is not named are taken as they are.
     run(&cosine, &place, &["encode", "--input", "docs.jsonl", "--output", "vectors.jsonl"]).ok();
     run_plain(&place, &["index", "build", "--quiet", "--input", "vectors.jsonl", "--output", "unnamed"]).ok();
-    let stderr = run(&cosine, &place, &["search", "--quiet", "--index", "unnamed", QUERY]).fails(1);
+    let stderr = run(&cosine, &place, &["search", "--index", "unnamed", QUERY]).fails(1);
     assert!(stderr.contains("was made for dot"), "{stderr}");
-    let [found, expected] = ["unnamed", "dot"]
-        .map(|index| run(&dot, &place, &["search", "--quiet", "--index", index, QUERY]).ok());
+    let [found, expected] =
+        ["unnamed", "dot"].map(|index| run(&dot, &place, &["search", "--index", index, QUERY]).ok());
     assert_eq!(found, expected);
 }
 
@@ -479,8 +475,8 @@ fn an_index_without_a_similarity_is_one_of_dot_products() {
     fs::write(place.path().join("q.jsonl"), "{\"id\":1,\"vector\":{\"rain\":2.0}}\n").unwrap();
     let found = run_plain(&place, &["search", "--quiet", "--index", "old", "--queries", "q.jsonl"]).ok();
     assert_eq!(found, "1\t1\t6.0\ta\n");
-    run(&dot, &place, &["search", "--quiet", "--index", "old", QUERY]).ok();
-    let stderr = run(&cosine, &place, &["search", "--quiet", "--index", "old", QUERY]).fails(1);
+    run(&dot, &place, &["search", "--index", "old", QUERY]).ok();
+    let stderr = run(&cosine, &place, &["search", "--index", "old", QUERY]).fails(1);
     assert!(stderr.contains("was made for dot"), "{stderr}");
     // One of a later version that this one does not know.
     let mut builder = IndexBuilder::new(&path, Codec::F32, [(0, "rain")]).unwrap();
@@ -601,8 +597,7 @@ fn pruning_comes_before_normalizing_and_rounding_after_it() {
     // An index keeps the same.
     let build = [&["index", "build", "--input", "docs.jsonl", "--output", "index"], &shape[..]].concat();
     run(&model, &place, &build).ok();
-    let answer =
-        lines(&run(&model, &place, &["search", "--quiet", "--index", "index", "--json", QUERY]).ok());
+    let answer = lines(&run(&model, &place, &["search", "--index", "index", "--json", QUERY]).ok());
     let expected = cosine(&raw(&model, &[QUERY]), &pruned);
     let found = hits(&answer)[0].iter().find(|(id, _)| id == "d0").map_or(0.0, |(_, score)| *score);
     assert!(expected > 0.0);
@@ -709,7 +704,7 @@ fn distances_are_refused_where_products_are_summed() {
             assert!(!place.path().join("out").exists(), "{args:?}");
         }
         run_plain(&place, &["index", "build", "--quiet", "--input", "raw.jsonl", "--output", "dot"]).ok();
-        let stderr = run(&model, &place, &["search", "--quiet", "--index", "dot", QUERY]).fails(1);
+        let stderr = run(&model, &place, &["search", "--index", "dot", QUERY]).fails(1);
         assert!(
             stderr.contains(&format!("by {similarity}, and the index `dot` was made for dot")),
             "{stderr}"

@@ -3,16 +3,29 @@
 
     python tests/kill/kill_and_resume.py target/release/neural-sparse [KILLS]
 
-A run is killed again and again until it comes to its end; the kills are spread over plain, gzip and zstd output.
+A run is killed again and again until it comes to its end; the kills are spread over plain, gzip and zstd output, an
+index, and formats whose files are made of all rows.
 """
 
 import json
 import pathlib
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+
+# The kinds of output, by what is added to their names, and the format of each.
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".jsonl.gz": "jsonl",
+    ".jsonl.zst": "jsonl",
+    "index": "index",
+    ".ciff": "ciff",
+    ".npz": "csr-npz",
+}
 
 
 def write_rows(path, count):
@@ -36,25 +49,36 @@ def main(program, kills="100"):
         docs = folder / "docs.jsonl"
         write_rows(docs, 1500)
 
-        def command(output, *more):
-            named = [program, "encode", "--model", "tiny", "--keep", "wide", "--input", docs, "--output", output]
+        def command(kind, output, *more):
+            """What makes `output`, which is a folder for an index."""
+            made = ["index", "build"] if kind == "index" else ["encode", "--format", FORMATS[kind]]
+            # These have no place for the wide field.
+            keep = [] if FORMATS[kind] in ("ciff", "csr-npz") else ["--keep", "wide"]
+            named = [program, *made, "--model", "tiny", *keep, "--input", docs, "--output", output]
             return [*named, "--on-error", "skip", "--rejects", f"{output}.rejects", *more]
 
-        done = {".jsonl": 0, ".jsonl.gz": 0, ".jsonl.zst": 0}
+        def files(output):
+            """Every file that a run has left of its output, by name."""
+            found = [path for path in folder.rglob("*") if path.is_file() and path.is_relative_to(output)]
+            found += [path for path in folder.glob(f"{output.name}*") if path.is_file()]
+            names = {str(path.relative_to(folder)).removeprefix(output.stem): path for path in found}
+            return {name: path.read_bytes() for name, path in names.items()}
+
+        done = dict.fromkeys(FORMATS, 0)
         resumed = runs = 0
         whole, seconds = {}, {}
         for suffix in done:
             output = folder / f"whole{suffix}"
             start = time.time()
-            assert subprocess.run(command(output, "--quiet")).returncode == 3
+            assert subprocess.run(command(suffix, output, "--quiet")).returncode == 3
             seconds[suffix] = time.time() - start
-            whole[suffix] = output.read_bytes(), pathlib.Path(f"{output}.rejects").read_bytes()
+            whole[suffix] = files(output)
         while sum(done.values()) < kills:
             suffix = min(done, key=done.get)
             output = folder / f"killed{suffix}"
             runs += 1
             while True:
-                child = subprocess.Popen(command(output, "--resume"), stderr=subprocess.PIPE, text=True)
+                child = subprocess.Popen(command(suffix, output, "--resume"), stderr=subprocess.PIPE, text=True)
                 try:
                     _, said = child.communicate(timeout=chance.uniform(0.05, 0.7) * seconds[suffix])
                 except subprocess.TimeoutExpired:
@@ -65,13 +89,12 @@ def main(program, kills="100"):
                 if child.returncode in (0, 3):
                     break
                 assert child.returncode == -9, (child.returncode, said)
-            rejects = pathlib.Path(f"{output}.rejects")
-            assert output.read_bytes() == whole[suffix][0], f"{output} differs"
-            assert rejects.read_bytes() == whole[suffix][1], f"{rejects} differs"
-            left = sorted(path.name for path in folder.glob("killed*"))
-            assert left == [output.name, rejects.name], left
-            output.unlink()
-            rejects.unlink()
+            found = files(output)
+            assert sorted(found) == sorted(whole[suffix]), (sorted(found), sorted(whole[suffix]))
+            for name, content in found.items():
+                assert content == whole[suffix][name], f"{output}: {name} differs"
+            for path in folder.glob("killed*"):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         print(f"{sum(done.values())} kills {done} in {runs} runs, {resumed} times gone on from a point: the same bytes")
 
 

@@ -7,6 +7,7 @@ mod headings;
 mod help;
 mod hub;
 mod model;
+mod stated;
 #[cfg(test)]
 mod tests;
 pub(super) mod vocabulary;
@@ -14,4 +15,5 @@ pub(super) mod vocabulary;
 pub(super) use given::Given;
 pub(super) use help::uniform;
 pub(super) use hub::HubArgs;
-pub(super) use model::{available_threads, ModelArgs, SideName};
+pub(super) use model::{available_threads, DecoderName, ModelArgs, SideName};
+pub(super) use stated::Stated;

@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use clap::{Args, ValueEnum};
 use neural_sparse::hub::{self, HubError, Parts};
+use neural_sparse::index::IndexMetadata;
 use neural_sparse::known::{self, QuerySide};
 use neural_sparse::{
     DeviceName, Dialect, EncoderOptions, ModelFiles, Note, Side, SparseEncoder, UntiedDecoder,
@@ -74,6 +75,10 @@ impl DecoderName {
         }
     }
 
+    pub fn named(name: &str) -> Option<Self> {
+        [DecoderName::Stored, DecoderName::Embeddings].into_iter().find(|decoder| decoder.name() == name)
+    }
+
     pub fn reading(self) -> UntiedDecoder {
         match self {
             DecoderName::Stored => UntiedDecoder::UseStored,
@@ -130,6 +135,19 @@ impl ModelArgs {
         settings.extend(known.map(|known| ("the known model", Value::from(known.hub_id))));
         settings.extend(self.decoder.map(|decoder| ("--decoder", Value::from(decoder.name()))));
         Ok(settings.into_iter().map(|(name, value)| (name.to_string(), value)).collect())
+    }
+
+    /// What an index says of this model, without the hashes of its files.
+    pub fn described(&self) -> IndexMetadata {
+        IndexMetadata {
+            model: Some(self.model.clone()),
+            known_model: hub::known_model(&self.model).map(|known| known.hub_id.to_string()),
+            revision: self.hub.revision.clone(),
+            dialect: Some(self.dialect.name().into()),
+            decoder: self.decoder.map(|decoder| decoder.name().into()),
+            max_length: self.max_length.first().map(|length| length.get()),
+            ..IndexMetadata::default()
+        }
     }
 
     /// What a bulk run with this model is told; its texts are cut as those of `side` are.

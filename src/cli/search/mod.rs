@@ -1,18 +1,18 @@
 //! `search`: the best documents of an index for each query.
 
+mod model;
 mod queries;
 
 use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Mutex;
 
 use clap::Args;
 use neural_sparse::eval::{write_ranking, RunHit};
 use neural_sparse::format;
-use neural_sparse::index::{Hit, IndexError, InvertedIndex, Searcher};
+use neural_sparse::index::{search_all, Hit, IndexError, InvertedIndex, Searcher};
 use neural_sparse::input::json::Keys;
+use neural_sparse::input::InputFormat;
 use neural_sparse::jsonl;
 use neural_sparse::SparseVector;
 use serde::Serialize;
@@ -23,7 +23,7 @@ use super::failure::Exit;
 use super::fields;
 use super::index;
 use super::output::Output;
-use super::ModelArgs;
+use super::{ModelArgs, Stated};
 use queries::Query;
 
 /// Search an index: the best documents for each query, exactly, one a line
@@ -43,10 +43,46 @@ pub(super) struct SearchArgs {
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     /// What the keys of a query's vector are that is an object
-    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = fields::vector_keys())]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "terms",
+        value_parser = fields::vector_keys(),
+        requires = "queries",
+        conflicts_with = "texts"
+    )]
     vector_keys: Keys,
+    /// What a row of the queries is [default: what the file's name says]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_parser = fields::all_formats(),
+        requires = "queries",
+        conflicts_with = "texts"
+    )]
+    input_format: Option<InputFormat>,
+    /// Field of a query that holds text, `query.body` for a field of an object; may be repeated, the texts are joined
+    /// by one space
+    #[arg(long, value_name = "NAME", default_value = "text", requires = "queries", conflicts_with = "texts")]
+    text_field: Vec<String>,
+    /// Field of a query that holds its id [default: _id, else id, else the row's line number]
+    #[arg(long, value_name = "NAME", requires = "queries", conflicts_with = "texts")]
+    id_field: Option<String>,
+    /// Field of a query that holds its vector, where it does not hold a text
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vector",
+        requires = "queries",
+        conflicts_with = "texts"
+    )]
+    vector_field: String,
     #[command(flatten)]
     model: ModelArgs,
+    /// Encode the queries with the model, the dialect and the decoder that are named, although the index was made with
+    /// others
+    #[arg(long)]
+    any_model: bool,
     /// How many documents are wanted
     #[arg(long, short, value_name = "NUM", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
@@ -95,10 +131,10 @@ struct SharedTerm<'a> {
     product: f32,
 }
 
-pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &SearchArgs, stated: Stated) -> anyhow::Result<Exit> {
     let index = index::open(&args.index)?;
     let mut out = Output::one_shot(args.run.as_deref())?;
-    let queries = queries::of(args, &index)?;
+    let queries = queries::of(args, stated, &index)?;
     let num_threads = args.model.num_threads().unwrap_or_else(available_threads);
     let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
     let answers = search_all(&index, &vectors, args.k as usize, num_threads)?;
@@ -146,35 +182,6 @@ impl SearchArgs {
         }
         Ok(Found { id: serde_json::from_str(index.id_json(hit.document)?)?, score: hit.score, fields, terms })
     }
-}
-
-/// The hits of each query, in the queries' order, found on so many threads.
-pub(super) fn search_all(
-    index: &InvertedIndex,
-    queries: &[&SparseVector],
-    k: usize,
-    num_threads: usize,
-) -> Result<Vec<Vec<Hit>>, IndexError> {
-    let next = AtomicUsize::new(0);
-    let answers = Mutex::new(vec![Vec::new(); queries.len()]);
-    let work = || {
-        let mut searcher = Searcher::new(index);
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(query) = queries.get(number) else { return Ok(()) };
-            let hits = searcher.search(query, k)?;
-            answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[number] = hits;
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..num_threads.min(queries.len())).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let others = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        others.fold(own, Result::and)
-    })?;
-    Ok(answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }
 
 /// Writes the hits as a run, in the order in which they are printed otherwise.
