@@ -1,9 +1,9 @@
 //! Rows in, rows out, in their order, however many: a run that can be stopped at any moment and gone on with.
 //!
-//! A [`Run`] reads the rows of its [`Source`]s, has a [`Job`] make something of them, and writes that to a [`Sink`]. It tells an
-//! [`Observer`] how far it is, and prints nothing. Three threads hand windows of rows on: one reads and parses, one has
-//! them encoded by the encoder's own threads, and the caller's writes. None holds more than a window, so memory does not
-//! grow with the input.
+//! A [`Run`] reads the rows of its [sources](crate::input::Source), has a [`Job`] make something of them, and writes that
+//! to a [`Sink`]. It tells an [`Observer`] how far it is, and prints nothing. Three threads hand windows of rows on: one
+//! reads and parses, one has them encoded by the encoder's own threads, and the caller's writes. None holds more than a
+//! window, so memory does not grow with the input.
 //!
 //! A file is written as `FILE.partial` and gets its name when it is complete. Beside it stands `FILE.journal`, which
 //! keeps other runs away and says how far this one has come. With [`Earlier::Resume`] a run goes on where another one
