@@ -44,7 +44,12 @@ fn argument(argument: Arg) -> Arg {
         return argument;
     }
     let help = argument.get_long_help().or(argument.get_help()).map(StyledStr::to_string).unwrap_or_default();
-    argument.long_help(StyledStr::from(format!("{help}:\n{}", meanings.join("\n"))))
+    // The default stands at the end, as everywhere.
+    let (help, default) = match help.rfind(" [default: ") {
+        Some(at) if help.ends_with(']') => (&help[..at], format!("\n\n{}", help[at..].trim_start())),
+        _ => (help.as_str(), String::new()),
+    };
+    argument.long_help(StyledStr::from(format!("{help}:\n{}{default}", meanings.join("\n"))))
 }
 
 /// Positional arguments stand above all headings, and what every command has below them.
