@@ -120,8 +120,17 @@ pub struct Run {
 
 #[derive(Debug)]
 enum Output {
-    Stream(Sink),
+    Stream(Stream),
     File(Paths, Box<Held>),
+}
+
+/// A stream that rows are written to as they come.
+struct Stream(Box<dyn Write>);
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        out.write_str("Stream")
+    }
 }
 
 impl Run {
@@ -156,31 +165,22 @@ impl Run {
             }
             sink => sink,
         };
-        let paths = match &sink {
-            Sink::Stream(_) if options.earlier == Earlier::Resume => {
-                return Err(RunError::NotAFile {
-                    reason: "a run goes on with what an earlier one has left in it",
-                });
-            }
-            Sink::Stream(_) => None,
-            Sink::File { path, assembly } => Some(Paths {
-                output: path.clone(),
-                rejects: options.rejects.clone(),
-                assembly: assembly.clone(),
-            }),
-        };
-        refuse_same_files(&uses(&sources, paths.as_ref(), &options))?;
-        if let (Some(summary), Earlier::Refuse) = (&options.summary, options.earlier) {
-            if !is_device(summary) {
-                refuse_existing(&*storage, &[summary], false)?;
-            }
+        if matches!(sink, Sink::Stream(_)) && options.earlier == Earlier::Resume {
+            return Err(RunError::NotAFile {
+                reason: "a run goes on with what an earlier one has left in it",
+            });
         }
-        let output = match paths {
-            None => Output::Stream(sink),
-            Some(paths) => match paths.take(&storage, options.earlier)? {
-                Some(held) => Output::File(paths, Box::new(held)),
-                None => return Ok(None),
-            },
+        let output = match sink {
+            Sink::Stream(stream) => {
+                refuse_conflicts(&storage, &sources, None, &options)?;
+                Output::Stream(Stream(stream))
+            }
+            Sink::File { path: output, assembly } => {
+                let paths = Paths { output, rejects: options.rejects.clone(), assembly };
+                refuse_conflicts(&storage, &sources, Some(&paths), &options)?;
+                let Some(held) = paths.take(&storage, options.earlier)? else { return Ok(None) };
+                Output::File(paths, Box::new(held))
+            }
         };
         Ok(Some(Run { storage, options, sources, output }))
     }
@@ -267,6 +267,22 @@ fn check_rejects(rejects: &Path, on_error: OnError) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Refuses an output that is the input or another output, and a summary that is there already.
+fn refuse_conflicts(
+    storage: &Arc<dyn Storage>,
+    sources: &[Arc<Source>],
+    paths: Option<&Paths>,
+    options: &RunOptions,
+) -> Result<(), RunError> {
+    refuse_same_files(&uses(sources, paths, options))?;
+    match (&options.summary, options.earlier) {
+        (Some(summary), Earlier::Refuse) if !is_device(summary) => {
+            Ok(refuse_existing(&**storage, &[summary], false)?)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Every file that the run reads or writes.
 fn uses(sources: &[Arc<Source>], paths: Option<&Paths>, options: &RunOptions) -> Vec<Use> {
     let mut uses: Vec<Use> = sources.iter().map(|source| Use::read("the input", &source.path)).collect();
@@ -295,11 +311,10 @@ fn open_files(
     hash: ModelHash,
 ) -> Result<(RunFiles, Option<Point>), RunError> {
     match output {
-        Output::Stream(sink) => {
+        Output::Stream(Stream(stream)) => {
             let open =
                 |path: &PathBuf| PartialFile::new(Arc::clone(storage), path, options.earlier.existing());
             let rejects = options.rejects.as_ref().map(open).transpose()?;
-            let Sink::Stream(stream) = sink else { return Err(RunError::Thread) };
             Ok((RunFiles::stream(Arc::clone(storage), stream, rejects, hash), None))
         }
         Output::File(paths, held) => {

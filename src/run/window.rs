@@ -18,7 +18,7 @@ use crate::jsonl::RowError;
 const WINDOW_ROWS: usize = 1024;
 
 /// A parsed line, and the bytes that it holds in memory.
-type Held<R> = (Parsed<R>, usize);
+type ReadRow<R> = (Parsed<R>, usize);
 
 /// A line, and the row that it holds or why it cannot be used.
 type Parsed<R> = (InputLine, Result<R, RowError>);
@@ -160,7 +160,7 @@ impl<J: Job> Reader<J> {
     }
 
     /// The next line that is not blank, parsed, and its length in memory.
-    fn next_row(&mut self) -> Result<Option<Held<J::Row>>, RunError> {
+    fn next_row(&mut self) -> Result<Option<ReadRow<J::Row>>, RunError> {
         loop {
             let file = match &mut self.open {
                 Some(file) => file,

@@ -11,7 +11,10 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use limits::check_message;
-use neural_sparse::eval::{evaluate, read_qrels, read_run, write_run, EvalError, Qrels, Run};
+use neural_sparse::eval::{evaluate, parse_measures, read_qrels, read_run, write_run, EvalError, Qrels, Run};
+
+/// One of each kind, with a cutoff and without.
+const MEASURES: &str = "nDCG@10,nDCG,R@1000,RR@10,RR,P@20,AP,AP@5,Success@5,Judged@10";
 
 /// Between the judgements and the run. No text in UTF-8 has this byte.
 const SEPARATOR: u8 = 0xff;
@@ -60,7 +63,11 @@ fn check_written(run: &Run) {
 }
 
 fn check_figures(qrels: &Qrels, run: &Run) {
-    evaluate(qrels, run);
+    let measures = parse_measures(MEASURES).expect("measures");
+    let evaluation = evaluate(qrels, run, &measures);
+    for query in evaluation.queries() {
+        assert!(query.values.iter().all(|value| value.is_finite()), "{query:?}");
+    }
 }
 
 /// A file in memory, of this process alone.

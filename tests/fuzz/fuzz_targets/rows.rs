@@ -116,7 +116,7 @@ fn check_row(format: InputFormat, line: &[u8]) {
     if let Err(error) = json::is_vector_row(line, &fields, "vector") {
         check_message(&error);
     }
-    match json::parse_pair(line) {
+    match json::parse_pair(line, &json::PairFields::default()) {
         Ok(_) => {
             let mut scored = Vec::new();
             json::write_scored(&mut scored, line, 1.5).expect("memory");
