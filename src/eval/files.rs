@@ -9,6 +9,7 @@ use super::{Qrels, Run, RunHit};
 use crate::format::id_text;
 use crate::input::json;
 use crate::input::{each_line, InputError};
+use crate::one_line::one_line;
 
 /// Why judgements or a run cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +30,21 @@ pub enum EvalError {
     },
 }
 
+impl EvalError {
+    /// The error of a line. What the reason repeats of the file stays on one line, without control characters.
+    pub(super) fn line(file: &Path, line: u64, reason: &str) -> Self {
+        let file = file.display().to_string();
+        EvalError::Line { file, line, reason: one_line(reason).into_owned() }
+    }
+}
+
 /// Hands out the lines that are not blank, with their numbers; the file is plain, gzip or zstd.
 fn each_text_line(
     path: &Path,
     mut take: impl FnMut(u64, &str) -> Result<(), String>,
 ) -> Result<(), EvalError> {
     each_line(path, |line, bytes| {
-        let fault = |reason: String| EvalError::Line { file: path.display().to_string(), line, reason };
+        let fault = |reason: String| EvalError::line(path, line, &reason);
         let text = std::str::from_utf8(bytes).map_err(|_| fault("not UTF-8".into()))?;
         take(line, text).map_err(fault)
     })
@@ -232,4 +241,29 @@ pub fn write_ranking(out: &mut impl Write, query: &str, hits: &[RunHit], tag: &s
         writeln!(out, "{query} Q0 {} {rank} {} {tag}", hit.document, hit.score)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_of_a_file_is_in_a_message() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let message = |text: &str, read: fn(&Path) -> Option<EvalError>| {
+            std::fs::write(file.path(), text).expect("written");
+            read(file.path()).expect("refused").to_string()
+        };
+        let read_a_run: fn(&Path) -> Option<EvalError> = |path| read_run(path).err();
+        let read_judgements: fn(&Path) -> Option<EvalError> = |path| read_qrels(path).err();
+        for (text, read) in [
+            ("q Q0 d 1 2\u{1b}[2J t\n", read_a_run),
+            ("q Q0 d\u{7} 1 2 t\nq Q0 d\u{7} 2 1 t\n", read_a_run),
+            ("q\td\t1\nq\td\tone\u{9b}2J\n", read_judgements),
+            ("q 0 d\u{7} 1\nq 0 d\u{7} 1\n", read_judgements),
+        ] {
+            let message = message(text, read);
+            assert!(!message.contains(char::is_control), "{message:?}");
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(super) fn each_row(
     while let Some(row) = rows.next_line()? {
         if !row.trim_ascii().is_empty() {
             let line = rows.position().line;
-            let fault = |reason| EvalError::Line { file: file.display().to_string(), line, reason };
+            let fault = |reason: String| EvalError::line(file, line, &reason);
             take(line, &row).map_err(fault)?;
         }
     }
