@@ -70,7 +70,6 @@ pub use conventions::{PoolingActivation, TruncationSide, UntiedDecoder};
 pub use encoder::{Encoded, EncoderOptions, Explanation, Side, SparseEncoder, Token};
 pub use error::{Error, MissingFeature};
 pub use forward::DeviceName;
-pub use input::json as jsonl;
 pub use kernel::InstructionSet;
 pub use pooling::screening::ScreenCount;
 pub use similarity::{Similarity, TermPart};

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use neural_sparse::input::json::Keys;
-use neural_sparse::input::{InputFormat, MatrixRows};
-use neural_sparse::jsonl::Fields;
+use neural_sparse::input::{Fields, InputFormat, MatrixRows};
 use neural_sparse::run::{ConvertVectors, Shape, VectorInput};
 use serde_json::Value;
 

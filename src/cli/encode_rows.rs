@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::Args;
-use neural_sparse::jsonl::Fields;
+use neural_sparse::input::Fields;
 use neural_sparse::run::{LongTexts, OVERLAP};
 use serde_json::Value;
 

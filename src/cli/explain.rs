@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::input::LineParser;
-use neural_sparse::jsonl::{Fields, Row, RowError};
+use neural_sparse::input::{Fields, LineParser, Row, RowError};
 use neural_sparse::report::{ExplainPage, ExplainedTerm, ExplainedText};
 use neural_sparse::run::{JobError, WriteError};
 use neural_sparse::{Error, Explanation, ScreenCount, Side, SparseEncoder};

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
-use neural_sparse::jsonl::RowError;
+use neural_sparse::input::RowError;
 
 use super::{hints, terminal};
 

@@ -8,8 +8,7 @@ use std::io;
 use neural_sparse::format::{FormatError, FormatOption};
 use neural_sparse::hub::HubError;
 use neural_sparse::index::IndexError;
-use neural_sparse::input::InputError;
-use neural_sparse::jsonl::RowError;
+use neural_sparse::input::{InputError, RowError};
 use neural_sparse::run::{RunError, UnrankedSimilarity};
 use neural_sparse::storage::OutputError;
 use neural_sparse::{known, supported_model_types, Error, MissingFeature};
@@ -161,7 +160,7 @@ pub(super) fn of_format(name: &str, error: &FormatError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use neural_sparse::jsonl;
+    use neural_sparse::input::json;
 
     use super::*;
 
@@ -211,7 +210,9 @@ mod tests {
 
     #[test]
     fn a_row_with_too_many_terms_has_the_flag_that_keeps_fewer() {
-        let row = |line: &[u8]| jsonl::parse_row(line, &jsonl::Fields::default()).expect_err("no text");
+        let row = |line: &[u8]| {
+            json::parse_row(line, &neural_sparse::input::Fields::default()).expect_err("no text")
+        };
         assert_eq!(of_row(&row(b"{}")), None);
         let too_many = RowError { max_terms: Some(1000), ..row(b"{}") };
         assert_eq!(of_row(&too_many).as_deref(), Some("`--top-k 1000` keeps the heaviest"));

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::index::{Codec, IndexMetadata, InvertedIndex};
-use neural_sparse::jsonl;
+use neural_sparse::input::{first_row, json, Fields};
 use neural_sparse::run::{ConvertVectors, EncodeTexts, VectorInput};
 use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
 use serde_json::{json, Value};
@@ -27,7 +27,6 @@ use super::shape::{self, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 use super::{ModelArgs, Stated};
 use neural_sparse::input::json::Keys;
-use neural_sparse::input::{first_row, Fields};
 
 /// The index, in the folder that is named.
 const FILE: &str = "index.nsi";
@@ -230,7 +229,7 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
     let line = first_row(first, format.container())?.unwrap_or_default();
     let fields = Fields { text: args.rows.fields.text_field.clone(), ..Fields::default() };
     // A row that is bad is said to be so in its turn.
-    let is_vector = jsonl::is_vector_row(&line, &fields, &args.vector_field).unwrap_or(false);
+    let is_vector = json::is_vector_row(&line, &fields, &args.vector_field).unwrap_or(false);
     Ok(if is_vector { Holds::Vectors } else { Holds::Texts })
 }
 

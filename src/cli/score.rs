@@ -5,7 +5,7 @@ use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::jsonl::{self, PairFields};
+use neural_sparse::input::json::{self, PairFields};
 use neural_sparse::report::{ScorePage, ScoreTerm};
 use neural_sparse::run::ScorePairs;
 use neural_sparse::{Encoded, Error, Similarity};
@@ -136,7 +136,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
             let total = similarity.total(query_vector, document_vector)?;
             write_table(&mut out, similarity, &terms, total, score, args.output.is_none())?;
         } else {
-            jsonl::write_f32(&mut out, score)?;
+            json::write_f32(&mut out, score)?;
             out.write_all(b"\n")?;
         }
     }

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::{EvalError, Qrels};
 use crate::format::id_text;
-use crate::input::json::{self, Fields};
-use crate::input::Container;
+use crate::input::{json, Container, Fields};
 
 /// A judged collection.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::{
     as_object, json, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options,
     Row, Terms,
 };
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 /// As in the experiments of SPLADE's authors: two decimals.

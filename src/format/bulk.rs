@@ -1,7 +1,7 @@
 //! The `_bulk` requests of OpenSearch and Elasticsearch: an action on a line, a document on the next.
 
 use super::{as_object, json, kept_fields, FormatOption, Options};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 /// The options that every store with `_bulk` requests has a use for.

@@ -13,7 +13,7 @@ use super::collection::CollectionTerms;
 use super::csr::refuse_fields;
 use super::scaled::Scale;
 use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::postings::Inverter;
 use crate::sparse::SparseVector;
 use crate::storage::Storage;

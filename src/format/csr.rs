@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::assembly::{Assembly, Collected, CollectedRows};
 use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
-use crate::input::ids_path;
-use crate::jsonl::{Keep, RowError};
+use crate::input::{ids_path, Keep, RowError};
 use crate::storage::Storage;
 
 /// A format whose file is a matrix, which `A` makes.

@@ -4,7 +4,7 @@
 
 use super::bulk::{self, Bulk};
 use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 #[derive(Debug)]

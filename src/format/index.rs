@@ -12,7 +12,7 @@ use super::assembly::{names, Assembly, Collected, CollectedRows};
 use super::collection::CollectionTerms;
 use super::{as_object, Compression, Findings, Format, FormatOption, Keys, Row, Terms};
 use crate::index::{Codec, DocumentId, IndexBuilder, JsonObject};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::storage::Storage;
 
 #[derive(Clone)]

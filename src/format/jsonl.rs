@@ -1,7 +1,7 @@
 //! This program's own rows: `{"id":…,"vector":{"term":weight,…}}`.
 
 use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 
 #[derive(Debug)]
 struct Jsonl {

@@ -5,7 +5,7 @@
 use super::{
     as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
 };
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 /// Bytes of a name.

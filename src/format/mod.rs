@@ -43,7 +43,7 @@ pub use requests::Requests;
 pub use row::{id_text, Content, Document, Row, Terms};
 
 use crate::error::MissingFeature;
-use crate::input::json::{Keep, RowError};
+use crate::input::{Keep, RowError};
 use crate::sparse::{Prune, SparseVector};
 use row::{all_characters, as_object, kept_fields};
 

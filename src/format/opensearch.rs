@@ -5,7 +5,7 @@
 
 use super::bulk::{self, Bulk};
 use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms, TwoPhase};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::{Prune, SparseVector};
 
 /// What the processors call the vector of a window.

@@ -7,7 +7,7 @@
 use super::bulk::{self, Bulk};
 use super::opensearch::check_weights;
 use super::{json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 /// Weights of documents above this are cut to it: the field's own default, which normalised vectors never reach.

@@ -22,7 +22,7 @@ use super::{
     as_object, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row,
     Terms,
 };
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::storage::Storage;
 
 /// Terms, and bytes of kept fields, after which a row group ends.

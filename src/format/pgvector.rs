@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
 };
-use crate::jsonl::{Keep, RowError};
+use crate::input::{Keep, RowError};
 use crate::sparse::SparseVector;
 
 /// Terms of a `sparsevec`, and of one that an HNSW index takes.

@@ -6,7 +6,8 @@
 use super::{
     as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
 };
-use crate::jsonl::{kind, RowError};
+use crate::input::json::kind;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 const MAX_TERMS: usize = 1000;

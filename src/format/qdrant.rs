@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use super::{as_object, json, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms};
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::sparse::SparseVector;
 
 #[derive(Debug)]

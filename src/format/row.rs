@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::jsonl::{entries, Entry};
+use crate::input::json::{entries, Entry};
 use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
 

@@ -1,6 +1,6 @@
 //! Weights as integers, for the engines that know no others.
 
-use crate::jsonl::RowError;
+use crate::input::RowError;
 
 /// What weights are multiplied by.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,7 @@
 use super::{
     as_object, json, kept_fields, Findings, Format, FormatError, FormatOption, Keys, Options, Row, Terms,
 };
-use crate::jsonl::{Keep, RowError};
+use crate::input::{Keep, RowError};
 use crate::sparse::SparseVector;
 
 /// How things are called.

@@ -10,7 +10,8 @@ use super::line::InputLine;
 use super::shape::Shape;
 use super::tally::Tally;
 use crate::format::{id_text, Content, Document, Format, Keys, Row, Terms};
-use crate::jsonl::{self, Entries, Fields, Keys as VectorKeys, RowError, VectorRow};
+use crate::input::json::{self, Entries, Keys as VectorKeys, VectorRow};
+use crate::input::{Fields, RowError};
 use crate::known::DEFAULT_MODEL;
 use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
@@ -143,7 +144,7 @@ enum Names {
 impl ConvertVectors {
     /// The vector of a row, by what its format has to know of terms.
     fn vector(&self, entries: Entries) -> Result<Result<(SparseVector, Names), RowError>, JobError> {
-        let weight = |written: jsonl::Written| written.value / self.input.divisor;
+        let weight = |written: json::Written| written.value / self.input.divisor;
         let (pairs, names): (Vec<(u32, f32)>, Names) = match (entries, self.format.keys()) {
             (Entries::Terms(terms), Keys::Names) => {
                 let (names, weights): (Vec<String>, Vec<f32>) =
@@ -202,7 +203,7 @@ impl Job for ConvertVectors {
     const HAS_IDS: bool = true;
 
     fn parse(&self, line: &[u8]) -> Result<VectorRow, RowError> {
-        jsonl::parse_vector(line, &self.input.fields, &self.input.field, self.input.keys)
+        json::parse_vector(line, &self.input.fields, &self.input.field, self.input.keys)
     }
 
     fn id<'r>(&self, row: &'r VectorRow) -> Option<Cow<'r, str>> {

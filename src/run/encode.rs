@@ -13,7 +13,7 @@ use super::tally::Tally;
 use crate::encoder::{Encoded, Side, SparseEncoder};
 use crate::error::Error;
 use crate::format::{id_text, Content, Document, Format, Terms};
-use crate::jsonl::{Row, RowError};
+use crate::input::{Row, RowError};
 use crate::pooling::screening::ScreenCount;
 
 /// What happens to a text of more tokens than the limit.

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::input::{InputError, Source};
-use crate::jsonl::RowError;
+use crate::input::{InputError, RowError, Source};
 use crate::storage::OutputError;
 
 /// An error of what a [`Job`](super::Job) does.

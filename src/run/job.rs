@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::error::{JobError, WriteError};
 use super::line::InputLine;
 use super::tally::Tally;
-use crate::jsonl::RowError;
+use crate::input::RowError;
 use crate::pooling::screening::ScreenCount;
 
 /// What is made of the rows of an input. Rows are parsed on one thread, computed on a second, and written on a third.

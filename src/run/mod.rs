@@ -11,8 +11,8 @@
 //!
 //! ```
 //! use neural_sparse::format::{self, Options};
-//! use neural_sparse::input::json::{parse_row, Fields};
-//! use neural_sparse::input::{Container, Source};
+//! use neural_sparse::input::json::parse_row;
+//! use neural_sparse::input::{Container, Fields, Source};
 //! use neural_sparse::run::{Earlier, EncodeTexts, Observer, Progress, Run, RunOptions, RunSettings, Sink};
 //! use neural_sparse::{EncoderOptions, ModelFiles, Side, SparseEncoder};
 //!

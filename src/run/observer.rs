@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::tally::Tally;
-use crate::jsonl::RowError;
+use crate::input::RowError;
 
 /// Is told how a run goes on. A run itself prints nothing.
 ///

@@ -22,8 +22,7 @@ use super::summary::Summary;
 use super::tally::Tally;
 use super::window::{Limits, Reader, Window};
 use crate::format::Assembly;
-use crate::input::{Position, Source};
-use crate::jsonl::RowError;
+use crate::input::{Position, RowError, Source};
 use crate::source::ModelFiles;
 use crate::storage::{
     is_device, refuse_existing, refuse_same_files, with_suffix, Disk, OutputError, PartialFile, Storage, Use,

@@ -9,7 +9,8 @@ use super::line::InputLine;
 use super::tally::Tally;
 use crate::encoder::{Encoded, Side, SparseEncoder};
 use crate::error::Error;
-use crate::jsonl::{self, Pair, PairFields, RowError};
+use crate::input::json::{self, Pair, PairFields};
+use crate::input::RowError;
 use crate::pooling::screening::ScreenCount;
 
 /// Encodes queries and documents, each as what it is unless the caller says otherwise.
@@ -80,7 +81,7 @@ impl Job for ScorePairs {
     const HAS_IDS: bool = false;
 
     fn parse(&self, line: &[u8]) -> Result<PairRow, RowError> {
-        Ok(PairRow { pair: jsonl::parse_pair(line, &self.fields)?, line: line.to_vec() })
+        Ok(PairRow { pair: json::parse_pair(line, &self.fields)?, line: line.to_vec() })
     }
 
     fn id<'r>(&self, row: &'r PairRow) -> Option<Cow<'r, str>> {
@@ -116,6 +117,6 @@ impl Job for ScorePairs {
             tally.count_text(num_tokens, is_cut);
         }
         tally.rows_out += 1;
-        Ok(jsonl::write_scored(out, &row.line, row.score)?)
+        Ok(json::write_scored(out, &row.line, row.score)?)
     }
 }

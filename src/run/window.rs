@@ -11,8 +11,7 @@ use super::error::RunError;
 use super::job::Job;
 use super::line::{InputLine, MAX_IDS};
 use super::rejects::MAX_RAW_BYTES;
-use crate::input::{InputFile, Position, ReadLine, Source};
-use crate::jsonl::RowError;
+use crate::input::{InputFile, Position, ReadLine, RowError, Source};
 
 /// Rows that are encoded together. The vectors do not depend on it.
 const WINDOW_ROWS: usize = 1024;

@@ -17,7 +17,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use neural_sparse::index::{InvertedIndex, Searcher};
-use neural_sparse::jsonl::{parse_vector, Entries, Fields, Keys};
+use neural_sparse::input::json::{parse_vector, Entries, Keys};
+use neural_sparse::input::Fields;
 use neural_sparse::SparseVector;
 
 const ROUNDS: usize = 5;

@@ -10,10 +10,10 @@ mod read;
 pub use compare::{compare, Comparison, Difference};
 pub use read::read;
 
-pub use crate::jsonl::{Entries, Written};
+pub use crate::input::json::{Entries, Written};
 
 use crate::encoder::Side;
-use crate::jsonl::RowError;
+use crate::input::RowError;
 
 /// A vector or a score, and the texts that it belongs to.
 #[derive(Clone, Debug, PartialEq)]

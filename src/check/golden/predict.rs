@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::unexpected;
 use crate::encoder::Side;
-use crate::jsonl::weights::Keys;
-use crate::jsonl::{self, RowError};
+use crate::input::json::weights::Keys;
+use crate::input::{json, RowError};
 
 /// What a request to ml-commons asks for.
 #[derive(Default, Deserialize)]
@@ -18,7 +18,7 @@ pub(super) struct Parameters {
 impl Parameters {
     pub(super) fn read(value: &RawValue) -> Result<Self, RowError> {
         serde_json::from_str(value.get())
-            .map_err(|error| RowError::new(format!("`parameters`: {}", jsonl::message(&error))))
+            .map_err(|error| RowError::new(format!("`parameters`: {}", json::message(&error))))
     }
 
     pub(super) fn side(&self) -> Result<Option<Side>, RowError> {
@@ -64,7 +64,7 @@ struct Response<'a> {
 /// one result together.
 pub(super) fn responses(results: &RawValue) -> Result<Vec<&RawValue>, RowError> {
     let results: Vec<InferenceResult> = serde_json::from_str(results.get()).map_err(|error| {
-        let what = jsonl::message(&error);
+        let what = json::message(&error);
         RowError::new(format!(
             "`inference_results`: {what}, expected [{{\"output\": [{{\"dataAsMap\": {{\"response\": \
              [{{\"term\": weight, …}}]}}}}]}}]"

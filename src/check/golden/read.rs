@@ -10,9 +10,9 @@ use super::predict::{responses, Parameters};
 use super::{unexpected, Entries, Golden, GoldenRow};
 use crate::encoder::Side;
 use crate::error::Error;
-use crate::input::{read_bytes, InputError};
-use crate::jsonl::weights::{list, lists, missing, number, vector, Keys};
-use crate::jsonl::{self, Entry, RowError};
+use crate::input::json::weights::{list, lists, missing, number, vector, Keys};
+use crate::input::json::{self, Entry};
+use crate::input::{read_bytes, InputError, RowError};
 
 /// Names that the field of a vector may have.
 const VECTOR_FIELDS: [&str; 4] = ["vector", "embedding", "sparse_embedding", "sparse_vector"];
@@ -111,7 +111,7 @@ impl<'a> Source<'a> {
         if lines.peek().is_some_and(|first| serde_json::from_str::<&RawValue>(first).is_ok()) {
             let value = |line| {
                 serde_json::from_str(line).map_err(|error| {
-                    let error = jsonl::not_json(&error);
+                    let error = json::not_json(&error);
                     format!("line {}, column {}: {error}", self.line(line), error.column.unwrap_or(1))
                 })
             };
@@ -119,7 +119,7 @@ impl<'a> Source<'a> {
         }
         let values = serde_json::Deserializer::from_str(self.text).into_iter();
         let named = |error: serde_json::Error| {
-            format!("line {}, column {}: {}", error.line(), error.column(), jsonl::not_json(&error))
+            format!("line {}, column {}: {}", error.line(), error.column(), json::not_json(&error))
         };
         values.map(|value| value.map_err(named)).collect()
     }
@@ -158,7 +158,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(whole: &'a RawValue) -> Result<Self, RowError> {
-        Ok(Row { whole, fields: jsonl::entries(whole.get().as_bytes())? })
+        Ok(Row { whole, fields: json::entries(whole.get().as_bytes())? })
     }
 
     fn read(&self) -> Result<Read<'a>, RowError> {
@@ -180,7 +180,7 @@ impl<'a> Row<'a> {
             return Err(RowError::new(format!("no text; expected {form}")));
         };
         let side = self.side(side_named(name))?;
-        let text = jsonl::string(name, text)?;
+        let text = json::string(name, text)?;
         Ok(vec![(self.whole, side, Golden::Vector { text, entries: self.entries()? })])
     }
 
@@ -223,7 +223,7 @@ impl<'a> Row<'a> {
 
     /// A query, a document and their score.
     fn scored(&self) -> Result<Read<'a>, RowError> {
-        let text = |name| jsonl::string(name, self.require(name)?);
+        let text = |name| json::string(name, self.require(name)?);
         let (query, document) = (text("query")?, text("document")?);
         let score =
             number(self.require("score")?).map_err(|reason| RowError::new(format!("`score` {reason}")))?;
@@ -235,7 +235,7 @@ impl<'a> Row<'a> {
     }
 
     fn get(&self, name: &str) -> Result<Option<&'a RawValue>, RowError> {
-        jsonl::find(&self.fields, name)
+        json::find(&self.fields, name)
     }
 
     fn require(&self, name: &str) -> Result<&'a RawValue, RowError> {
@@ -260,7 +260,7 @@ impl<'a> Row<'a> {
     /// The side that the row names, which `implied` must not contradict.
     fn side(&self, implied: Option<Side>) -> Result<Option<Side>, RowError> {
         let Some((name, value)) = self.one_of(&["side", "as"])? else { return Ok(implied) };
-        let named = jsonl::string(name, value)?;
+        let named = json::string(name, value)?;
         match (side_named(&named), implied) {
             (None, _) => Err(unexpected(name, &named, "`query` or `document`")),
             (Some(side), Some(other)) if side != other => {
@@ -274,9 +274,9 @@ impl<'a> Row<'a> {
 /// One text, or a list of them.
 fn texts(name: &str, value: &RawValue) -> Result<Vec<String>, RowError> {
     if value.get().starts_with('"') {
-        return Ok(vec![jsonl::string(name, value)?]);
+        return Ok(vec![json::string(name, value)?]);
     }
-    list(&format!("`{name}`"), value)?.into_iter().map(|text| jsonl::string(name, text)).collect()
+    list(&format!("`{name}`"), value)?.into_iter().map(|text| json::string(name, text)).collect()
 }
 
 /// Each text with the vector in its place.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatOption, Options, Requests};
-use neural_sparse::jsonl::Keep;
+use neural_sparse::input::Keep;
 use serde_json::Value;
 
 use crate::cli::failure::UsageError;

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use neural_sparse::jsonl::RowError;
+use neural_sparse::input::RowError;
 use neural_sparse::run::{Observer, Progress, Tally};
 
 use crate::cli::failure::complain;

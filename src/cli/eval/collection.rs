@@ -12,8 +12,8 @@ use neural_sparse::eval::cache::{self, About};
 use neural_sparse::eval::{self, evaluate, CollectionError, Evaluation, Flops, Measure, Run, RunHit};
 use neural_sparse::format::{self, Format};
 use neural_sparse::index::{search_all, Codec, Hit, IndexError, InvertedIndex, JsonObject};
-use neural_sparse::input::{InputFormat, LineParser};
-use neural_sparse::jsonl::{Fields, Keys};
+use neural_sparse::input::json::Keys;
+use neural_sparse::input::{Fields, InputFormat, LineParser};
 use neural_sparse::run::{ConvertVectors, EncodeTexts, LongTexts, Shape, VectorInput};
 use neural_sparse::{sha256, EncoderOptions, Side, Similarity, SparseEncoder, SparseVector};
 

@@ -12,8 +12,7 @@ use neural_sparse::eval::{write_ranking, RunHit};
 use neural_sparse::format;
 use neural_sparse::index::{search_all, Hit, IndexError, InvertedIndex, Searcher};
 use neural_sparse::input::json::Keys;
-use neural_sparse::input::InputFormat;
-use neural_sparse::jsonl;
+use neural_sparse::input::{json, InputFormat};
 use neural_sparse::SparseVector;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -212,7 +211,7 @@ fn write_lines(out: &mut Output, query_id: Option<&str>, hits: &[Found]) -> io::
             write!(out, "{id}\t")?;
         }
         write!(out, "{rank}\t")?;
-        jsonl::write_f32(out, hit.score)?;
+        json::write_f32(out, hit.score)?;
         write!(out, "\t{}", format::id_text(hit.id.get()))?;
         if let Some(fields) = hit.fields {
             write!(out, "\t{fields}")?;

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use neural_sparse::eval::Flops;
-use neural_sparse::jsonl::{self, Entries, Fields};
+use neural_sparse::input::json::{self, Entries, Keys};
+use neural_sparse::input::{each_row, Fields, InputFormat};
 use neural_sparse::Tokenizer;
 
 use super::failure::{Exit, UsageError};
@@ -18,8 +19,6 @@ use super::hints;
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
 use counts::{Counts, Expansion};
-use neural_sparse::input::json::Keys;
-use neural_sparse::input::{each_row, InputFormat};
 
 /// Show what vectors are like: terms a row, weights, FLOPS, frequent terms, expansion, and how to quantize them
 ///
@@ -134,13 +133,13 @@ impl Reader<'_> {
 
     fn row(&mut self, line: &[u8], fields: &Fields) -> anyhow::Result<Row> {
         let vector_field = &self.args.vector_field;
-        let row = jsonl::parse_vector(line, fields, vector_field, self.args.vector_keys);
+        let row = json::parse_vector(line, fields, vector_field, self.args.vector_keys);
         let row = row.map_err(|error| anyhow::anyhow!(hints::said(&error)))?;
         let terms: Vec<(String, f32)> = match row.entries {
             Entries::Terms(terms) => terms.into_iter().map(|(term, weight)| (term, weight.value)).collect(),
             Entries::Ids(ids) => {
                 let tokenizer = self.tokenizer()?;
-                let name = |(id, weight): (u32, jsonl::Written)| {
+                let name = |(id, weight): (u32, json::Written)| {
                     let term = tokenizer.term(id).with_context(|| format!("no term has the id {id}"))?;
                     Ok((term.to_string(), weight.value))
                 };
@@ -148,7 +147,7 @@ impl Reader<'_> {
             }
         };
         // A row without a text is nothing wrong.
-        let own_terms = match jsonl::parse_row(line, fields) {
+        let own_terms = match json::parse_row(line, fields) {
             Ok(row) => Some(self.tokens(&row.text)?),
             Err(_) => None,
         };

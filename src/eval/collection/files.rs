@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{CollectionError, Corpus};
-use crate::input::json::{self, Fields};
-use crate::input::{Container, RowFile, Source};
+use crate::input::{json, Container, Fields, RowFile, Source};
 
 /// Files of one kind.
 #[derive(Debug)]

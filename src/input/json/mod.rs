@@ -15,5 +15,3 @@ pub use pairs::{parse_pair, write_f32, write_scored, Pair, PairFields};
 pub use texts::parse_row;
 pub use vectors::{is_vector_row, parse_vector, VectorRow};
 pub use weights::{Entries, Keys, Written};
-
-pub use super::row::{Fields, Keep, Row, RowError};
