@@ -53,6 +53,15 @@ impl Read for Counted {
     }
 }
 
+/// The bytes of a file, decompressed.
+///
+/// # Errors
+///
+/// Those of the file.
+pub(crate) fn decompressed_lines(file: impl Read + Send + 'static) -> io::Result<Box<dyn BufRead + Send>> {
+    Ok(decompressed(file)?.0)
+}
+
 /// The plain bytes of `source`, whatever its first bytes say that it is, and whether they were compressed.
 pub(super) fn decompressed(
     source: impl Read + Send + 'static,

@@ -7,6 +7,7 @@ mod file;
 mod format;
 mod ids;
 pub mod json;
+mod line;
 #[cfg(feature = "archive")]
 mod npy;
 #[cfg(feature = "archive")]
@@ -18,18 +19,18 @@ mod row;
 mod row_files;
 mod row_lines;
 mod source;
+mod whole;
 
+pub(crate) use decompress::decompressed_lines;
 pub use error::InputError;
-pub(crate) use file::decompressed_lines;
-pub use file::{
-    each_line, each_row, first_row, read_bytes, read_lines, trim_line, InputFile, ReadLine, MAX_FILE_BYTES,
-    MAX_LINE_BYTES,
-};
+pub use file::{InputFile, ReadLine, MAX_LINE_BYTES};
 pub use format::InputFormat;
 pub(crate) use ids::ids_path;
+pub use line::trim_line;
 #[cfg(feature = "archive")]
 pub use npz::MatrixRows;
 pub use parser::LineParser;
 pub use row::{Fields, Keep, Row, RowError};
 pub use row_files::{open_rows, RowFile};
 pub use source::{Container, Position, Source};
+pub use whole::{each_line, each_row, first_row, read_bytes, read_lines, MAX_FILE_BYTES};

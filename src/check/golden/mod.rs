@@ -6,6 +6,7 @@
 mod compare;
 mod predict;
 mod read;
+mod source;
 
 pub use compare::{compare, Comparison, Difference};
 pub use read::read;
