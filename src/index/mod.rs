@@ -4,7 +4,8 @@
 //! written. `layout.rs` specifies the file byte by byte.
 //!
 //! ```
-//! use neural_sparse::index::{Codec, DocumentId, IndexBuilder, InvertedIndex, JsonObject, Searcher};
+//! use neural_sparse::eval::{evaluate, parse_measures, Qrels, Run, RunHit};
+//! use neural_sparse::index::{Codec, Hit, IndexBuilder, IndexError, InvertedIndex, JsonObject, Searcher};
 //! use neural_sparse::{EncoderOptions, ModelFiles, SparseEncoder};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,8 +22,12 @@
 //! let index = InvertedIndex::open(&path)?;
 //! let query = encoder.encode_query("What's the weather in ny now?")?;
 //! let hits = Searcher::new(&index).search(&index.vector(encoder.terms(&query.vector))?, 10)?;
-//! assert_eq!(index.id(hits[0].document)?, DocumentId::from("weather"));
-//! assert_eq!(hits[0].score, query.vector.dot(&encoder.encode_documents(&texts)?[1].vector)?);
+//! let found = |hit: &Hit| Ok(RunHit { document: index.id(hit.document)?.to_string(), score: hit.score });
+//! let (mut run, mut qrels) = (Run::default(), Qrels::default());
+//! run.insert("1", hits.iter().map(found).collect::<Result<_, IndexError>>()?);
+//! qrels.insert("1", "weather", 1);
+//! assert_eq!(evaluate(&qrels, &run, &parse_measures("RR@10")?).means(), [1.0]);
+//! # assert_eq!(hits[0].score, query.vector.dot(&encoder.encode_documents(&texts)?[1].vector)?);
 //! # Ok(())
 //! # }
 //! ```
