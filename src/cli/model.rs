@@ -9,6 +9,7 @@ use neural_sparse::check::golden::{self, Comparison, Difference};
 use neural_sparse::check::verify::{self, Check, Outcome};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::known::{self, KnownModel, KNOWN_MODELS};
+use neural_sparse::report::Table;
 use neural_sparse::{
     Dialect, EncoderOptions, ModelFiles, Provenance, Side, SparseEncoder, UnknownKey, UntiedDecoder,
 };
@@ -16,8 +17,7 @@ use serde_json::{json, Value};
 
 use super::args::Given;
 use super::failure::Exit;
-use super::print::table::Table;
-use super::{counted, environment, terminal, HubArgs, ModelArgs, SideName};
+use super::{counted, environment, print, terminal, HubArgs, ModelArgs, SideName};
 
 /// List, inspect, download and check models
 #[derive(Args)]
@@ -178,7 +178,11 @@ fn list(out: &mut impl Write, as_json: bool) -> io::Result<()> {
         "marks",
         "hub id",
     ];
-    titles.into_iter().fold(Table::new(), Table::text).rows(KNOWN_MODELS.iter().map(row)).print(out, true)
+    print::table(
+        out,
+        &titles.into_iter().fold(Table::new(), Table::text).rows(KNOWN_MODELS.iter().map(row)),
+        true,
+    )
 }
 
 /// What a user of the model should know before its use.
@@ -235,7 +239,7 @@ fn show(out: &mut impl Write, named: &NamedModelArgs, as_json: bool) -> anyhow::
         vec!["unknown key".to_string(), format!("`{key}` is not followed"), file.clone()]
     });
     let table = Table::new().text("what").text("how it is run").text("decided by");
-    table.rows(rows.chain(unknown)).print(out, true)?;
+    print::table(out, &table.rows(rows.chain(unknown)), true)?;
     for note in encoder.notes() {
         writeln!(out, "note: {note}")?;
     }
@@ -324,7 +328,7 @@ fn write_checks(
         };
         vec![outcome.to_string(), check.what, check.found]
     });
-    Table::new().text("").text("check").text("found").rows(rows).print(out, true)?;
+    print::table(out, &Table::new().text("").text("check").text("found").rows(rows), true)?;
     writeln!(out, "{}", if pass { "PASS" } else { "FAIL" })
 }
 
@@ -415,7 +419,7 @@ fn verify_golden(
         ]
     });
     let titles = ["dialect", "rows that match", "largest difference", "first that differs"];
-    titles.into_iter().fold(Table::new(), Table::text).rows(rows).print(out, true)?;
+    print::table(out, &titles.into_iter().fold(Table::new(), Table::text).rows(rows), true)?;
     match exit {
         Exit::Done => writeln!(out, "PASS: {}", matching.join(", "))?,
         _ => writeln!(out, "FAIL: no dialect gives these numbers")?,

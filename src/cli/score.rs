@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::input::json::{self, PairFields};
-use neural_sparse::report::{ScorePage, ScoreTerm};
+use neural_sparse::report::{ScorePage, ScoreTerm, Table};
 use neural_sparse::run::ScorePairs;
 use neural_sparse::{Encoded, Error, Similarity};
 use serde::Serialize;
@@ -15,8 +15,7 @@ use serde_json::Value;
 use super::bulk::{say_truncated, Container, InputArgs, Tally};
 use super::failure::{Exit, UsageError};
 use super::output::{say_where, Output};
-use super::print::table::Table;
-use super::ModelArgs;
+use super::{print, ModelArgs};
 
 /// Score documents against a query, one score a line: the dot product of their vectors, unless the model names another
 /// similarity
@@ -211,5 +210,5 @@ fn write_table(
     if !is_score {
         table.row(sum("score", score));
     }
-    table.print(out, is_standard_output)
+    print::table(out, &table, is_standard_output)
 }

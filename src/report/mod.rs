@@ -10,8 +10,10 @@ mod explain;
 mod page;
 mod score;
 mod sweep;
+mod table;
 mod text;
 
 pub use explain::{ExplainPage, ExplainedTerm, ExplainedText, InputToken};
 pub use score::{ScorePage, ScoreTerm, TermShare};
 pub use sweep::{SweepPage, SweepPoint};
+pub use table::Table;

@@ -1,17 +1,18 @@
-//! Tables: columns under their titles, as wide as they are, or as the terminal is.
+//! Tables of text: columns under their titles, as wide as they are, or as there is room.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::iter::once;
 
-use crate::cli::terminal::one_name;
+use crate::one_line::escaped;
 
 /// Rows under titles.
-pub(in crate::cli) struct Table {
+#[derive(Clone, Debug, Default)]
+pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Column {
     title: String,
     /// On which side its cells stand; text is also broken into lines where the terminal is narrow.
@@ -25,8 +26,9 @@ const GAP: &str = "  ";
 const NARROWEST: usize = 12;
 
 impl Table {
+    /// A table without columns.
     pub fn new() -> Self {
-        Table { columns: Vec::new(), rows: Vec::new() }
+        Table::default()
     }
 
     /// Adds a column of text.
@@ -42,34 +44,36 @@ impl Table {
     }
 
     /// Adds a row, a cell for each column.
+    ///
+    /// # Panics
+    ///
+    /// Where there are more cells than columns, or fewer.
     pub fn row(&mut self, cells: Vec<String>) {
         assert_eq!(cells.len(), self.columns.len(), "a cell for each column, anything else is a bug");
         self.rows.push(cells);
     }
 
-    /// Adds several rows.
+    /// Adds several rows; see [`Table::row`].
     pub fn rows(mut self, rows: impl IntoIterator<Item = Vec<String>>) -> Self {
         rows.into_iter().for_each(|row| self.row(row));
         self
     }
 
-    /// Writes the table to standard output: as wide as it is, but no wider than a terminal.
-    ///
-    /// * `is_standard_output`: whether `out` ends there.
-    pub fn print(&self, out: &mut impl Write, is_standard_output: bool) -> io::Result<()> {
-        self.write(out, terminal_width().filter(|_| is_standard_output))
-    }
-
     /// Writes the table so that no line is wider than `limit`, if there is one.
     ///
     /// The widest columns of text are broken into lines first. Where that is not enough, columns that have no room stand
-    /// in a table of their own below, with the first column beside them.
-    fn write(&self, out: &mut impl Write, limit: Option<usize>) -> io::Result<()> {
+    /// in a table of their own below, with the first column beside them. With a limit the reader is taken for a terminal:
+    /// control characters in cells are escaped.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
+    pub fn write(&self, out: &mut impl Write, limit: Option<usize>) -> io::Result<()> {
         let Some(limit) = limit else {
             return self.write_columns(out, &self.all(), &self.widths(plain_width), plain_width);
         };
         // Escapes take room.
-        let rows = self.rows.iter().map(|row| row.iter().map(|cell| one_name(cell).into_owned()).collect());
+        let rows = self.rows.iter().map(|row| row.iter().map(|cell| escaped(cell).into_owned()).collect());
         let shown = Table { columns: self.columns.clone(), rows: rows.collect() };
         let mut widths = shown.widths(shown_width);
         shown.narrow(&mut widths, limit);
@@ -202,13 +206,6 @@ fn plain_width(text: &str) -> usize {
 /// Columns of a terminal, of which some characters take two.
 fn shown_width(text: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(text)
-}
-
-/// The width of the terminal that standard output is, if it is one.
-fn terminal_width() -> Option<usize> {
-    let is_terminal = io::stdout().is_terminal();
-    let size = is_terminal.then(terminal_size::terminal_size).flatten();
-    size.map(|(terminal_size::Width(columns), _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 #[cfg(test)]
