@@ -9,16 +9,21 @@
 pub mod cache;
 pub mod collection;
 mod compare;
+mod encoded;
+mod evaluated;
 mod files;
 mod flops;
 mod judge;
 mod measures;
 mod qrels;
 mod run;
+pub mod sweep;
 
 pub use collection::{Collection, CollectionError};
 pub use compare::{compare, Comparison};
-pub use files::{read_qrels, read_run, write_ranking, write_run, EvalError};
+pub use encoded::{CollectionModel, EncodedCollection, EvaluationError, Setting};
+pub use evaluated::Evaluated;
+pub use files::{read_qrels, read_run, write_ranking, write_run, EvalError, RUN_TAG};
 pub use flops::Flops;
 pub use judge::{evaluate, Evaluation, QueryFigures};
 pub use measures::{parse_measures, Measure, MeasureError, Relevant};

@@ -2,6 +2,9 @@
 //!
 //! Depends on nothing; knows neither texts nor terms, only ids and weights.
 
+use std::fmt;
+use std::str::FromStr;
+
 /// A sparse vector: for each vocabulary entry that is present, its weight.
 ///
 /// Indices are strictly ascending and below V; weights are f32, finite and
@@ -43,6 +46,57 @@ pub enum Prune {
     AlphaMass(f32),
     /// Keeps weights of at least this value, which is not negative.
     AbsValue(f32),
+}
+
+impl Prune {
+    /// The rule as its users name it: `max_ratio`, `alpha_mass` or `abs_value`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Prune::MaxRatio(_) | Prune::AboveMaxRatio(_) => "max_ratio",
+            Prune::AlphaMass(_) => "alpha_mass",
+            Prune::AbsValue(_) => "abs_value",
+        }
+    }
+
+    /// The ratio, or the weight.
+    pub fn value(self) -> f32 {
+        match self {
+            Prune::MaxRatio(value)
+            | Prune::AboveMaxRatio(value)
+            | Prune::AlphaMass(value)
+            | Prune::AbsValue(value) => value,
+        }
+    }
+}
+
+/// `max_ratio=0.1`
+impl fmt::Display for Prune {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}={}", self.name(), self.value())
+    }
+}
+
+/// What [`Prune`] is displayed as; its error says in words what is wrong.
+impl FromStr for Prune {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const RULES: &str = "the rules are max_ratio=R, alpha_mass=R and abs_value=W";
+        let (rule, number) = text.split_once('=').ok_or(RULES)?;
+        let number: f32 = number.parse().map_err(|_| format!("`{number}` is not a number"))?;
+        let ratio = if (0.0..1.0).contains(&number) {
+            Ok(number)
+        } else {
+            Err(format!("{number} is not a ratio of at least 0 and below 1"))
+        };
+        match rule {
+            "max_ratio" => Ok(Prune::MaxRatio(ratio?)),
+            "alpha_mass" => Ok(Prune::AlphaMass(ratio?)),
+            "abs_value" if number >= 0.0 && number.is_finite() => Ok(Prune::AbsValue(number)),
+            "abs_value" => Err(format!("{number} is not a weight of at least 0")),
+            _ => Err(format!("no rule `{rule}`; {RULES}")),
+        }
+    }
 }
 
 impl SparseVector {

@@ -7,14 +7,14 @@ use anyhow::Context;
 use clap::Args;
 use neural_sparse::input::json::Keys;
 use neural_sparse::input::{Fields, InputFormat, MatrixRows};
-use neural_sparse::run::{ConvertVectors, Shape, VectorInput};
+use neural_sparse::run::{ConvertVectors, RunSettings, Shape, VectorInput};
 use serde_json::Value;
 
-use super::bulk::{InputArgs, Surroundings, NUM_WINDOWS};
+use super::args::{shape_settings, ShapeArgs};
+use super::bulk::{InputArgs, NUM_WINDOWS};
 use super::failure::{Exit, UsageError};
 use super::fields::{self, KeepArgs};
 use super::formats::{FormatArgs, Target};
-use super::shape::{settings as settings_of, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 
 /// Turn vectors from one form into another, without encoding anything
@@ -89,7 +89,7 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
     };
     let settings = args.settings(&shape);
     let job = ConvertVectors::new(vectors, args.vocabulary.lazy(), shape, format);
-    run.run(job, Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet })
+    run.run(job, RunSettings { options: settings, num_threads: NUM_WINDOWS, ..RunSettings::default() })
 }
 
 impl ConvertArgs {
@@ -105,7 +105,8 @@ impl ConvertArgs {
             ("--id-field", self.id_field.clone().into()),
         ];
         let own = own.map(|(name, value)| (name.to_string(), value));
-        let others = self.keep.settings().into_iter().chain(self.format.settings()).chain(settings_of(shape));
+        let others =
+            self.keep.settings().into_iter().chain(self.format.settings()).chain(shape_settings(shape));
         own.into_iter().chain(others).collect()
     }
 }

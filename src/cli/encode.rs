@@ -7,12 +7,12 @@ use clap::Args;
 use neural_sparse::run::EncodeTexts;
 use neural_sparse::EncoderOptions;
 
+use super::args::RowArgs;
+use super::args::{shape_settings, ShapeArgs};
 use super::bulk::{say_truncated, InputArgs, Tally};
-use super::encode_rows::RowArgs;
 use super::failure::{complain, Exit};
 use super::formats::FormatArgs;
 use super::output::Output;
-use super::shape::{settings as settings_of, ShapeArgs};
 use super::{lines, ModelArgs};
 
 /// Encode texts: one JSON object {"term": weight, …} a text, heaviest first
@@ -65,10 +65,10 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     settings.extend(args.format.settings());
     let shape = args.shape.shape().in_dialect(args.model.dialect);
     let shape = shape.for_format(&*target.format, encoder.similarity(), &args.model.model)?;
-    settings.extend(settings_of(&shape));
-    let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
+    settings.extend(shape_settings(&shape));
+    let settings = args.model.run_settings(&model_files, &encoder, side, settings)?;
     let job = EncodeTexts::new(encoder, side, move |line: &[u8]| parser.parse(line), target.format);
-    run.run(job.shape(shape).long_texts(args.rows.long_texts()), around)
+    run.run(job.shape(shape).long_texts(args.rows.long_texts()), settings)
 }
 
 /// Encodes the texts of the command line, or lines of standard input.

@@ -88,13 +88,13 @@ fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let mut settings = args.model.settings(&encoder, side)?;
     settings.extend(args.fields.settings());
     settings.insert("the command".into(), "explain".into());
-    let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
+    let settings = args.model.run_settings(&model_files, &encoder, side, settings)?;
     let fields = Fields {
         text: args.fields.text_field.clone(),
         id: args.fields.id_field.clone(),
         ..Fields::default()
     };
-    run.run(Explainer { encoder, side, parser: args.fields.parser(fields) }, around)
+    run.run(Explainer { encoder, side, parser: args.fields.parser(fields) }, settings)
 }
 
 /// Turns rows into explanations.

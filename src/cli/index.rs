@@ -13,17 +13,17 @@ use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::index::{Codec, IndexMetadata, InvertedIndex};
 use neural_sparse::input::{first_row, json, Fields};
-use neural_sparse::run::{ConvertVectors, EncodeTexts, VectorInput};
+use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings, VectorInput};
 use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
 use serde_json::{json, Value};
 
-use super::bulk::{InputArgs, Surroundings, NUM_WINDOWS};
+use super::args::RowArgs;
+use super::args::{shape_settings, ShapeArgs};
+use super::bulk::{InputArgs, NUM_WINDOWS};
 use super::convert;
-use super::encode_rows::RowArgs;
 use super::failure::{Exit, UsageError};
 use super::fields;
 use super::output::Output;
-use super::shape::{self, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 use super::{ModelArgs, Stated};
 use neural_sparse::input::json::Keys;
@@ -151,7 +151,7 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
         stated,
         holds,
         similarity,
-        shape: shape::settings(&args.shape.shape()).into_iter().collect(),
+        shape: shape_settings(&args.shape.shape()).into_iter().collect(),
     };
     let describe = move || made.metadata().map(|made| made.to_json()).map_err(io::Error::other);
     let format: Arc<dyn Format> = format::index_described_by(codec, describe).into();
@@ -174,10 +174,10 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
             };
             let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
             settings.extend(args.rows.settings());
-            settings.extend(shape::settings(&shape));
-            let around =
-                Surroundings { model: None, settings, num_threads: NUM_WINDOWS, max_length: None, quiet };
-            run.run(ConvertVectors::new(vectors, vocabulary.lazy(), shape, format), around)
+            settings.extend(shape_settings(&shape));
+            let settings =
+                RunSettings { options: settings, num_threads: NUM_WINDOWS, ..RunSettings::default() };
+            run.run(ConvertVectors::new(vectors, vocabulary.lazy(), shape, format), settings)
         }
         Holds::Texts => {
             let mut fields = args.rows.fields(match args.rows.chunk_rows() {
@@ -197,10 +197,10 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
             settings.extend(args.settings(codec));
             settings.extend(args.rows.settings());
             let shape = shape.in_dialect(args.model.dialect);
-            settings.extend(shape::settings(&shape));
-            let around = args.model.surroundings(&model_files, &encoder, side, settings)?;
+            settings.extend(shape_settings(&shape));
+            let settings = args.model.run_settings(&model_files, &encoder, side, settings)?;
             let job = EncodeTexts::new(encoder, side, move |line: &[u8]| parser.parse(line), format);
-            run.run(job.shape(shape).long_texts(args.rows.long_texts()), around)
+            run.run(job.shape(shape).long_texts(args.rows.long_texts()), settings)
         }
     }
 }

@@ -7,12 +7,10 @@ mod bulk;
 mod convert;
 mod download_bar;
 mod encode;
-mod encode_rows;
 mod environment;
 mod eval;
 mod explain;
 mod failure;
-mod fields;
 mod hints;
 mod index;
 mod lines;
@@ -21,7 +19,6 @@ mod output;
 mod print;
 mod score;
 mod search;
-mod shape;
 mod stats;
 mod target;
 mod terminal;
@@ -30,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use args::{formats, vocabulary, HubArgs, ModelArgs, SideName, Stated};
+use args::{fields, formats, vocabulary, HubArgs, ModelArgs, SideName, Stated};
 
 /// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
 #[derive(Parser)]

@@ -91,8 +91,8 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     settings.insert("--query-field".into(), args.query_field.clone().into());
     settings.insert("--document-field".into(), args.document_field.clone().into());
     settings.insert("--id-field".into(), args.id_field.clone().into());
-    let around = args.model.surroundings(&model_files, &scorer.encoder, scorer.document_side, settings)?;
-    run.run(scorer, around)
+    let settings = args.model.run_settings(&model_files, &scorer.encoder, scorer.document_side, settings)?;
+    run.run(scorer, settings)
 }
 
 impl ScoreArgs {

@@ -13,11 +13,11 @@ use neural_sparse::known::QuerySide;
 use neural_sparse::run::Shape;
 use neural_sparse::{Prune, Side, Similarity, SparseVector};
 
+use super::args::ShapeArgs;
 use super::failure::{complain, Exit, UsageError};
 use super::fields::{kept, FieldArgs};
 use super::formats::{named, parse_scale, refuse_idle_flags};
 use super::output::Output;
-use super::shape::{parse_prune, ShapeArgs};
 use super::vocabulary::VocabularyArgs;
 use super::ModelArgs;
 
@@ -113,7 +113,7 @@ struct PipelineArgs {
     vector_field: String,
     /// What the cluster drops from vectors, or with --two-phase keeps for the second phase [default: with
     /// --two-phase max_ratio=0.4]
-    #[arg(long, value_name = "RULE", value_parser = parse_prune)]
+    #[arg(long, value_name = "RULE")]
     prune: Option<Prune>,
     /// Cut long texts into windows, for the nested field of `target mapping opensearch --chunk-rows`
     #[arg(long)]

@@ -214,6 +214,9 @@ pub fn read_run(path: &Path) -> Result<Run, EvalError> {
     Ok(run)
 }
 
+/// The last column of the runs that this program makes, which names what made them.
+pub const RUN_TAG: &str = "neural-sparse";
+
 /// Writes a run of TREC's form, each query's hits as [`write_ranking`] does.
 ///
 /// # Errors

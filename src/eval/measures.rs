@@ -103,6 +103,9 @@ impl Measure {
         ]
     };
 
+    /// What the measures of [`Measure::DEFAULT`] are called where nobody has asked for them by name.
+    pub const DEFAULT_NAMES: [&'static str; 4] = ["ndcg@10", "mrr@10", "recall@100", "map"];
+
     /// The name without options and cutoff.
     pub fn name(&self) -> &'static str {
         match self {

@@ -6,6 +6,8 @@
 //!
 //! This module writes where it is told to. It knows no file, no terminal and no command.
 
+mod comparison;
+mod evaluation;
 mod explain;
 mod page;
 mod score;
@@ -13,7 +15,9 @@ mod sweep;
 mod table;
 mod text;
 
+pub use comparison::{comparison_json, comparison_table};
+pub use evaluation::{evaluation_json, evaluation_table, judged_json, judged_table, per_query_json};
 pub use explain::{ExplainPage, ExplainedTerm, ExplainedText, InputToken};
 pub use score::{ScorePage, ScoreTerm, TermShare};
-pub use sweep::{SweepPage, SweepPoint};
+pub use sweep::{SweepPage, SweepPoint, SweepReport};
 pub use table::Table;

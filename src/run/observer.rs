@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::summary::Summary;
 use super::tally::Tally;
 use crate::input::RowError;
 
@@ -22,6 +23,11 @@ pub trait Observer {
     /// A row was set aside: `place` is its file, line and column.
     fn rejected(&mut self, place: &str, error: &RowError) {
         let _ = (place, error);
+    }
+
+    /// The run is complete.
+    fn completed(&mut self, summary: &Summary) {
+        let _ = summary;
     }
 
     /// What reports say of a row that cannot be used: the error, and in the words of the caller what helps.

@@ -97,6 +97,8 @@ pub struct RunSettings {
     pub model: Option<(String, ModelFiles)>,
     /// Threads that compute, which decide how many rows are worth reading at once. The output does not depend on it.
     pub num_threads: usize,
+    /// The limit to which texts are cut, which the summary names; `None` where there are none.
+    pub max_length: Option<usize>,
 }
 
 /// How a run has ended.
@@ -196,7 +198,7 @@ impl Run {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, RunError> {
         let Run { storage, options, sources, output } = self;
-        let RunSettings { options: own, model, num_threads } = settings;
+        let RunSettings { options: own, model, num_threads, max_length } = settings;
         let is_hash_needed = matches!(output, Output::File(..)) || options.summary.is_some();
         let (model, hash) = match model {
             Some((name, files)) if is_hash_needed => (Some(name), ModelHash::begin(files)),
@@ -233,7 +235,7 @@ impl Run {
             observer,
         };
         let end = writer.write_all(&computed);
-        let Writer { job, mut files, tally, position, .. } = writer;
+        let Writer { job, mut files, tally, position, observer, .. } = writer;
         match end {
             Err(error) => {
                 return Err(RunError::Stopped { left: files.stop(&tally), source: Box::new(error) });
@@ -243,6 +245,7 @@ impl Run {
         }
         let mut summary = Summary::new(tally, files.seconds(), job.screen_count());
         summary.model = model;
+        summary.max_length = max_length;
         if options.summary.is_some() {
             summary.model_sha256 = files.model_sha256()?;
         }
@@ -250,6 +253,7 @@ impl Run {
         if let Some(path) = &options.summary {
             write_summary(&storage, path, options.earlier, &summary)?;
         }
+        observer.completed(&summary);
         Ok(Outcome::Complete(Box::new(summary)))
     }
 }

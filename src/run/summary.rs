@@ -1,7 +1,10 @@
 //! A run in figures.
 
+use std::fmt;
+
 use serde::Serialize;
 
+use super::counted;
 use super::line::MAX_IDS;
 use super::tally::Tally;
 use crate::pooling::screening::ScreenCount;
@@ -34,6 +37,9 @@ pub struct Summary {
     /// Of the files that the model was read from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_sha256: Option<String>,
+    /// The limit to which texts were cut; `None` where there were none.
+    #[serde(skip)]
+    pub max_length: Option<usize>,
 }
 
 impl Summary {
@@ -49,6 +55,7 @@ impl Summary {
             logits_left: screened.computed,
             model: None,
             model_sha256: None,
+            max_length: None,
             tally,
         }
     }
@@ -56,6 +63,42 @@ impl Summary {
     /// Whether ids of later rows were not compared any more, because there were too many to remember.
     pub fn stopped_comparing_ids(&self) -> bool {
         self.tally.ids_compared >= MAX_IDS
+    }
+}
+
+/// Two lines: what happened to the rows, and how much work it was.
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let tally = &self.tally;
+        write!(out, "{} in, {} out", counted(tally.rows_in, "row"), tally.rows_out)?;
+        write!(out, ", {} rejected", tally.rejected)?;
+        if let Some(max_length) = self.max_length {
+            write!(out, ", {} cut to {max_length} tokens", tally.truncated)?;
+        }
+        if tally.blank_lines > 0 {
+            write!(out, ", {} skipped", counted(tally.blank_lines, "blank line"))?;
+        }
+        if tally.ids_compared > 0 {
+            write!(out, ", {}", counted(tally.duplicate_ids, "duplicate id"))?;
+            if self.stopped_comparing_ids() {
+                write!(out, " (in the first {} rows; not looked for after them)", tally.ids_compared)?;
+            }
+        }
+        writeln!(out)?;
+        if self.max_length.is_some() {
+            write!(out, "{}, ", counted(tally.tokens, "token"))?;
+        }
+        if let Some(mean) = self.mean_terms {
+            write!(out, "{mean:.1} terms a vector, {} at most, ", tally.max_terms)?;
+        }
+        write!(out, "{:.1} s, {:.1} docs/s", self.seconds, self.docs_per_second)?;
+        if self.max_length.is_some() {
+            write!(out, ", {:.0} tokens/s", self.tokens_per_second)?;
+        }
+        if let Some(bytes) = self.peak_memory_bytes {
+            write!(out, ", {} MB of memory at most", bytes / 1_000_000)?;
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,16 @@ impl Given {
             None => Ok(()),
         }
     }
+
+    /// An error where a flag is given that is none of `flags`, for it would change nothing.
+    ///
+    /// * `mode`: the flag that leaves the others without effect.
+    pub fn refuse_others(&self, flags: &[&str], mode: &str) -> Result<(), UsageError> {
+        match self.flags.iter().find(|flag| !flags.contains(&flag.as_str())) {
+            Some(flag) => Err(UsageError::new(format!("{flag} has no effect with {mode}"))),
+            None => Ok(()),
+        }
+    }
 }
 
 impl FromArgMatches for Given {

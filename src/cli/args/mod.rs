@@ -1,12 +1,15 @@
 //! What the subcommands are told: a file for each group of arguments, and what the help of all has in common.
 
 mod examples;
+pub(super) mod fields;
 pub(super) mod formats;
 mod given;
 mod headings;
 mod help;
 mod hub;
 mod model;
+mod rows;
+mod shape;
 mod stated;
 #[cfg(test)]
 mod tests;
@@ -16,4 +19,6 @@ pub(super) use given::Given;
 pub(super) use help::uniform;
 pub(super) use hub::HubArgs;
 pub(super) use model::{available_threads, DecoderName, ModelArgs, SideName};
+pub(super) use rows::RowArgs;
+pub(super) use shape::{parse_top_k, settings as shape_settings, ShapeArgs};
 pub(super) use stated::Stated;

@@ -8,13 +8,13 @@ use clap::{Args, ValueEnum};
 use neural_sparse::hub::{self, HubError, Parts};
 use neural_sparse::index::IndexMetadata;
 use neural_sparse::known::{self, QuerySide};
+use neural_sparse::run::RunSettings;
 use neural_sparse::{
     DeviceName, Dialect, EncoderOptions, ModelFiles, Note, Side, SparseEncoder, UntiedDecoder,
 };
 use serde_json::Value;
 
 use super::HubArgs;
-use crate::cli::bulk::Surroundings;
 use crate::cli::failure::{complain, UsageError};
 use crate::cli::{counted, environment};
 
@@ -151,19 +151,20 @@ impl ModelArgs {
     }
 
     /// What a bulk run with this model is told; its texts are cut as those of `side` are.
-    pub fn surroundings<'a>(
-        &'a self,
-        model_files: &'a ModelFiles,
+    ///
+    /// * `options`: the options that decide what is written, with their values.
+    pub fn run_settings(
+        &self,
+        files: &ModelFiles,
         encoder: &SparseEncoder,
         side: Side,
-        settings: BTreeMap<String, Value>,
-    ) -> anyhow::Result<Surroundings<'a>> {
-        Ok(Surroundings {
-            model: Some((&self.model, model_files)),
-            settings,
+        options: BTreeMap<String, Value>,
+    ) -> anyhow::Result<RunSettings> {
+        Ok(RunSettings {
+            options,
+            model: Some((self.model.clone(), files.clone())),
             num_threads: encoder.num_threads(),
             max_length: Some(encoder.max_length(side)?),
-            quiet: self.hub.quiet,
         })
     }
 

@@ -2,7 +2,6 @@
 
 mod progress;
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,8 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use neural_sparse::format::Assembly;
 use neural_sparse::input::Source;
-use neural_sparse::run::{
-    self, Earlier, Left, Outcome, Run, RunError, RunOptions, RunSettings, Sink, Summary,
-};
+use neural_sparse::run::{self, Earlier, Left, Outcome, Run, RunError, RunOptions, RunSettings, Sink};
 use neural_sparse::storage::is_device;
-use neural_sparse::ModelFiles;
-use serde_json::Value;
 
 use super::failure::{complain, Exit, Stopped, UsageError};
 use super::output::device;
@@ -24,7 +19,7 @@ use super::terminal;
 use super::{counted, environment};
 pub(super) use neural_sparse::input::Container;
 pub(super) use neural_sparse::run::{InputLine, Job, Tally};
-use progress::Watcher;
+pub(super) use progress::Watcher;
 
 /// Bytes of a line, unless something else is said.
 const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
@@ -80,48 +75,18 @@ pub(super) struct InputArgs {
     /// Write the figures of the summary to this file too, as JSON
     #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
     summary: Option<PathBuf>,
-    /// Whether the command goes on by itself when it is given again.
-    #[arg(skip)]
-    resumes_unasked: bool,
 }
 
 /// A run that has been found possible, before the model is loaded.
 pub(super) struct Prepared<'a> {
     args: &'a InputArgs,
     run: Run,
+    quiet: bool,
     /// Whether rows go by on a terminal.
     shows_rows: bool,
 }
 
-/// What a run is told of its surroundings.
-pub(super) struct Surroundings<'a> {
-    /// The model as the user names it, and where its files are; `None` where none runs.
-    pub model: Option<(&'a str, &'a ModelFiles)>,
-    /// Each option of the command that changes its output, by the name that messages give it.
-    pub settings: BTreeMap<String, Value>,
-    /// Threads that encode, which decide how many rows are worth reading at once.
-    pub num_threads: usize,
-    /// The limit to which texts are cut; `None` where there are none.
-    pub max_length: Option<usize>,
-    pub quiet: bool,
-}
-
 impl InputArgs {
-    /// One file, to be gone on with wherever an earlier run has stopped.
-    pub fn resuming(file: &Path) -> Self {
-        InputArgs {
-            files: vec![file.to_path_buf()],
-            max_line_bytes: MAX_LINE_BYTES,
-            on_error: OnError::Stop,
-            rejects: None,
-            resume: true,
-            force: false,
-            shard: None,
-            summary: None,
-            resumes_unasked: true,
-        }
-    }
-
     /// Finds the input, and what is in the way of the output. `None` where an earlier run has done everything.
     pub fn prepare<'a>(
         &'a self,
@@ -156,7 +121,7 @@ impl InputArgs {
             return Ok(None);
         };
         let shows_rows = output.is_none() && io::stdout().is_terminal();
-        Ok(Some(Prepared { args: self, run, shows_rows }))
+        Ok(Some(Prepared { args: self, run, quiet, shows_rows }))
     }
 
     fn options(&self) -> RunOptions {
@@ -179,98 +144,56 @@ impl InputArgs {
 
 impl Prepared<'_> {
     /// Reads, computes and writes every row.
-    pub fn run<J: Job>(self, job: J, surroundings: Surroundings) -> anyhow::Result<Exit> {
-        let Surroundings { model, mut settings, num_threads, max_length, quiet } = surroundings;
+    pub fn run<J: Job>(self, job: J, mut settings: RunSettings) -> anyhow::Result<Exit> {
         let shard = self.args.shard.map(|(index, count)| format!("{index}/{count}"));
-        settings.insert("--shard".into(), shard.into());
-        let model = model.map(|(name, files)| (name.to_string(), files.clone()));
-        let settings = RunSettings { options: settings, model, num_threads };
-        environment::hold_interrupts();
+        settings.options.insert("--shard".into(), shard.into());
         // Rows that go by on a terminal are progress enough, and would be torn by a bar.
-        let mut watcher = Watcher::new(quiet, !quiet && !self.shows_rows);
-        let outcome = self.run.run(job, settings, &mut watcher);
-        watcher.clear();
-        environment::release_interrupts();
-        match outcome {
-            Ok(Outcome::Complete(summary)) => {
-                if !quiet {
-                    say(&summary, max_length);
-                }
-                Ok(if summary.tally.rejected > 0 { Exit::Rejected } else { Exit::Done })
-            }
+        let mut watcher = Watcher::new(self.quiet, !self.shows_rows);
+        match held(&mut watcher, |watcher| self.run.run(job, settings, watcher)) {
+            Ok(Outcome::Complete(summary)) if summary.tally.rejected > 0 => Ok(Exit::Rejected),
+            Ok(Outcome::Complete(_)) => Ok(Exit::Done),
             Ok(Outcome::Cancelled(left)) => {
-                complain(format_args!("interrupted: {left}"));
-                if left.is_resumable {
-                    let command = environment::command_to_resume(!self.args.resumes_unasked);
-                    complain(format_args!("\nhint: to go on: {command}"));
-                }
+                say_interrupted(&left, true);
                 Ok(Exit::Interrupted)
             }
-            Err(RunError::Stopped { left, source }) => Err(self.args.stopped(&left, *source)),
+            Err(RunError::Stopped { left, source }) => Err(stopped(&left, *source, false)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-impl InputArgs {
-    /// Why a run failed, with what it leaves behind and the next step.
-    fn stopped(&self, left: &Left, error: RunError) -> anyhow::Error {
-        let hint = match (self.resumes_unasked, error.is_bad_row()) {
-            (true, _) => "the same command goes on from there",
-            (false, true) => {
-                "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
-            }
-            (false, false) => "`--resume` goes on from there",
-        };
-        let hint = left.is_resumable.then(|| hint.to_string());
-        anyhow::Error::from(error).context(Stopped { left: left.to_string(), hint })
+/// Does `work`, which is told of a first Ctrl-C by `watcher` and ends in its own time.
+pub(super) fn held<T>(watcher: &mut Watcher, work: impl FnOnce(&mut Watcher) -> T) -> T {
+    environment::hold_interrupts();
+    let done = work(watcher);
+    watcher.clear();
+    environment::release_interrupts();
+    done
+}
+
+/// Says what an interrupted run leaves behind, and how it goes on.
+///
+/// * `wants_flag`: whether it has to be asked to.
+pub(super) fn say_interrupted(left: &Left, wants_flag: bool) {
+    complain(format_args!("interrupted: {left}"));
+    if left.is_resumable {
+        complain(format_args!("\nhint: to go on: {}", environment::command_to_resume(wants_flag)));
     }
 }
 
-/// Says the figures of a run on standard error.
-fn say(summary: &Summary, max_length: Option<usize>) {
-    let tally = &summary.tally;
-    let mut parts = vec![format!("{} in", counted(tally.rows_in, "row")), format!("{} out", tally.rows_out)];
-    parts.push(format!("{} rejected", tally.rejected));
-    if let Some(max_length) = max_length {
-        parts.push(format!("{} cut to {max_length} tokens", tally.truncated));
-    }
-    if tally.blank_lines > 0 {
-        parts.push(format!("{} skipped", counted(tally.blank_lines, "blank line")));
-    }
-    if tally.ids_compared > 0 {
-        let looked = match summary.stopped_comparing_ids() {
-            true => format!(" (in the first {} rows; not looked for after them)", tally.ids_compared),
-            false => String::new(),
-        };
-        parts.push(format!("{}{looked}", counted(tally.duplicate_ids, "duplicate id")));
-    }
-    complain(format_args!("{}", parts.join(", ")));
-    let has_texts = max_length.is_some();
-    let mut parts = Vec::new();
-    if has_texts {
-        parts.push(counted(tally.tokens, "token"));
-    }
-    if let Some(mean) = summary.mean_terms {
-        parts.push(format!("{mean:.1} terms a vector, {} at most", tally.max_terms));
-    }
-    parts.push(format!("{:.1} s", summary.seconds));
-    parts.push(format!("{:.1} docs/s", summary.docs_per_second));
-    if has_texts {
-        parts.push(format!("{:.0} tokens/s", summary.tokens_per_second));
-    }
-    if let Some(bytes) = summary.peak_memory_bytes {
-        parts.push(format!("{} MB of memory at most", bytes / 1_000_000));
-    }
-    complain(format_args!("{}", parts.join(", ")));
-    for (what, count) in tally.findings.iter() {
-        let more = if what == run::LEFT_OUT { "; --keep and --keep-all keep them" } else { "" };
-        complain(format_args!("note: {count} {what}{more}"));
-    }
-    if let Some(model) = &summary.model {
-        let hash = summary.model_sha256.as_ref().map(|hash| format!(" (sha256 {hash})")).unwrap_or_default();
-        complain(format_args!("model {model}{hash}"));
-    }
+/// Why a run failed, with what it leaves behind and the next step.
+///
+/// * `resumes_unasked`: whether the command goes on by itself when it is given again.
+pub(super) fn stopped(left: &Left, error: RunError, resumes_unasked: bool) -> anyhow::Error {
+    let hint = match (resumes_unasked, error.is_bad_row()) {
+        (true, _) => "the same command goes on from there",
+        (false, true) => {
+            "`--resume` goes on from there, with `--on-error skip` past rows that cannot be used"
+        }
+        (false, false) => "`--resume` goes on from there",
+    };
+    let hint = left.is_resumable.then(|| hint.to_string());
+    anyhow::Error::from(error).context(Stopped { left: left.to_string(), hint })
 }
 
 /// Says how many texts were cut, unless none was.

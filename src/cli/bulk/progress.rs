@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neural_sparse::input::RowError;
-use neural_sparse::run::{Observer, Progress, Tally};
+use neural_sparse::run::{Observer, Progress, Summary, Tally, LEFT_OUT};
 
 use crate::cli::failure::complain;
 use crate::cli::{counted, environment, hints};
@@ -14,7 +14,7 @@ use crate::cli::{counted, environment, hints};
 const LINE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Says how far a run is: a bar on a terminal, else now and then a line, or nothing.
-pub(super) struct Watcher {
+pub(in crate::cli) struct Watcher {
     quiet: bool,
     look: Look,
 }
@@ -26,9 +26,10 @@ enum Look {
 }
 
 impl Watcher {
-    /// * `shows_progress`: whether anything is said of progress.
+    /// * `quiet`: whether nothing is said but errors.
+    /// * `shows_progress`: whether anything is said of progress unless it is quiet.
     pub fn new(quiet: bool, shows_progress: bool) -> Self {
-        let look = match (shows_progress, io::stderr().is_terminal()) {
+        let look = match (shows_progress && !quiet, io::stderr().is_terminal()) {
             (false, _) => Look::Quiet,
             (true, true) => Look::Bar(None),
             (true, false) => Look::Lines { last: Instant::now() },
@@ -64,6 +65,23 @@ impl Observer for Watcher {
                 bar.set_position(progress.bytes);
                 bar.set_message(line(progress));
             }
+        }
+    }
+
+    fn completed(&mut self, summary: &Summary) {
+        self.clear();
+        if self.quiet {
+            return;
+        }
+        summary.to_string().lines().for_each(|line| complain(format_args!("{line}")));
+        for (what, count) in summary.tally.findings.iter() {
+            let more = if what == LEFT_OUT { "; --keep and --keep-all keep them" } else { "" };
+            complain(format_args!("note: {count} {what}{more}"));
+        }
+        if let Some(model) = &summary.model {
+            let hash =
+                summary.model_sha256.as_ref().map(|hash| format!(" (sha256 {hash})")).unwrap_or_default();
+            complain(format_args!("model {model}{hash}"));
         }
     }
 

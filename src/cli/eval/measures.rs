@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::eval::{parse_measures, Evaluation, Measure, MeasureError};
-use serde_json::{Map, Value};
+use neural_sparse::report::per_query_json;
 
 use crate::cli::output::Output;
 
@@ -28,9 +28,6 @@ fn parse_list(list: &str) -> Result<List, MeasureError> {
     parse_measures(list).map(List)
 }
 
-/// The names of the measures that nobody asked for by name.
-const DEFAULT_NAMES: [&str; 4] = ["ndcg@10", "mrr@10", "recall@100", "map"];
-
 impl MeasureArgs {
     pub fn measures(&self) -> Vec<Measure> {
         self.measures.as_ref().map_or_else(|| Measure::DEFAULT.to_vec(), |list| list.0.clone())
@@ -40,7 +37,7 @@ impl MeasureArgs {
     pub fn names(&self) -> Vec<String> {
         match &self.measures {
             Some(list) => list.0.iter().map(Measure::to_string).collect(),
-            None => default_names(),
+            None => Measure::DEFAULT_NAMES.map(String::from).to_vec(),
         }
     }
 
@@ -50,16 +47,6 @@ impl MeasureArgs {
     }
 }
 
-/// The names of [`Measure::DEFAULT`].
-pub(super) fn default_names() -> Vec<String> {
-    DEFAULT_NAMES.map(String::from).to_vec()
-}
-
-/// Values by the names of their measures.
-pub(super) fn by_name(names: &[String], values: &[f64]) -> Map<String, Value> {
-    names.iter().zip(values).map(|(name, value)| (name.clone(), (*value).into())).collect()
-}
-
 /// Writes a line for each judged query; `data` is the collection that it is of.
 pub(super) fn write_queries(
     out: &mut Output,
@@ -67,13 +54,5 @@ pub(super) fn write_queries(
     names: &[String],
     data: Option<&str>,
 ) -> anyhow::Result<()> {
-    for query in evaluation.queries() {
-        let mut line = Map::new();
-        line.extend(data.map(|data| ("data".into(), data.into())));
-        line.insert("query".into(), query.query.clone().into());
-        line.insert("answered".into(), query.is_answered.into());
-        line.extend(by_name(names, &query.values));
-        writeln!(out, "{}", Value::from(line))?;
-    }
-    Ok(())
+    per_query_json(evaluation, names, data).try_for_each(|line| writeln!(out, "{line}")).map_err(Into::into)
 }

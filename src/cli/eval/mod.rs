@@ -1,29 +1,27 @@
 //! `eval`: how good a model is on judged collections, and runs that were made elsewhere.
 
 mod cache;
-mod collection;
-mod given;
+mod encoding;
 mod measures;
-mod report;
 mod runs;
 mod sweep;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::builder::PossibleValuesParser;
-use clap::{Args, Subcommand};
-use neural_sparse::eval::write_run;
-use neural_sparse::index::Codec;
-use neural_sparse::run::LongTexts;
+use std::io::Write;
 
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use neural_sparse::eval::{write_run, Evaluated, Setting, RUN_TAG};
+use neural_sparse::report::{evaluation_json, evaluation_table};
+use neural_sparse::run::LongTexts;
+use serde_json::Value;
+
+use super::args::{Given, ShapeArgs};
 use super::failure::{Exit, UsageError};
 use super::output::Output;
-use super::search::TAG;
-use super::shape::ShapeArgs;
-use super::{environment, ModelArgs};
-use collection::{Collection, Setting};
-use given::Given;
+use super::print;
+use encoding::EncodingArgs;
 use measures::{write_queries, MeasureArgs};
 use runs::{CompareArgs, JudgeArgs};
 
@@ -83,34 +81,8 @@ enum EvalCommand {
     Cache(cache::CacheArgs),
 }
 
-/// How a collection is encoded and indexed.
-#[derive(Args)]
-struct EncodingArgs {
-    /// Which judgements of a collection [default: test, or the only ones that there are]
-    #[arg(long, value_name = "NAME")]
-    split: Option<String>,
-    #[command(flatten)]
-    model: ModelArgs,
-    /// How the index keeps weights: f32; lucene9, as OpenSearch does; f16; or u8
-    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
-    codec: String,
-    /// Folder for vectors and indexes [default: neural-sparse in the user's cache]
-    #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
-}
-
-impl EncodingArgs {
-    fn codec(&self) -> Codec {
-        Codec::named(&self.codec).expect("a known name, anything else is a bug")
-    }
-
-    fn cache(&self) -> Result<PathBuf, UsageError> {
-        self.cache.clone().map_or_else(environment::cache_folder, Ok)
-    }
-}
-
 /// The flags that matter to a run that is judged or compared.
-const FLAGS_OF_RUNS: [&str; 6] = ["run", "compare", "qrels", "measures", "per_query", "json"];
+const FLAGS_OF_RUNS: [&str; 6] = ["--run", "--compare", "--qrels", "--measures", "--per-query", "--json"];
 
 pub(super) fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
     match &args.command {
@@ -123,15 +95,15 @@ pub(super) fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
     let (measures, json) = (args.measures.clone(), args.json);
     match (&args.run, &args.compare[..], args.qrels.clone()) {
         (Some(run), _, Some(qrels)) => {
-            args.given.refuse_others::<EvalArgs>("--run", &FLAGS_OF_RUNS)?;
+            args.given.refuse_others(&FLAGS_OF_RUNS, "--run")?;
             runs::judge(&JudgeArgs { run: run.clone(), qrels, measures, json })
         }
         (None, [_, _], Some(qrels)) => {
-            args.given.refuse_others::<EvalArgs>("--compare", &FLAGS_OF_RUNS)?;
+            args.given.refuse_others(&FLAGS_OF_RUNS, "--compare")?;
             runs::compare_two(&CompareArgs { runs: args.compare.clone(), qrels, measures, json })
         }
         _ => {
-            args.given.refuse::<EvalArgs>("eval: queries and documents are both encoded", &["side"])?;
+            args.given.refuse(&["--as"], "queries and documents are both encoded")?;
             evaluate_model(args)
         }
     }
@@ -145,21 +117,20 @@ fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
     }
     let mut out = Output::one_shot(None)?;
     let mut per_query = args.measures.per_query()?;
-    let mut saved = match &args.save_run {
-        Some(path) => Some(Output::one_shot(Some(path))?),
-        None => None,
-    };
-    let EncodingArgs { split, model, .. } = &args.encoding;
-    let cache = args.encoding.cache()?;
-    let setting =
-        Setting { shape: args.shape.shape().in_dialect(model.dialect), codec: args.encoding.codec() };
+    let mut saved = args.save_run.as_ref().map(|path| Output::one_shot(Some(path))).transpose()?;
+    let model = &args.encoding.model;
+    let shape = args.shape.shape().in_dialect(model.dialect);
+    let setting = Setting { shape, codec: args.encoding.codec() };
     let (measures, names) = (args.measures.measures(), args.measures.names());
     let mut all = Vec::new();
     for folder in &args.data {
-        let collection = Collection::open(folder, split.as_deref(), model, args.on_long, &cache)?;
-        let (evaluated, evaluation, run) = collection.evaluate(&setting, &measures)?;
+        let evaluated = args.encoding.held(|watcher| {
+            let collection = args.encoding.open(folder, model, args.on_long, watcher)?;
+            Ok(collection.evaluate(&setting, &measures, watcher)?)
+        })?;
+        let Some((evaluated, evaluation, run)) = evaluated else { return Ok(Exit::Interrupted) };
         if let Some(saved) = &mut saved {
-            write_run(saved, &run, TAG).context("cannot write the run")?;
+            write_run(saved, &run, RUN_TAG).context("cannot write the run")?;
         }
         if let Some(file) = &mut per_query {
             write_queries(file, &evaluation, &names, Some(&evaluated.data))?;
@@ -169,7 +140,16 @@ fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
     for file in [saved, per_query].into_iter().flatten() {
         file.finish()?;
     }
-    report::write(&mut out, &all, &names, args.json)?;
+    if all.len() > 1 {
+        all.push(Evaluated::average(&all));
+    }
+    if args.json {
+        for found in &all {
+            writeln!(out, "{}", Value::from(evaluation_json(found, &names)))?;
+        }
+    } else {
+        print::table(&mut out, &evaluation_table(&all, &names), true)?;
+    }
     out.finish()?;
     Ok(Exit::Done)
 }

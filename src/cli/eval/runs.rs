@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use neural_sparse::eval::{compare, evaluate, read_qrels, read_run, Evaluation};
-use serde_json::{json, Map, Value};
+use neural_sparse::report::{comparison_json, comparison_table, judged_json, judged_table};
+use serde_json::Value;
 
-use super::measures::{by_name, write_queries, MeasureArgs};
+use super::measures::{write_queries, MeasureArgs};
 use crate::cli::failure::Exit;
 use crate::cli::output::Output;
+use crate::cli::print;
 
 /// Judge a run of TREC's form that was made elsewhere
 ///
@@ -54,21 +56,10 @@ pub(super) fn judge(args: &JudgeArgs) -> anyhow::Result<Exit> {
     let per_query = args.measures.per_query()?;
     let evaluation = judged(&args.run, &args.qrels, &args.measures)?;
     let names = args.measures.names();
-    let (means, answered) = (evaluation.means(), evaluation.means_of_answered());
-    let (num_judged, num_answered) = (evaluation.num_judged(), evaluation.num_answered());
     if args.json {
-        let mut report = by_name(&names, &means);
-        report.insert("queries".into(), num_judged.into());
-        report.insert("answered".into(), num_answered.into());
-        report.insert("over_answered".into(), by_name(&names, &answered).into());
-        writeln!(out, "{}", Value::from(report))?;
+        writeln!(out, "{}", Value::from(judged_json(&evaluation, &names)))?;
     } else {
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10);
-        writeln!(out, "{:<width$}{:>12}{:>12}", "", "all judged", "answered")?;
-        for (name, (mean, answered)) in names.iter().zip(means.iter().zip(&answered)) {
-            writeln!(out, "{name:<width$}{mean:>12.5}{answered:>12.5}")?;
-        }
-        writeln!(out, "{:<width$}{num_judged:>12}{num_answered:>12}", "queries")?;
+        print::table(&mut out, &judged_table(&evaluation, &names), true)?;
         writeln!(
             out,
             "\nall judged: the mean over every judged query, 0 for one without hits (trec_eval -c)"
@@ -102,35 +93,11 @@ pub(super) fn compare_two(args: &CompareArgs) -> anyhow::Result<Exit> {
     let names = args.measures.names();
     let judge = |path: &PathBuf| judged(path, &args.qrels, &args.measures);
     let (first, second) = (judge(&args.runs[0])?, judge(&args.runs[1])?);
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(10) + 2;
-    if !args.json {
-        writeln!(
-            out,
-            "{:<width$}{:>9}{:>9}{:>11}{:>8}{:>8}{:>8}{:>10}",
-            "", "first", "second", "difference", "better", "equal", "worse", "p"
-        )?;
-    }
-    let mut report = Map::new();
     let comparisons = compare(&first, &second);
-    for (name, found) in names.iter().zip(&comparisons) {
-        let (a, b, difference, p) = (found.first, found.second, found.difference, found.p_value);
-        if args.json {
-            let entry = json!({
-                "first": a, "second": b, "difference": difference, "better": found.better, "equal": found.equal,
-                "worse": found.worse, "p": p, "queries": found.num_queries,
-            });
-            report.insert(name.clone(), entry);
-        } else {
-            let (better, equal, worse) = (found.better, found.equal, found.worse);
-            writeln!(
-                out,
-                "{name:<width$}{a:>9.5}{b:>9.5}{difference:>+11.5}{better:>8}{equal:>8}{worse:>8}{p:>10.4}"
-            )?;
-        }
-    }
     if args.json {
-        writeln!(out, "{}", Value::from(report))?;
+        writeln!(out, "{}", Value::from(comparison_json(&comparisons, &names)))?;
     } else {
+        print::table(&mut out, &comparison_table(&comparisons, &names), true)?;
         let (both, judged) = (comparisons.first().map_or(0, |found| found.num_queries), first.num_judged());
         writeln!(out, "{both} queries: those of {judged} judged ones that either run has hits for")?;
     }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::eval::{write_ranking, RunHit};
+use neural_sparse::eval::{write_ranking, RunHit, RUN_TAG};
 use neural_sparse::format;
 use neural_sparse::index::{search_all, Hit, IndexError, InvertedIndex, Searcher};
 use neural_sparse::input::json::Keys;
@@ -98,9 +98,6 @@ pub(super) struct SearchArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "fields", "json"])]
     run: Option<PathBuf>,
 }
-
-/// The last column of runs, which names what made them.
-pub(super) const TAG: &str = "neural-sparse";
 
 /// A query and its hits, as `--json` writes them.
 #[derive(Serialize)]
@@ -195,7 +192,7 @@ fn write_run(
         let id = format::id_text(&query.id);
         let hit = |hit: &Hit| Ok(RunHit { document: index.id(hit.document)?.to_string(), score: hit.score });
         let hits: Vec<RunHit> = hits.iter().map(hit).collect::<Result<_, IndexError>>()?;
-        write_ranking(out, &id, &hits, TAG)?;
+        write_ranking(out, &id, &hits, RUN_TAG)?;
         anyhow::ensure!(
             seen.insert(id),
             "two queries have the id {}, and a run cannot tell them apart",

@@ -1,5 +1,6 @@
 //! The page of a sweep: its settings in plots of quality against cost, and in a table.
 
+mod figures;
 mod plot;
 
 use std::fmt::Write as _;
@@ -8,6 +9,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::page::{Escaped, Page};
+
+pub use figures::SweepReport;
 
 const STYLE: &str = include_str!("sweep.css");
 

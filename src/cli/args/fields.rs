@@ -6,11 +6,11 @@ use neural_sparse::input::json::Keys;
 use neural_sparse::input::{Container, Fields, InputFormat, Keep, LineParser};
 use serde_json::Value;
 
-use super::failure::UsageError;
+use crate::cli::failure::UsageError;
 
 /// How rows are read.
 #[derive(Args)]
-pub(super) struct FieldArgs {
+pub(in crate::cli) struct FieldArgs {
     /// What the input is
     #[arg(
         long,
@@ -32,7 +32,7 @@ pub(super) struct FieldArgs {
 
 /// Which fields go through.
 #[derive(Args)]
-pub(super) struct KeepArgs {
+pub(in crate::cli) struct KeepArgs {
     /// Fields of a row that the output keeps, byte for byte; several with commas, or repeated
     #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "files", conflicts_with_all = ["texts", "keep_all"])]
     keep: Vec<String>,
@@ -63,7 +63,7 @@ impl KeepArgs {
 }
 
 /// What `--keep` and `--keep-all` say.
-pub(super) fn kept(names: &[String], all: bool) -> Keep {
+pub(in crate::cli) fn kept(names: &[String], all: bool) -> Keep {
     match (all, names) {
         (true, _) => Keep::All,
         (false, []) => Keep::Nothing,
@@ -77,12 +77,12 @@ fn text_formats() -> impl TypedValueParser<Value = InputFormat> {
 }
 
 /// The formats of rows with vectors, as an argument.
-pub(super) fn vector_formats() -> impl TypedValueParser<Value = InputFormat> {
+pub(in crate::cli) fn vector_formats() -> impl TypedValueParser<Value = InputFormat> {
     formats(InputFormat::has_vectors)
 }
 
 /// All formats of rows, as an argument.
-pub(super) fn all_formats() -> impl TypedValueParser<Value = InputFormat> {
+pub(in crate::cli) fn all_formats() -> impl TypedValueParser<Value = InputFormat> {
     formats(|_| true)
 }
 
@@ -109,7 +109,7 @@ fn help_of(format: InputFormat) -> &'static str {
 }
 
 /// What the keys of an object of weights are, as an argument.
-pub(super) fn vector_keys() -> impl TypedValueParser<Value = Keys> {
+pub(in crate::cli) fn vector_keys() -> impl TypedValueParser<Value = Keys> {
     let terms = PossibleValue::new("terms").help("Terms of the vocabulary");
     let ids = PossibleValue::new("ids").help("Ids of the vocabulary, as in {\"2003\": 1.5}");
     let keys = |name: String| if name == "ids" { Keys::Ids } else { Keys::Terms };
@@ -117,7 +117,7 @@ pub(super) fn vector_keys() -> impl TypedValueParser<Value = Keys> {
 }
 
 /// The value of `--vector-keys` as its user writes it.
-pub(super) fn name_of_keys(keys: Keys) -> &'static str {
+pub(in crate::cli) fn name_of_keys(keys: Keys) -> &'static str {
     match keys {
         Keys::Terms => "terms",
         Keys::Ids => "ids",

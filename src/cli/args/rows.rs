@@ -7,13 +7,13 @@ use neural_sparse::input::Fields;
 use neural_sparse::run::{LongTexts, OVERLAP};
 use serde_json::Value;
 
-use super::args::Given;
-use super::failure::UsageError;
 use super::fields::{FieldArgs, KeepArgs};
+use super::Given;
+use crate::cli::failure::UsageError;
 
 /// How rows are read, and what becomes of them.
 #[derive(Args)]
-pub(super) struct RowArgs {
+pub(in crate::cli) struct RowArgs {
     #[command(flatten)]
     given: Given,
     #[command(flatten)]

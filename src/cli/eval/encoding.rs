@@ -1,0 +1,124 @@
+//! How collections are encoded and indexed.
+
+use std::path::{Path, PathBuf};
+
+use clap::builder::PossibleValuesParser;
+use clap::Args;
+use neural_sparse::eval::{Collection, CollectionError, CollectionModel, EncodedCollection, EvaluationError};
+use neural_sparse::index::Codec;
+use neural_sparse::run::{LongTexts, Observer, RunError};
+use neural_sparse::{EncoderOptions, Side};
+
+use crate::cli::bulk::{say_truncated, Watcher};
+use crate::cli::failure::{complain, Failure, UsageError};
+use crate::cli::{bulk, environment, ModelArgs};
+
+/// How a collection is encoded and indexed.
+#[derive(Args)]
+pub(super) struct EncodingArgs {
+    /// Which judgements of a collection [default: test, or the only ones that there are]
+    #[arg(long, value_name = "NAME")]
+    pub split: Option<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// How the index keeps weights: f32; lucene9, as OpenSearch does; f16; or u8
+    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
+    codec: String,
+    /// Folder for vectors and indexes [default: neural-sparse in the user's cache]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+/// Why nothing could be evaluated: an error of the library, or one that a user has made.
+pub(super) enum Failed {
+    Evaluation(EvaluationError),
+    Other(anyhow::Error),
+}
+
+impl From<EvaluationError> for Failed {
+    fn from(error: EvaluationError) -> Self {
+        Failed::Evaluation(error)
+    }
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Failed::Other(error)
+    }
+}
+
+impl EncodingArgs {
+    pub fn codec(&self) -> Codec {
+        Codec::named(&self.codec).expect("a known name, anything else is a bug")
+    }
+
+    fn cache(&self) -> Result<PathBuf, UsageError> {
+        self.cache.clone().map_or_else(environment::cache_folder, Ok)
+    }
+
+    /// Does `work`, which goes on by itself when it is interrupted and started again. `None` where it was interrupted,
+    /// which has been said then.
+    pub fn held<T>(&self, work: impl FnOnce(&mut Watcher) -> Result<T, Failed>) -> anyhow::Result<Option<T>> {
+        let mut watcher = Watcher::new(self.model.hub.quiet, true);
+        let done = bulk::held(&mut watcher, work);
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(Failed::Evaluation(EvaluationError::Cancelled(left))) => {
+                bulk::say_interrupted(&left, false);
+                Ok(None)
+            }
+            Err(Failed::Evaluation(error)) => Err(explained(error)),
+            Err(Failed::Other(error)) => Err(error),
+        }
+    }
+
+    /// Has a collection encoded with a model, and notes what its user may want to know.
+    pub fn open(
+        &self,
+        folder: &Path,
+        model: &ModelArgs,
+        long: LongTexts,
+        observer: &mut dyn Observer,
+    ) -> Result<EncodedCollection, Failed> {
+        let data = Collection::open(folder, self.split.as_deref()).map_err(with_hint)?;
+        let quiet = model.hub.quiet;
+        if let (false, [first, ..]) = (quiet, &data.missing[..]) {
+            let (count, name) = (data.missing.len(), &data.name);
+            complain(format_args!(
+                "note: {name}: {count} of the judged queries have no text, and count as queries without hits; the first is \
+                 `{first}`"
+            ));
+        }
+        let files = model.files().map_err(anyhow::Error::from)?;
+        let options = EncoderOptions { only: None, ..model.options().map_err(anyhow::Error::from)? };
+        let encoder = model.open(&files, &options)?;
+        let settings = model.settings(&encoder, Side::Document)?;
+        let max_length = encoder.max_length(Side::Query).map_err(EvaluationError::from)?;
+        let model = CollectionModel { name: model.model.clone(), files, encoder, settings, long };
+        let cache = self.cache().map_err(anyhow::Error::from)?;
+        let encoded = EncodedCollection::open(data, model, &cache, observer)?;
+        if !quiet {
+            say_truncated(encoded.query_tally(), max_length);
+        }
+        Ok(encoded)
+    }
+}
+
+/// An error of the library under its own type, which tells what to do next.
+fn explained(error: EvaluationError) -> anyhow::Error {
+    match error {
+        EvaluationError::Model(error) => error.into(),
+        EvaluationError::Unranked(error) => error.into(),
+        EvaluationError::Index(error) => error.into(),
+        EvaluationError::Run(RunError::Stopped { left, source }) => bulk::stopped(&left, *source, true),
+        EvaluationError::Run(error) => error.into(),
+        other => other.into(),
+    }
+}
+
+/// What is missing in a folder, and what would do.
+fn with_hint(error: CollectionError) -> anyhow::Error {
+    let CollectionError::Missing { .. } = error else { return error.into() };
+    let hint = "a collection in BEIR's layout has corpus.jsonl, queries.jsonl and qrels/test.tsv";
+    Failure { message: error.to_string(), hint: hint.into() }.into()
+}
