@@ -5,16 +5,13 @@
 //! the number of terms, their ids, and their weights in f32.
 
 use std::fmt::Debug;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::Terms;
 use crate::input::decompressed_lines;
 use crate::sparse::SparseVector;
-use crate::storage::{with_suffix, Storage, StoredFile};
-
-/// Written and read at once.
-const BUFFER_BYTES: usize = 1 << 18;
+use crate::storage::{create_unfinished, name_finished, OutputFile, Storage, BUFFER_BYTES};
 
 /// Makes the files that were asked for of a file of rows.
 pub trait Assembly: Debug + Send + Sync {
@@ -68,29 +65,11 @@ impl<'a> CollectedRows<'a> {
         path: &Path,
         write: impl FnOnce(&mut OutputFile) -> io::Result<()>,
     ) -> io::Result<()> {
-        let (unfinished, mut file) = self.create(path)?;
+        let (unfinished, mut file) = create_unfinished(self.storage, path)?;
         write(&mut file)?;
-        file.flush()?;
-        file.get_mut().sync()?;
-        // The file is kept open, and so locked, until it has its name.
-        self.storage.rename(&unfinished, path)
-    }
-
-    /// Creates the file that will be `path`, under the name that it has until it is complete, in place of one that an
-    /// earlier run has left.
-    pub(super) fn create(&self, path: &Path) -> io::Result<(PathBuf, OutputFile)> {
-        let unfinished = with_suffix(path, UNFINISHED);
-        let mut file = self.storage.lock(&unfinished)?;
-        file.truncate(0)?;
-        Ok((unfinished, BufWriter::with_capacity(BUFFER_BYTES, file)))
+        name_finished(self.storage, file, &unfinished, path)
     }
 }
-
-/// A file that is being made of rows.
-pub(super) type OutputFile = BufWriter<Box<dyn StoredFile>>;
-
-/// What is added to the name of a file until it is complete.
-pub(crate) const UNFINISHED: &str = ".unfinished";
 
 /// A row that is collected: what of it its format wants to know.
 #[derive(Default)]

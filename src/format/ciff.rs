@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::anserini::repeated;
-use super::assembly::{names, Assembly, Collected, CollectedRows, OutputFile};
+use super::assembly::{names, Assembly, Collected, CollectedRows};
 use super::collection::CollectionTerms;
 use super::csr::refuse_fields;
 use super::scaled::Scale;
@@ -16,7 +16,7 @@ use super::{Compression, Findings, Format, FormatError, FormatOption, Keys, Opti
 use crate::input::RowError;
 use crate::postings::Inverter;
 use crate::sparse::SparseVector;
-use crate::storage::Storage;
+use crate::storage::{OutputFile, Storage};
 
 /// Weights up to 5.1 fit into the 8 bits of BMP.
 const DEFAULT_SCALE: f32 = 50.0;

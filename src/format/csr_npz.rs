@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::assembly::{Assembly, CollectedRows, OutputFile};
+use super::assembly::{Assembly, CollectedRows};
 use super::csr::{write_all, write_ids, write_indptr, Matrix, Size};
 use super::{Format, FormatError, Options};
 use crate::input::ids_path;
-use crate::storage::Storage;
+use crate::storage::{OutputFile, Storage};
 
 #[derive(Debug, Clone, Copy)]
 struct NpzFile;

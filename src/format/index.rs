@@ -85,7 +85,7 @@ impl Assembly for Index {
             let fields = JsonObject::from_checked(as_object(&row.fields));
             Ok(builder.add(&id, &fields, &terms.vector(row))?)
         })?;
-        Ok(builder.finish(&(self.metadata)()?)?)
+        Ok(builder.finish_in(rows.storage(), &(self.metadata)()?)?)
     }
 
     fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {

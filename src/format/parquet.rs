@@ -17,13 +17,13 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::Type;
 use serde_json::Value;
 
-use super::assembly::{Assembly, Collected, CollectedRows, OutputFile};
+use super::assembly::{Assembly, Collected, CollectedRows};
 use super::{
     as_object, kept_fields, Compression, Findings, Format, FormatError, FormatOption, Keys, Options, Row,
     Terms,
 };
 use crate::input::RowError;
-use crate::storage::Storage;
+use crate::storage::{OutputFile, Storage};
 
 /// Terms, and bytes of kept fields, after which a row group ends.
 const GROUP_TERMS: usize = 4 << 20;

@@ -3,9 +3,9 @@
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 
-use super::assembly::{Assembly, CollectedRows, OutputFile};
+use super::assembly::{Assembly, CollectedRows};
 use crate::storage::compression::Parts;
-use crate::storage::{folder_of, Storage};
+use crate::storage::{create_unfinished, folder_of, OutputFile, Storage};
 
 /// Splits rows of requests between two documents.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +111,7 @@ impl Request {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
-                let (unfinished, file) = rows.create(path)?;
+                let (unfinished, file) = create_unfinished(rows.storage(), path)?;
                 self.unfinished = unfinished;
                 // One part: a server reads one gzip member only.
                 Parts::new(path, file, 0, usize::MAX)

@@ -1,6 +1,6 @@
 //! Makes an index of documents, in memory that does not grow with them.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,7 @@ use super::vocabulary::Vocabulary;
 use super::BuildError;
 use crate::postings::{Inverter, Posting};
 use crate::sparse::SparseVector;
-
-const BUFFER_BYTES: usize = 1 << 18;
+use crate::storage::{create_unfinished, folder_of, name_finished, Disk, OutputFile, Storage, BUFFER_BYTES};
 
 /// Builds an index: takes documents in order, and writes the file at the end.
 #[derive(Debug)]
@@ -47,7 +46,7 @@ impl IndexBuilder {
         codec: Codec,
         vocabulary: impl IntoIterator<Item = (u32, &'a str)>,
     ) -> Result<Self, BuildError> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         Ok(IndexBuilder {
             path: path.to_path_buf(),
             folder: folder.to_path_buf(),
@@ -95,17 +94,20 @@ impl IndexBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError::File`].
+    /// [`BuildError::File`]; it says so where another run writes the same file.
     pub fn finish(self, metadata: &JsonObject) -> Result<(), BuildError> {
-        let mut unfinished = self.path.clone().into_os_string();
-        unfinished.push(".unfinished");
-        let unfinished = PathBuf::from(unfinished);
-        let path = self.path.clone();
-        self.write(metadata.as_json(), &unfinished)?;
-        Ok(fs::rename(unfinished, path)?)
+        self.finish_in(&Disk, metadata)
     }
 
-    fn write(mut self, metadata: &str, path: &Path) -> io::Result<()> {
+    /// [`IndexBuilder::finish`] in a storage of the caller's choice.
+    pub(crate) fn finish_in(self, storage: &dyn Storage, metadata: &JsonObject) -> Result<(), BuildError> {
+        let path = self.path.clone();
+        let (unfinished, file) = create_unfinished(storage, &path)?;
+        let file = self.write(metadata.as_json(), Sections::create(storage, &unfinished, file)?)?;
+        Ok(name_finished(storage, file, &unfinished, &path)?)
+    }
+
+    fn write(mut self, metadata: &str, mut file: Sections) -> io::Result<OutputFile> {
         let mut terms = Texts::new(&self.folder)?;
         let mut places = Vec::new();
         for (place, term) in self.vocabulary.used() {
@@ -119,7 +121,6 @@ impl IndexBuilder {
             num_postings: self.num_postings,
             ..Header::default()
         };
-        let mut file = Sections::create(path)?;
         file.section(&mut header, Section::Metadata, |out| out.write_all(metadata.as_bytes()))?;
         for (texts, places, bytes) in [
             (&mut terms, Section::TermPlaces, Section::TermBytes),
@@ -138,7 +139,7 @@ impl IndexBuilder {
         for (section, bytes) in sizes {
             file.reserve(&mut header, section, bytes)?;
         }
-        let open = |section: Section| open_at(path, header.section(section).0);
+        let open = |section: Section| file.second_place(header.section(section).0);
         let mut lists = Lists {
             codec: self.codec,
             documents: open(Section::Documents)?,
@@ -188,39 +189,40 @@ impl Texts {
 }
 
 /// Copies what has been written to a file, from its beginning.
-fn copy(file: &mut BufWriter<File>, out: &mut BufWriter<File>) -> io::Result<()> {
+fn copy(file: &mut BufWriter<File>, out: &mut OutputFile) -> io::Result<()> {
     file.flush()?;
     file.get_mut().rewind()?;
     io::copy(file.get_mut(), out)?;
     Ok(())
 }
 
-/// A second place in a file that is being written.
-fn open_at(path: &Path, place: u64) -> io::Result<BufWriter<File>> {
-    let mut file = File::options().write(true).open(path)?;
-    file.seek(SeekFrom::Start(place))?;
-    Ok(BufWriter::with_capacity(BUFFER_BYTES, file))
-}
-
 /// Writes sections one behind the other.
-struct Sections {
-    path: PathBuf,
-    out: BufWriter<File>,
+struct Sections<'a> {
+    storage: &'a dyn Storage,
+    path: &'a Path,
+    out: OutputFile,
     end: u64,
 }
 
-impl Sections {
-    fn create(path: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::with_capacity(BUFFER_BYTES, File::create(path)?);
+impl<'a> Sections<'a> {
+    /// Begins an empty file, which `path` names in `storage`.
+    fn create(storage: &'a dyn Storage, path: &'a Path, mut out: OutputFile) -> io::Result<Self> {
         out.write_all(&[0; HEADER_BYTES])?;
-        Ok(Sections { path: path.to_path_buf(), out, end: HEADER_BYTES as u64 })
+        Ok(Sections { storage, path, out, end: HEADER_BYTES as u64 })
+    }
+
+    /// A second place in the file, to write there.
+    fn second_place(&self, place: u64) -> io::Result<OutputFile> {
+        let mut file = self.storage.reopen(self.path)?;
+        file.seek(SeekFrom::Start(place))?;
+        Ok(BufWriter::with_capacity(BUFFER_BYTES, file))
     }
 
     fn section(
         &mut self,
         header: &mut Header,
         section: Section,
-        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+        write: impl FnOnce(&mut OutputFile) -> io::Result<()>,
     ) -> io::Result<()> {
         self.align()?;
         write(&mut self.out)?;
@@ -247,11 +249,11 @@ impl Sections {
         Ok(())
     }
 
-    /// Writes the checksums and the header, and makes everything survive a loss of power.
-    fn finish(mut self, header: &mut Header) -> io::Result<()> {
+    /// Writes the checksums and the header.
+    fn finish(mut self, header: &mut Header) -> io::Result<OutputFile> {
         self.align()?;
         self.out.flush()?;
-        let mut file = BufReader::with_capacity(BUFFER_BYTES, File::open(&self.path)?);
+        let mut file = BufReader::with_capacity(BUFFER_BYTES, self.storage.open(self.path)?);
         file.seek(SeekFrom::Start(HEADER_BYTES as u64))?;
         let mut left = self.end - HEADER_BYTES as u64;
         let (mut checksums, mut block) = (Vec::new(), vec![0; BLOCK_BYTES]);
@@ -267,16 +269,15 @@ impl Sections {
         header.file_bytes = self.end + checksums.len() as u64;
         self.out.seek(SeekFrom::Start(0))?;
         self.out.write_all(&header.to_bytes())?;
-        self.out.flush()?;
-        self.out.get_ref().sync_all()
+        Ok(self.out)
     }
 }
 
 /// Where lists are written.
 struct Lists {
     codec: Codec,
-    documents: BufWriter<File>,
-    weights: BufWriter<File>,
+    documents: OutputFile,
+    weights: OutputFile,
     segments: BufWriter<File>,
     num_segments: u64,
     num_postings: u64,
@@ -284,7 +285,7 @@ struct Lists {
 
 impl Lists {
     /// Writes the lists of the terms at `places`, which ascend; a term whose weights all became 0 has an empty list.
-    fn write(&mut self, inverter: Inverter, places: &[u32], entries: &mut BufWriter<File>) -> io::Result<()> {
+    fn write(&mut self, inverter: Inverter, places: &[u32], entries: &mut OutputFile) -> io::Result<()> {
         let mut lists = inverter.finish()?;
         let mut postings = Vec::new();
         let mut next = lists.next(&mut postings)?;

@@ -15,7 +15,7 @@ use super::model_hash::ModelHash;
 use super::tally::Tally;
 use crate::format::{Assembly, CollectedRows};
 use crate::input::{Position, Source};
-use crate::storage::{refuse_existing, with_suffix, Existing, OutputError, PartialFile, Storage};
+use crate::storage::{refuse_existing, with_suffix, Existing, OutputError, PartialFile, Storage, UNFINISHED};
 
 /// What to do with what an earlier run has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,9 +144,8 @@ impl Paths {
     }
 }
 
-/// What is added to the name of rows that are being written, and of a file that is being made of them.
+/// What is added to the name of rows that are being written.
 const PARTIAL: &str = ".partial";
-const UNFINISHED: &str = ".unfinished";
 
 /// Gives a complete file its name, or makes of its rows what `assembly` makes of them.
 fn appear(

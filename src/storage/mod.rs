@@ -10,6 +10,7 @@ mod error;
 #[cfg(test)]
 pub(crate) mod faulty;
 mod partial;
+mod unfinished;
 
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -20,6 +21,7 @@ pub use disk::Disk;
 pub use distinct::{refuse_same_files, Use};
 pub use error::OutputError;
 pub use partial::{is_device, refuse_existing, Existing, PartialFile};
+pub(crate) use unfinished::{create_unfinished, name_finished, OutputFile, BUFFER_BYTES, UNFINISHED};
 
 /// Where files are written.
 pub trait Storage: Debug + Send + Sync {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::format::{self, Document, Findings, Format, Options, Requests, Terms};
+use crate::index::{Codec, JsonObject};
 use crate::input::Container;
 use crate::sparse::SparseVector;
 use crate::storage::faulty::{FaultyDisk, Unsynced};
@@ -160,6 +161,14 @@ fn files_that_are_made_of_all_rows_are_the_same_after_any_fault() {
     same_bytes_after_any_fault(&Run::assembled("out.npz", named("csr-npz")), 2);
     #[cfg(feature = "parquet")]
     same_bytes_after_any_fault(&Run::assembled("out.parquet", named("parquet")), 1);
+}
+
+#[test]
+fn an_index_is_the_same_after_any_fault() {
+    for codec in [Codec::F32, Codec::U8] {
+        let metadata = JsonObject::from_json("{\"made_by\": \"a test\"}").expect("an object");
+        same_bytes_after_any_fault(&Run::assembled("index.nsi", format::index(codec, metadata)), 1);
+    }
 }
 
 #[test]
