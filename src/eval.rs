@@ -17,6 +17,7 @@ mod judge;
 mod measures;
 mod qrels;
 mod run;
+pub mod statistics;
 pub mod sweep;
 
 pub use collection::{Collection, CollectionError};

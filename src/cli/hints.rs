@@ -5,6 +5,7 @@ mod run;
 
 use std::io;
 
+use neural_sparse::eval::statistics::StatisticsError;
 use neural_sparse::format::{FormatError, FormatOption};
 use neural_sparse::hub::HubError;
 use neural_sparse::index::IndexError;
@@ -32,6 +33,12 @@ pub(super) fn of_cause(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     }
     if let Some(error) = error.downcast_ref::<OutputError>() {
         return run::of_output(error);
+    }
+    if let Some(error) = error.downcast_ref::<RowError>() {
+        return of_row(error);
+    }
+    if let Some(StatisticsError::OtherModel { .. }) = error.downcast_ref() {
+        return Some("name the vectors' model with --model".into());
     }
     if let Some(error) = error.downcast_ref::<UnrankedSimilarity>() {
         return Some(run::of_unranked(error));
@@ -97,6 +104,7 @@ fn of_input(error: &InputError) -> Option<String> {
 pub(super) fn is_usage(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(error.downcast_ref::<InputError>(), Some(InputError::NotAFile | InputError::Indivisible { .. }))
         || matches!(error.downcast_ref::<OutputError>(), Some(OutputError::SameFile { .. }))
+        || matches!(error.downcast_ref(), Some(StatisticsError::OtherModel { .. }))
         || error.downcast_ref::<RunError>().is_some_and(run::is_usage)
 }
 

@@ -11,6 +11,7 @@ mod evaluation;
 mod explain;
 mod page;
 mod score;
+mod statistics;
 mod sweep;
 mod table;
 mod text;
@@ -19,5 +20,8 @@ pub use comparison::{comparison_json, comparison_table};
 pub use evaluation::{evaluation_json, evaluation_table, judged_json, judged_table, per_query_json};
 pub use explain::{ExplainPage, ExplainedTerm, ExplainedText, InputToken};
 pub use score::{ScorePage, ScoreTerm, TermShare};
+pub use statistics::{
+    distribution_table, statistics_json, Ceiling, Suggestions, DEFAULT_INGEST_CEILING, DEFAULT_SEARCH_CEILING,
+};
 pub use sweep::{SweepPage, SweepPoint, SweepReport};
 pub use table::Table;

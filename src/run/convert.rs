@@ -86,7 +86,17 @@ impl LazyVocabulary {
         LazyVocabulary { model: model.into(), load, size, tokenizer: OnceLock::new() }
     }
 
-    fn tokenizer(&self) -> Result<&Tokenizer, JobError> {
+    /// The model as messages name it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The vocabulary, loaded now unless it was before.
+    ///
+    /// # Errors
+    ///
+    /// What loading it fails with.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, JobError> {
         if self.tokenizer.get().is_none() {
             let loaded = (self.load)()?;
             // Somebody else may have been faster.

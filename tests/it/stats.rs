@@ -72,7 +72,10 @@ fn everything_is_counted() {
     let printed = neural_sparse(&["stats", &path(&place, "rows.jsonl"), "--top", "1"]).run().ok();
     assert!(printed.contains("rows                 3, 1 of them without terms"), "{printed}");
     assert!(printed.contains("no row has a text"), "{printed}");
-    assert!(printed.ends_with("most frequent terms\n  rain          2   66.7 %\n"), "{printed}");
+    assert!(
+        printed.ends_with("most frequent terms\n  term       rows   share\n  rain          2  66.7 %\n"),
+        "{printed}"
+    );
 }
 
 #[test]

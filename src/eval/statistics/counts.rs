@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 const BITS_LEFT_OUT: u32 = 12;
 
 /// How many terms and which weights rows have.
-#[derive(Default)]
-pub(super) struct Counts {
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
     /// Rows by their number of terms.
     terms: BTreeMap<usize, u64>,
     /// Weights by the leading bits of their f32, which ascend with the weight. Empty until there is one.
@@ -18,6 +18,9 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Counts a row.
+    ///
+    /// * `weights`: of its terms, not negative.
     pub fn add(&mut self, weights: impl ExactSizeIterator<Item = f32>) {
         *self.terms.entry(weights.len()).or_default() += 1;
         for weight in weights {
@@ -33,6 +36,7 @@ impl Counts {
         }
     }
 
+    /// Rows that were counted.
     pub fn rows(&self) -> u64 {
         self.terms.values().sum()
     }
@@ -42,10 +46,12 @@ impl Counts {
         self.terms.get(&0).copied().unwrap_or(0)
     }
 
+    /// Weights of all rows.
     pub fn num_weights(&self) -> u64 {
         self.weights.iter().sum()
     }
 
+    /// Terms of a row, on the mean.
     pub fn mean_terms(&self) -> f64 {
         self.num_weights() as f64 / self.rows().max(1) as f64
     }
@@ -56,14 +62,17 @@ impl Counts {
         1.0 - self.mean_terms() / vocab_size.max(1) as f64
     }
 
+    /// The mean weight; 0 where there is none.
     pub fn mean_weight(&self) -> f64 {
         self.sum / self.num_weights().max(1) as f64
     }
 
+    /// The least weight.
     pub fn least_weight(&self) -> f32 {
         self.least
     }
 
+    /// The largest weight.
     pub fn most_weight(&self) -> f32 {
         self.most
     }
@@ -111,8 +120,8 @@ fn percentile(counts: impl Iterator<Item = (usize, u64)>, total: u64, percent: f
 }
 
 /// Terms that are not among the tokens of their text.
-#[derive(Default)]
-pub(super) struct Expansion {
+#[derive(Clone, Debug, Default)]
+pub struct Expansion {
     /// Rows that have a text.
     pub rows: u64,
     terms: u64,
@@ -125,6 +134,9 @@ pub(super) struct Expansion {
 }
 
 impl Expansion {
+    /// Counts a row that has a text.
+    ///
+    /// * `own`: the tokens of its text.
     pub fn add(&mut self, terms: &[(String, f32)], own: &HashSet<String>) {
         self.rows += 1;
         for (term, weight) in terms {
