@@ -2,5 +2,8 @@
 //! vectors.
 
 pub mod golden;
+mod model;
 mod second_opinion;
 pub mod verify;
+
+pub use model::{all_pass, CheckedModel};

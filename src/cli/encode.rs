@@ -1,11 +1,12 @@
 //! `encode`: texts in, vectors out.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::run::EncodeTexts;
-use neural_sparse::EncoderOptions;
+use neural_sparse::format::{write_by_name, Terms};
+use neural_sparse::run::{encode_lines, Answer, EncodeTexts, LinesError, Shape};
+use neural_sparse::{EncoderOptions, Side, SparseEncoder, SparseVector};
 
 use super::args::RowArgs;
 use super::args::{shape_settings, ShapeArgs};
@@ -13,7 +14,7 @@ use super::bulk::{say_truncated, InputArgs, Tally};
 use super::failure::{complain, Exit};
 use super::formats::FormatArgs;
 use super::output::Output;
-use super::{lines, ModelArgs};
+use super::ModelArgs;
 
 /// Encode texts: one JSON object {"term": weight, …} a text, heaviest first
 ///
@@ -83,12 +84,12 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
         if io::stdin().is_terminal() && !quiet {
             complain(format_args!("note: reading texts from the terminal, one a line; Ctrl-D ends"));
         }
-        lines::encode_lines(&encoder, side, &shape, &mut out, &mut tally)?
+        answer_lines(&encoder, side, &shape, &mut out, &mut tally)?
     } else {
         for encoded in encoder.encode(&args.texts, side)? {
             tally.rows_in += 1;
             tally.count_text(encoded.num_tokens, encoded.is_cut);
-            lines::write_line(&mut out, &encoder, &shape.apply(encoded.vector))?;
+            write_line(&mut out, &encoder, &shape.apply(encoded.vector))?;
         }
         Exit::Done
     };
@@ -97,4 +98,45 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
         say_truncated(&tally, encoder.max_length(side)?);
     }
     Ok(exit)
+}
+
+/// Answers each line of standard input with a line as soon as it can be. A line that has no vector is answered with `{}`,
+/// so that the two never lose step, and the run ends as [`Exit::Rejected`].
+fn answer_lines(
+    encoder: &SparseEncoder,
+    side: Side,
+    shape: &Shape,
+    out: &mut Output,
+    tally: &mut Tally,
+) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    let answered = encode_lines(BufReader::new(io::stdin()), encoder, side, |answer| match answer {
+        Answer::Line { encoded: Ok(encoded), .. } => {
+            tally.rows_in += 1;
+            tally.count_text(encoded.num_tokens, encoded.is_cut);
+            write_line(out, encoder, &shape.apply(encoded.vector))
+        }
+        Answer::Line { number, encoded: Err(reason) } => {
+            complain(format_args!("error: standard input line {number}: {reason}; answered with {{}}"));
+            exit = Exit::Rejected;
+            write_line(out, encoder, &SparseVector::default())
+        }
+        Answer::Pause => out.flush(),
+    });
+    answered.map_err(|error| match error {
+        LinesError::Read(error) => anyhow::Error::from(error).context("cannot read standard input"),
+        LinesError::Write(error) => anyhow::Error::from(error).context("cannot write the output"),
+        LinesError::Encoder(error) => error.into(),
+        other => other.into(),
+    })?;
+    Ok(exit)
+}
+
+/// Writes one vector and a newline.
+fn write_line(out: &mut Output, encoder: &SparseEncoder, vector: &SparseVector) -> io::Result<()> {
+    let mut line = Vec::new();
+    write_by_name(&mut line, vector, Terms::Vocabulary(encoder.tokenizer()));
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.end_row()
 }

@@ -1,21 +1,17 @@
 //! `explain`: which input token gave which term.
 
-use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::input::{Fields, LineParser, Row, RowError};
-use neural_sparse::report::{ExplainPage, ExplainedTerm, ExplainedText};
-use neural_sparse::run::{JobError, WriteError};
-use neural_sparse::{Error, Explanation, ScreenCount, Side, SparseEncoder};
-use serde_json::value::RawValue;
+use neural_sparse::input::Fields;
+use neural_sparse::report::{ExplainPage, ExplainTexts, ExplainedText};
 
-use super::bulk::{say_truncated, InputArgs, InputLine, Job, Tally};
-use super::failure::{refused, Exit};
+use super::bulk::{say_truncated, InputArgs, Tally};
+use super::failure::Exit;
 use super::fields::FieldArgs;
 use super::output::{say_where, Output};
-use super::ModelArgs;
+use super::{print, ModelArgs};
 
 /// Show for every term of a text its weight and the input token that produced it, heaviest first
 ///
@@ -66,7 +62,7 @@ fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
         serde_json::to_writer(&mut out, &explained)?;
         out.write_all(b"\n")?;
     } else {
-        write_table(&mut out, &explained.terms)?;
+        print::table(&mut out, &explained.table(), file.is_none())?;
     }
     out.finish()?;
     if !args.model.hub.quiet {
@@ -94,86 +90,5 @@ fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
         id: args.fields.id_field.clone(),
         ..Fields::default()
     };
-    run.run(Explainer { encoder, side, parser: args.fields.parser(fields) }, settings)
-}
-
-/// Turns rows into explanations.
-struct Explainer {
-    encoder: SparseEncoder,
-    side: Side,
-    parser: LineParser,
-}
-
-impl Job for Explainer {
-    type Row = Row;
-    type Value = (Row, Explanation);
-    const HAS_IDS: bool = true;
-
-    fn parse(&self, line: &[u8]) -> Result<Row, RowError> {
-        self.parser.parse(line)
-    }
-
-    fn id<'r>(&self, row: &'r Row) -> Option<Cow<'r, str>> {
-        row.id.as_deref().map(|id| Cow::Owned(neural_sparse::format::id_text(id)))
-    }
-
-    fn compute(&self, rows: Vec<Row>) -> Result<Vec<Result<Self::Value, RowError>>, JobError> {
-        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
-        let explanations = self.encoder.explain_each(&texts, self.side)?;
-        let value = |(row, explanation): (Row, Result<Explanation, Error>)| {
-            explanation.map(|explanation| (row, explanation)).map_err(refused)
-        };
-        Ok(rows.into_iter().zip(explanations).map(value).collect())
-    }
-
-    fn screen_count(&self) -> ScreenCount {
-        self.encoder.screen_count()
-    }
-
-    fn write(
-        &self,
-        line: &InputLine,
-        (row, explanation): Self::Value,
-        out: &mut Vec<u8>,
-        tally: &mut Tally,
-    ) -> Result<(), WriteError> {
-        let id = RawValue::from_string(line.id(row.id)?)?;
-        let encoded = &explanation.encoded;
-        tally.count_text(encoded.num_tokens, encoded.is_cut);
-        tally.count_vector(&encoded.vector);
-        tally.rows_out += 1;
-        serde_json::to_writer(
-            &mut *out,
-            &ExplainedText::new(Some(&id), &row.text, &explanation, &self.encoder),
-        )?;
-        out.push(b'\n');
-        Ok(())
-    }
-}
-
-fn write_table(out: &mut Output, terms: &[ExplainedTerm]) -> io::Result<()> {
-    let source = |term: &ExplainedTerm| match (term.start, term.end) {
-        (Some(start), Some(end)) => (format!("{:?}", term.surface), format!("{start}-{end}")),
-        _ => (term.token.to_string(), "-".to_string()),
-    };
-    let sources: Vec<(String, String)> = terms.iter().map(source).collect();
-    let widest =
-        |lengths: &mut dyn Iterator<Item = usize>, title: &str| lengths.max().unwrap_or(0).max(title.len());
-    let term_width = widest(&mut terms.iter().map(|term| term.term.chars().count()), "term");
-    let from_width = widest(&mut sources.iter().map(|source| source.0.chars().count()), "from");
-    let place_width = widest(&mut sources.iter().map(|source| source.1.len()), "characters");
-    writeln!(
-        out,
-        "{:>8}  {:<term_width$}  {:<from_width$}  {:<place_width$}  kind",
-        "weight", "term", "from", "characters"
-    )?;
-    for (term, (from, place)) in terms.iter().zip(&sources) {
-        let kind = if term.literal { "literal" } else { "expansion" };
-        let ExplainedTerm { term, weight, .. } = term;
-        writeln!(
-            out,
-            "{weight:>8.4}  {term:<term_width$}  {from:<from_width$}  {place:<place_width$}  {kind}"
-        )?;
-    }
-    Ok(())
+    run.run(ExplainTexts { encoder, side, parser: args.fields.parser(fields) }, settings)
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
-use neural_sparse::input::RowError;
 
 use super::{hints, terminal};
 
@@ -27,11 +26,6 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)
     }
-}
-
-/// The error of a row whose text the tokenizer refuses.
-pub(super) fn refused(error: neural_sparse::Error) -> RowError {
-    RowError::new(error.to_string())
 }
 
 /// Arguments that parse and yet make no sense together.

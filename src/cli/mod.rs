@@ -13,7 +13,6 @@ mod explain;
 mod failure;
 mod hints;
 mod index;
-mod lines;
 mod model;
 mod output;
 mod print;

@@ -18,7 +18,7 @@ use super::output::device;
 use super::terminal;
 use super::{counted, environment};
 pub(super) use neural_sparse::input::Container;
-pub(super) use neural_sparse::run::{InputLine, Job, Tally};
+pub(super) use neural_sparse::run::{Job, Tally};
 pub(super) use progress::Watcher;
 
 /// Bytes of a line, unless something else is said.

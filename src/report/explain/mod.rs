@@ -1,12 +1,15 @@
 //! An explained text: its tokens, its terms, and which token gave which term.
 
+mod job;
 mod page;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::Table;
 use crate::{Explanation, SparseEncoder};
 
+pub use job::ExplainTexts;
 pub use page::ExplainPage;
 
 /// An explained text, with tokens and terms by name and places in characters. It serialises to the JSON that an
@@ -67,6 +70,21 @@ pub struct ExplainedTerm<'a> {
 }
 
 impl<'a> ExplainedText<'a> {
+    /// A row for each term: its weight, and the token and the characters that it is from.
+    pub fn table(&self) -> Table {
+        let titles = ["term", "from", "characters", "kind"];
+        let mut table = titles.into_iter().fold(Table::new().number("  weight"), Table::text);
+        for term in &self.terms {
+            let (from, place) = match (term.start, term.end) {
+                (Some(start), Some(end)) => (format!("{:?}", term.surface), format!("{start}-{end}")),
+                _ => (term.token.to_string(), "-".to_string()),
+            };
+            let kind = if term.literal { "literal" } else { "expansion" };
+            table.row(vec![format!("{:.4}", term.weight), term.term.to_string(), from, place, kind.into()]);
+        }
+        table
+    }
+
     /// Names the tokens and terms of `explanation`.
     ///
     /// * `text`: the text that was explained.
