@@ -59,6 +59,7 @@ mod postings;
 mod query;
 pub mod report;
 pub mod run;
+pub mod search;
 mod similarity;
 mod source;
 mod sparse;

@@ -113,14 +113,6 @@ pub(super) fn of_feature(missing: MissingFeature) -> String {
     format!("`cargo install --path . --features {}` makes a build that has it", missing.feature)
 }
 
-/// What is wrong with a row, and what helps.
-pub(super) fn said(error: &RowError) -> String {
-    match of_row(error) {
-        Some(hint) => format!("{error}: {hint}"),
-        None => error.to_string(),
-    }
-}
-
 /// What to do about a row that cannot be used.
 pub(super) fn of_row(error: &RowError) -> Option<String> {
     if error.is_part {

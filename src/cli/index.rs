@@ -11,7 +11,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
-use neural_sparse::index::{Codec, IndexMetadata, InvertedIndex};
+use neural_sparse::index::{self, Codec, IndexMetadata, InvertedIndex};
 use neural_sparse::input::{first_row, json, Fields};
 use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings, VectorInput};
 use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
@@ -27,9 +27,6 @@ use super::output::Output;
 use super::vocabulary::VocabularyArgs;
 use super::{ModelArgs, Stated};
 use neural_sparse::input::json::Keys;
-
-/// The index, in the folder that is named.
-const FILE: &str = "index.nsi";
 
 /// Build an index for `search`, or show what one holds
 #[derive(Args)]
@@ -106,22 +103,6 @@ pub(super) fn run(args: &IndexArgs, stated: Stated) -> anyhow::Result<Exit> {
     }
 }
 
-/// Opens the index in a folder.
-pub(super) fn open(folder: &Path) -> anyhow::Result<InvertedIndex> {
-    Ok(InvertedIndex::open(&folder.join(FILE))?)
-}
-
-/// How the documents of an index are compared with queries. An index that does not say so has raw vectors, as all of
-/// them had once.
-pub(super) fn similarity_of(index: &InvertedIndex) -> anyhow::Result<Similarity> {
-    match &index.made()?.similarity {
-        None => Ok(Similarity::Dot),
-        Some(name) => Similarity::named(name).with_context(|| {
-            format!("the index was made for the similarity {name:?}, which is not known here")
-        }),
-    }
-}
-
 /// What the rows of the input hold.
 #[derive(Clone, Copy, PartialEq)]
 enum Holds {
@@ -144,7 +125,7 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
     let shape = args.shape.shape().for_dot_products(similarity, &args.model.model)?;
     let folder = args.output.as_deref().expect("required, anything else is a bug");
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-    let output = folder.join(FILE);
+    let output = folder.join(index::FILE_NAME);
     let codec = Codec::named(&args.codec).expect("a known name, anything else is a bug");
     let made = Made {
         model: args.model.clone(),
@@ -287,7 +268,7 @@ impl Made {
 const NUM_LONGEST: usize = 10;
 
 fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
-    let index = open(&args.index)?;
+    let index = InvertedIndex::open_folder(&args.index)?;
     if args.verify {
         index.verify()?;
     }
@@ -339,7 +320,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
         if index.made()?.model_sha256.is_some() {
             writeln!(out, "model's files  {} (SHA-256)", said("model_sha256"))?;
         }
-        writeln!(out, "similarity     {}", similarity_of(&index)?)?;
+        writeln!(out, "similarity     {}", index.similarity()?)?;
         writeln!(out, "made by        {}", said("made_by"))?;
         if args.verify {
             writeln!(out, "verified       every byte")?;

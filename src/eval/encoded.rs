@@ -15,7 +15,7 @@ use super::{evaluate, Collection, Evaluation, Flops, Measure, Run, RunHit};
 use crate::encoder::{Side, SparseEncoder};
 use crate::error::Error;
 use crate::format::{self, Format};
-use crate::index::{search_all, Codec, Hit, IndexError, IndexMetadata, InvertedIndex};
+use crate::index::{search_all, Codec, Hit, IndexError, IndexMetadata, InvertedIndex, FILE_NAME};
 use crate::input::{Container, InputFormat, LineParser, Source};
 use crate::run::{
     ConvertVectors, Earlier, EncodeTexts, Job, LazyVocabulary, Left, LongTexts, Observer, Outcome, RunError,
@@ -27,8 +27,6 @@ use crate::sparse::SparseVector;
 
 /// Hits that are taken for a query before anything is judged.
 const DEPTH: usize = 1000;
-
-const INDEX: &str = "index.nsi";
 
 /// So many windows of vectors are read at once to make an index.
 const NUM_WINDOWS: usize = 8;
@@ -263,7 +261,7 @@ impl EncodedCollection {
     ) -> Result<Result<InvertedIndex, IndexError>, EvaluationError> {
         let folder = self.index_folder(setting)?;
         fs::create_dir_all(&folder).map_err(EvaluationError::file("make", &folder))?;
-        let output = folder.join(INDEX);
+        let output = folder.join(FILE_NAME);
         let made = IndexMetadata { similarity: Some(self.similarity.name().into()), ..Default::default() };
         let format: Arc<dyn Format> = format::index(setting.codec, made.to_json()).into();
         let sources =

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::document::JsonObject;
 use super::open::InvertedIndex;
 use super::IndexError;
+use crate::similarity::Similarity;
 
 /// How an index was made: who made it, of what, and what a query's vector has to share with those in it.
 ///
@@ -133,6 +134,19 @@ impl InvertedIndex {
     pub fn made(&self) -> Result<IndexMetadata, IndexError> {
         let json = self.metadata()?;
         serde_json::from_str(json.as_json()).map_err(|error| self.damaged(format!("its metadata: {error}")))
+    }
+
+    /// How the documents are compared with queries. An index that does not say so has raw vectors, as all of them had
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`InvertedIndex::made`], and [`IndexError::Foreign`] where it names a similarity that is not known here.
+    pub fn similarity(&self) -> Result<Similarity, IndexError> {
+        let Some(name) = self.made()?.similarity else { return Ok(Similarity::Dot) };
+        Similarity::named(&name).ok_or_else(|| {
+            self.foreign(format!("it was made for the similarity `{name}`, which is not known here"))
+        })
     }
 }
 

@@ -50,7 +50,7 @@ pub use codec::Codec;
 pub use document::{DocumentId, JsonObject};
 pub use layout::VERSION;
 pub use metadata::{Difference, IndexMetadata};
-pub use open::{IndexInfo, InvertedIndex};
+pub use open::{IndexInfo, InvertedIndex, FILE_NAME};
 pub use search::{search_all, Hit, Searcher};
 
 /// Why an index cannot be built.

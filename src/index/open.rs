@@ -66,7 +66,19 @@ impl List<'_> {
     }
 }
 
+/// The name of an index in a folder of its own.
+pub const FILE_NAME: &str = "index.nsi";
+
 impl InvertedIndex {
+    /// [`InvertedIndex::open`] of the index in a folder, which has the name [`FILE_NAME`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`InvertedIndex::open`].
+    pub fn open_folder(folder: &Path) -> Result<Self, IndexError> {
+        InvertedIndex::open(&folder.join(FILE_NAME))
+    }
+
     /// Opens the file; its header is checked now, everything else when it is first needed.
     ///
     /// # Errors
@@ -141,7 +153,11 @@ impl InvertedIndex {
         &self.bytes[self.header.checksums_start() as usize..]
     }
 
-    pub(super) fn damaged(&self, reason: String) -> IndexError {
+    pub(super) fn foreign(&self, reason: String) -> IndexError {
+        IndexError::Foreign { file: self.file.clone(), reason }
+    }
+
+    pub(crate) fn damaged(&self, reason: String) -> IndexError {
         IndexError::Damaged { file: self.file.clone(), reason }
     }
 

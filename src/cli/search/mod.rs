@@ -4,26 +4,23 @@ mod model;
 mod queries;
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::eval::{write_ranking, RunHit, RUN_TAG};
 use neural_sparse::format;
-use neural_sparse::index::{search_all, Hit, IndexError, InvertedIndex, Searcher};
+use neural_sparse::index::{search_all, Hit, InvertedIndex};
 use neural_sparse::input::json::Keys;
-use neural_sparse::input::{json, InputFormat};
+use neural_sparse::input::InputFormat;
+use neural_sparse::search::{answer_json, rankings, write_hits, Found, Query};
 use neural_sparse::SparseVector;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::args::available_threads;
 use super::failure::Exit;
 use super::fields;
-use super::index;
 use super::output::Output;
 use super::{ModelArgs, Stated};
-use queries::Query;
 
 /// Search an index: the best documents for each query, exactly, one a line
 ///
@@ -99,124 +96,44 @@ pub(super) struct SearchArgs {
     run: Option<PathBuf>,
 }
 
-/// A query and its hits, as `--json` writes them.
-#[derive(Serialize)]
-struct Answer<'a> {
-    id: &'a RawValue,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<&'a str>,
-    hits: Vec<Found<'a>>,
-}
-
-#[derive(Serialize)]
-struct Found<'a> {
-    id: &'a RawValue,
-    score: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fields: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    terms: Option<Vec<SharedTerm<'a>>>,
-}
-
-/// A term of a query and a document.
-#[derive(Serialize)]
-struct SharedTerm<'a> {
-    term: &'a str,
-    query: f32,
-    document: f32,
-    product: f32,
-}
-
 pub(super) fn run(args: &SearchArgs, stated: Stated) -> anyhow::Result<Exit> {
-    let index = index::open(&args.index)?;
+    let index = InvertedIndex::open_folder(&args.index)?;
     let mut out = Output::one_shot(args.run.as_deref())?;
     let queries = queries::of(args, stated, &index)?;
     let num_threads = args.model.num_threads().unwrap_or_else(available_threads);
     let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
     let answers = search_all(&index, &vectors, args.k as usize, num_threads)?;
     if args.run.is_some() {
-        write_run(&mut out, &index, &queries, &answers)?;
+        write_run(&mut out, &queries, &rankings(&index, &answers)?)?;
         out.finish()?;
         return Ok(Exit::Done);
     }
     let is_one = args.texts.len() == 1;
     for (query, hits) in queries.iter().zip(answers) {
-        let found = hits.iter().map(|hit| args.found(&index, &query.vector, *hit));
-        let found: Vec<Found> = found.collect::<anyhow::Result<_>>()?;
+        let found = |hit: &Hit| Found::new(&index, &query.vector, *hit, args.fields, args.explain);
+        let found: Vec<Found> = hits.iter().map(found).collect::<Result<_, _>>()?;
         if args.json {
-            let id = serde_json::from_str(&query.id)?;
-            serde_json::to_writer(&mut out, &Answer { id, query: query.text.as_deref(), hits: found })?;
-            out.write_all(b"\n")?;
+            writeln!(out, "{}", answer_json(query, &found)?)?;
         } else {
             let query_id = (!is_one).then(|| format::id_text(&query.id));
-            write_lines(&mut out, query_id.as_deref(), &found)?;
+            write_hits(&mut out, query_id.as_deref(), &found)?;
         }
     }
     out.finish()?;
     Ok(Exit::Done)
 }
 
-impl SearchArgs {
-    fn found<'i>(
-        &self,
-        index: &'i InvertedIndex,
-        query: &SparseVector,
-        hit: Hit,
-    ) -> anyhow::Result<Found<'i>> {
-        let fields =
-            if self.fields { Some(serde_json::from_str(index.fields_json(hit.document)?)?) } else { None };
-        let mut terms = None;
-        if self.explain {
-            let mut shared = Vec::new();
-            for (number, query, document) in Searcher::new(index).explain(query, hit.document)? {
-                let term = index.term(number)?;
-                shared.push(SharedTerm { term, query, document, product: query * document });
-            }
-            // Stable, and the terms come in their order.
-            shared.sort_by(|a, b| b.product.total_cmp(&a.product));
-            terms = Some(shared);
-        }
-        Ok(Found { id: serde_json::from_str(index.id_json(hit.document)?)?, score: hit.score, fields, terms })
-    }
-}
-
 /// Writes the hits as a run, in the order in which they are printed otherwise.
-fn write_run(
-    out: &mut Output,
-    index: &InvertedIndex,
-    queries: &[Query],
-    answers: &[Vec<Hit>],
-) -> anyhow::Result<()> {
+fn write_run(out: &mut Output, queries: &[Query], rankings: &[Vec<RunHit>]) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
-    for (query, hits) in queries.iter().zip(answers) {
+    for (query, hits) in queries.iter().zip(rankings) {
         let id = format::id_text(&query.id);
-        let hit = |hit: &Hit| Ok(RunHit { document: index.id(hit.document)?.to_string(), score: hit.score });
-        let hits: Vec<RunHit> = hits.iter().map(hit).collect::<Result<_, IndexError>>()?;
-        write_ranking(out, &id, &hits, RUN_TAG)?;
+        write_ranking(out, &id, hits, RUN_TAG)?;
         anyhow::ensure!(
             seen.insert(id),
             "two queries have the id {}, and a run cannot tell them apart",
             query.id
         );
-    }
-    Ok(())
-}
-
-fn write_lines(out: &mut Output, query_id: Option<&str>, hits: &[Found]) -> io::Result<()> {
-    for (rank, hit) in (1..).zip(hits) {
-        if let Some(id) = query_id {
-            write!(out, "{id}\t")?;
-        }
-        write!(out, "{rank}\t")?;
-        json::write_f32(out, hit.score)?;
-        write!(out, "\t{}", format::id_text(hit.id.get()))?;
-        if let Some(fields) = hit.fields {
-            write!(out, "\t{fields}")?;
-        }
-        out.write_all(b"\n")?;
-        for SharedTerm { term, query, document, product } in hit.terms.iter().flatten() {
-            writeln!(out, "    {term}  {query:.4} x {document:.4} = {product:.4}")?;
-        }
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ use neural_sparse::{hub, known, ModelFiles, SparseEncoder};
 use super::SearchArgs;
 use crate::cli::args::DecoderName;
 use crate::cli::failure::{complain, Failure};
-use crate::cli::index::similarity_of;
 use crate::cli::{ModelArgs, Stated};
 
 /// A model that is loaded, and what tells whether it is the index's.
@@ -41,7 +40,7 @@ impl QueryModel {
             options.known = made.known_model.as_deref().and_then(known::find);
         }
         let encoder = model.open(&files, &options)?;
-        let similarity = similarity_of(index)?;
+        let similarity = index.similarity()?;
         if encoder.similarity() != similarity {
             return Err(Failure {
                 message: format!(
