@@ -56,6 +56,7 @@ mod parallel;
 mod parameters;
 mod pooling;
 mod postings;
+pub mod printable;
 mod query;
 pub mod report;
 pub mod run;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use neural_sparse::input::json::Keys;
-use neural_sparse::input::{Fields, InputFormat, MatrixRows};
+use neural_sparse::input::{Fields, InputFormat};
 use neural_sparse::run::{ConvertVectors, RunSettings, Shape, VectorInput};
 use serde_json::Value;
 
@@ -59,9 +58,6 @@ pub(super) struct ConvertArgs {
     shape: ShapeArgs,
 }
 
-/// What `encode --format anserini` multiplies by.
-const ANSERINI_SCALE: f32 = 100.0;
-
 pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
     if args.input.files.is_empty() {
         let hint = "neural-sparse convert --input FILE --format NAME; `-` is standard input";
@@ -78,9 +74,9 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
         fields,
         field: args.input_vector_field.clone(),
         keys: args.vector_keys,
-        divisor: divisor(args.input_format, args.input_quantize),
-        num_columns: num_columns(args.input_format, &args.input.files)?,
+        ..VectorInput::default()
     };
+    let vectors = vectors.of_format(args.input_format, args.input_quantize, &args.input.files)?;
     let shape = match format.keeps_raw_weights() {
         true => args.shape.shape(),
         false => {
@@ -109,30 +105,4 @@ impl ConvertArgs {
             self.keep.settings().into_iter().chain(self.format.settings()).chain(shape_settings(shape));
         own.into_iter().chain(others).collect()
     }
-}
-
-/// What weights of `format` are divided by.
-pub(super) fn divisor(format: InputFormat, scale: Option<f32>) -> f32 {
-    match format {
-        InputFormat::Anserini => scale.unwrap_or(ANSERINI_SCALE),
-        _ => 1.0,
-    }
-}
-
-/// V of matrices that are to be one; `None` of files of another format.
-pub(super) fn num_columns(format: InputFormat, paths: &[PathBuf]) -> anyhow::Result<Option<usize>> {
-    if format != InputFormat::CsrNpz {
-        return Ok(None);
-    }
-    let columns = |path: &PathBuf| {
-        let opened = MatrixRows::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Ok::<_, anyhow::Error>(opened.num_columns())
-    };
-    let first = columns(&paths[0])?;
-    for path in &paths[1..] {
-        let found = columns(path)?;
-        let (path, other) = (path.display(), paths[0].display());
-        anyhow::ensure!(found == first, "`{path}` has {found} columns and `{other}` {first}");
-    }
-    Ok(Some(first))
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neural_sparse::hub::{OnProgress, Progress};
 
-use super::terminal::one_name;
+use neural_sparse::printable::escaped;
 
 const TEMPLATE: &str = "{msg} [{elapsed_precise}] [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec} ({eta})";
 
@@ -29,7 +29,7 @@ pub(super) fn on_progress() -> OnProgress {
 fn bar(file: &str, total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(TEMPLATE).expect("a good template, anything else is a bug");
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr()).with_style(style);
-    bar.with_message(shortened(&one_name(file)))
+    bar.with_message(shortened(&escaped(file)))
 }
 
 /// The end of a long path.

@@ -13,19 +13,19 @@ use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::index::{self, Codec, IndexMetadata, InvertedIndex};
 use neural_sparse::input::{first_row, json, Fields};
+use neural_sparse::report::{index_json, index_tables};
 use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings, VectorInput};
 use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use super::args::RowArgs;
 use super::args::{shape_settings, ShapeArgs};
 use super::bulk::{InputArgs, NUM_WINDOWS};
-use super::convert;
 use super::failure::{Exit, UsageError};
 use super::fields;
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
-use super::{ModelArgs, Stated};
+use super::{print, ModelArgs, Stated};
 use neural_sparse::input::json::Keys;
 
 /// Build an index for `search`, or show what one holds
@@ -146,13 +146,8 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
             let Some(run) = run else { return Ok(Exit::Done) };
             let field = args.vector_field.clone();
             let input_format = args.rows.fields.input_format;
-            let vectors = VectorInput {
-                fields,
-                field,
-                keys: args.vector_keys,
-                divisor: convert::divisor(input_format, args.input_quantize),
-                num_columns: convert::num_columns(input_format, &args.input.files)?,
-            };
+            let vectors = VectorInput { fields, field, keys: args.vector_keys, ..VectorInput::default() };
+            let vectors = vectors.of_format(input_format, args.input_quantize, &args.input.files)?;
             let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
             settings.extend(args.rows.settings());
             settings.extend(shape_settings(&shape));
@@ -264,71 +259,24 @@ impl Made {
     }
 }
 
-/// How many of the longest lists are shown.
-const NUM_LONGEST: usize = 10;
-
 fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
     let index = InvertedIndex::open_folder(&args.index)?;
     if args.verify {
         index.verify()?;
     }
-    let info = index.info();
-    let metadata: Value = Value::Object(index.metadata()?.to_map());
-    let mut longest = Vec::new();
-    for term in 0..index.num_terms() {
-        longest.push((index.document_frequency(term)?, term));
-    }
-    longest.sort_by_key(|&(documents, term)| (std::cmp::Reverse(documents), term));
-    longest.truncate(NUM_LONGEST);
-    let named = longest.into_iter().map(|(documents, term)| Ok((index.term(term)?, documents)));
-    let longest: Vec<(&str, u32)> = named.collect::<anyhow::Result<_>>()?;
-    let mean = info.postings as f64 / info.documents.max(1) as f64;
     let mut out = Output::one_shot(None)?;
     if args.json {
-        let lists: Vec<Value> =
-            longest.iter().map(|(term, documents)| json!({"term": term, "documents": documents})).collect();
-        let report = json!({
-            "bytes": info.bytes,
-            "documents": info.documents,
-            "terms": info.terms,
-            "postings": info.postings,
-            "mean_terms": mean,
-            "codec": info.codec.name(),
-            "list_bytes": info.list_bytes,
-            "document_bytes": info.document_bytes,
-            "longest_lists": lists,
-            "metadata": metadata,
-            "verified": args.verify,
-        });
-        writeln!(out, "{report}")?;
+        let mut report = index_json(&index)?;
+        report.insert("verified".into(), args.verify.into());
+        writeln!(out, "{}", Value::from(report))?;
     } else {
-        let said = |name: &str| match &metadata[name] {
-            Value::Null => "not said".to_string(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        writeln!(out, "documents      {}", info.documents)?;
-        writeln!(out, "terms          {}", info.terms)?;
-        writeln!(out, "postings       {}, {mean:.1} a document", info.postings)?;
-        writeln!(out, "weights        {}", info.codec.name())?;
-        writeln!(
-            out,
-            "bytes          {}: lists {}, ids and fields {}",
-            info.bytes, info.list_bytes, info.document_bytes
-        )?;
-        writeln!(out, "model          {}", said("model"))?;
-        if index.made()?.model_sha256.is_some() {
-            writeln!(out, "model's files  {} (SHA-256)", said("model_sha256"))?;
-        }
-        writeln!(out, "similarity     {}", index.similarity()?)?;
-        writeln!(out, "made by        {}", said("made_by"))?;
+        let (mut facts, longest) = index_tables(&index)?;
         if args.verify {
-            writeln!(out, "verified       every byte")?;
+            facts.row(vec!["verified".into(), "every byte".into()]);
         }
-        writeln!(out, "longest lists")?;
-        for (term, documents) in longest {
-            writeln!(out, "  {term}  {documents}")?;
-        }
+        print::table(&mut out, &facts, true)?;
+        writeln!(out, "\nlongest lists")?;
+        print::table(&mut out, &longest, true)?;
     }
     out.finish()?;
     Ok(Exit::Done)

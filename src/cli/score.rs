@@ -1,15 +1,14 @@
 //! `score`: how well documents match a query.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::input::json::{self, PairFields};
-use neural_sparse::report::{ScorePage, ScoreTerm, Table};
+use neural_sparse::report::{ScorePage, ScoredPair};
 use neural_sparse::run::ScorePairs;
-use neural_sparse::{Encoded, Error, Similarity};
-use serde::Serialize;
+use neural_sparse::{Encoded, Error};
 use serde_json::Value;
 
 use super::bulk::{say_truncated, Container, InputArgs, Tally};
@@ -32,19 +31,13 @@ pub(super) struct ScoreArgs {
     #[command(flatten)]
     input: InputArgs,
     /// Field of a row that holds its query, `a.b` for a field of an object
-    #[arg(long, value_name = "NAME", default_value = "query", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME", default_value = "query")]
     query_field: String,
     /// Field of a row that holds its document
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "document",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "NAME", default_value = "document")]
     document_field: String,
     /// Field of a row that holds its id, which every row must have then [default: rows need no id]
-    #[arg(long, value_name = "NAME", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME")]
     id_field: Option<String>,
     /// File to write, compressed where its name ends in .gz or .zst; it appears under its name when it is complete
     /// [default: standard output]
@@ -62,17 +55,6 @@ pub(super) struct ScoreArgs {
     /// what they put into the score, and the terms that they share
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "output", "explain", "json"])]
     html: Option<PathBuf>,
-}
-
-/// One scored document.
-#[derive(Serialize)]
-struct Scored<'a> {
-    query: &'a str,
-    document: &'a str,
-    score: f32,
-    similarity: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    terms: Option<Vec<ScoreTerm<'a>>>,
 }
 
 pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
@@ -115,27 +97,20 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let pairs: Vec<(&str, &str)> =
         documents.iter().map(|document| (query.as_str(), document.as_str())).collect();
     let encoded = scorer.encode(&pairs)?.into_iter().collect::<Result<Vec<_>, Error>>()?;
-    let similarity = scorer.encoder.similarity();
-    for (index, (pair, document)) in encoded.iter().zip(documents).enumerate() {
-        let (query_vector, document_vector) = (&pair.0.vector, &pair.1.vector);
-        let score = similarity.score(query_vector, document_vector)?;
-        let terms = args
-            .explain
-            .then(|| ScoreTerm::of_pair(&scorer.encoder, query_vector, document_vector))
-            .transpose()?;
+    for (index, ((query_text, document_text), document)) in encoded.iter().zip(documents).enumerate() {
+        let vectors = (&query_text.vector, &document_text.vector);
+        let scored = ScoredPair::new(&scorer.encoder, (query, document), vectors, args.explain)?;
         if args.json {
-            let similarity = similarity.name();
-            serde_json::to_writer(&mut out, &Scored { query, document, score, similarity, terms })?;
+            serde_json::to_writer(&mut out, &scored)?;
             out.write_all(b"\n")?;
-        } else if let Some(terms) = terms {
+        } else if let Some(table) = scored.table() {
             if documents.len() > 1 {
                 let gap = if index > 0 { "\n" } else { "" };
                 writeln!(out, "{gap}{document}")?;
             }
-            let total = similarity.total(query_vector, document_vector)?;
-            write_table(&mut out, similarity, &terms, total, score, args.output.is_none())?;
+            print::table(&mut out, &table, args.output.is_none())?;
         } else {
-            json::write_f32(&mut out, score)?;
+            json::write_f32(&mut out, scored.score)?;
             out.write_all(b"\n")?;
         }
     }
@@ -182,33 +157,4 @@ fn nothing_to_score() -> anyhow::Error {
         "neural-sparse score QUERY DOCUMENT..., or --input FILE with rows {\"query\", \"document\"}",
     )
     .into()
-}
-
-/// Writes the terms, what they add up to, and for a distance the score that is made of that.
-fn write_table(
-    out: &mut Output,
-    similarity: Similarity,
-    terms: &[ScoreTerm],
-    total: f32,
-    score: f32,
-    is_standard_output: bool,
-) -> io::Result<()> {
-    let (column, is_score) = match similarity {
-        Similarity::Dot | Similarity::Cosine => ("product", true),
-        Similarity::Euclidean => ("(q-d)^2", false),
-        Similarity::Manhattan => ("|q-d|", false),
-    };
-    let mut table = Table::new().text("term").number("   query").number("document");
-    table = table.number(format!("{column:>8}")).number(" share");
-    for ScoreTerm { term, query, document, part, share, .. } in terms {
-        let weights = [*query, *document, part.value()].map(|weight| format!("{weight:.4}"));
-        let share = format!("{:.1}%", share * 100.0);
-        table.row([vec![term.to_string()], weights.to_vec(), vec![share]].concat());
-    }
-    let sum = |name: &str, value: f32| [name, "", "", &format!("{value:.4}"), ""].map(String::from).to_vec();
-    table.row(sum("total", total));
-    if !is_score {
-        table.row(sum("score", score));
-    }
-    print::table(out, &table, is_standard_output)
 }

@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Findings, Format, FormatOption, Ingest, Keys, Options, Terms, TwoPhase};
 use neural_sparse::hub;
-use neural_sparse::input::{Fields, InputFile, Keep, Source};
+use neural_sparse::input::{read_texts, Fields, Keep};
 use neural_sparse::known::QuerySide;
 use neural_sparse::run::Shape;
 use neural_sparse::{Prune, Side, Similarity, SparseVector};
@@ -236,7 +236,15 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
     let shape = shape.for_dot_products(encoder.similarity(), &args.model.model)?;
     let terms = Terms::Vocabulary(encoder.tokenizer());
     let mut findings = Findings::default();
-    let texts = args.texts()?;
+    let fields = Fields {
+        text: args.fields.text_field.clone(),
+        id: args.fields.id_field.clone(),
+        ..Fields::default()
+    };
+    let mut texts = args.texts.clone();
+    for file in &args.files {
+        texts.extend(read_texts(file, &args.fields.parser(fields.clone()))?);
+    }
     for (text, encoded) in texts.iter().zip(encoder.encode(&texts, side)?) {
         let body = format.query(&shape.apply(encoded.vector), terms, args.k as usize, &mut findings);
         let body = body.with_context(|| format!("the query `{text}`"))?.unwrap_or_default();
@@ -249,32 +257,6 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-impl QueryArgs {
-    /// The texts of the command line, or of the files.
-    fn texts(&self) -> anyhow::Result<Vec<String>> {
-        let fields = Fields {
-            text: self.fields.text_field.clone(),
-            id: self.fields.id_field.clone(),
-            ..Fields::default()
-        };
-        let parser = self.fields.parser(fields);
-        let mut texts = self.texts.clone();
-        let sources = Source::whole(&self.files, self.fields.container())?;
-        for (number, source) in sources.iter().enumerate() {
-            let mut file = InputFile::open(source, number)?;
-            while let Some(line) = file.next_line()? {
-                if line.trim_ascii().is_empty() {
-                    continue;
-                }
-                let row = parser.parse(&line);
-                let row = row.with_context(|| format!("{} line {}", source.name(), file.position().line))?;
-                texts.push(row.text);
-            }
-        }
-        Ok(texts)
-    }
 }
 
 fn pipeline(args: &PipelineArgs) -> String {

@@ -32,6 +32,25 @@ impl Action {
             Action::Update => "update",
         }
     }
+
+    /// All of them.
+    pub const ALL: [Action; 3] = [Action::Index, Action::Create, Action::Update];
+
+    /// The action of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Action::ALL.into_iter().find(|action| action.name() == name)
+    }
+
+    /// What it does, in a line.
+    pub fn description(self) -> &'static str {
+        match self {
+            Action::Index => "Add it, in place of one with its id",
+            Action::Create => "Add it, unless there is one with its id",
+            Action::Update => {
+                "Add its fields to the document with its id; a vector that it has already is merged with this one"
+            }
+        }
+    }
 }
 
 /// Names that a server has for itself: it refuses a document with a field of one of them.

@@ -31,6 +31,7 @@ pub use line::trim_line;
 pub use npz::MatrixRows;
 pub use parser::LineParser;
 pub use row::{Fields, Keep, Row, RowError};
+pub(crate) use row_files::matrix_columns;
 pub use row_files::{open_rows, RowFile};
 pub use source::{Container, Position, Source};
-pub use whole::{each_line, each_row, first_row, read_bytes, read_lines, MAX_FILE_BYTES};
+pub use whole::{each_line, each_row, first_row, read_bytes, read_lines, read_texts, MAX_FILE_BYTES};

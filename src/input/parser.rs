@@ -19,6 +19,11 @@ impl LineParser {
         LineParser { format, fields }
     }
 
+    /// What the lines are of.
+    pub fn format(&self) -> InputFormat {
+        self.format
+    }
+
     /// Reads one line, as [`InputFile`](super::InputFile) hands it out.
     ///
     /// # Errors

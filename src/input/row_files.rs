@@ -1,12 +1,13 @@
 //! Files of rows that are no lines of text.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[cfg(feature = "archive")]
 use super::npz::MatrixRows;
 #[cfg(feature = "parquet")]
 use super::parquet::TableRows;
+use super::InputError;
 #[cfg(not(all(feature = "archive", feature = "parquet")))]
 use crate::error::MissingFeature;
 
@@ -45,4 +46,34 @@ pub fn open_rows(
             Err(io::Error::new(io::ErrorKind::Unsupported, MissingFeature { feature: "parquet" }))
         }
     }
+}
+
+/// V of matrices, which have to have the same number of columns.
+///
+/// # Errors
+///
+/// [`InputError::Columns`] where the head of one cannot be read, or its columns are not as many as the first one's.
+#[cfg(feature = "archive")]
+pub(crate) fn matrix_columns(paths: &[PathBuf]) -> Result<Option<usize>, InputError> {
+    let columns = |path: &PathBuf| {
+        let failed = |source| InputError::Columns { name: format!("`{}`", path.display()), source };
+        MatrixRows::open(path).map(|matrix| matrix.num_columns()).map_err(failed)
+    };
+    let [first, others @ ..] = paths else { return Ok(None) };
+    let expected = columns(first)?;
+    for path in others {
+        let found = columns(path)?;
+        if found != expected {
+            let reason = format!("it has {found} columns and `{}` {expected}", first.display());
+            let (name, source) = (format!("`{}`", path.display()), io::Error::other(reason));
+            return Err(InputError::Columns { name, source });
+        }
+    }
+    Ok(Some(expected))
+}
+
+/// Without zip archives there is no matrix to be read, which is an error where it is opened.
+#[cfg(not(feature = "archive"))]
+pub(crate) fn matrix_columns(_: &[PathBuf]) -> Result<Option<usize>, InputError> {
+    Ok(None)
 }

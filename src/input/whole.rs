@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::error::InputError;
 use super::file::InputFile;
+use super::parser::LineParser;
 use super::source::{Container, Source};
 
 /// The most bytes of a file that is read as a whole.
@@ -59,6 +60,21 @@ pub fn each_row<E: From<InputError>>(
         }
     }
     Ok(())
+}
+
+/// The texts of a file of rows, in their order.
+///
+/// # Errors
+///
+/// Those of the file, and [`InputError::Row`] with the line of a row that cannot be used.
+pub fn read_texts(path: &Path, parser: &LineParser) -> Result<Vec<String>, InputError> {
+    let mut texts = Vec::new();
+    each_row(path, parser.format().container(), |line, row| {
+        let bad = |reason| InputError::Row { name: format!("`{}`", path.display()), line, reason };
+        texts.push(parser.parse(row).map_err(bad)?.text);
+        Ok::<(), InputError>(())
+    })?;
+    Ok(texts)
 }
 
 /// What [`each_line`] hands out, all at once.

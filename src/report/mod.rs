@@ -9,6 +9,7 @@
 mod comparison;
 mod evaluation;
 mod explain;
+mod index;
 mod model;
 mod page;
 mod score;
@@ -20,11 +21,12 @@ mod text;
 pub use comparison::{comparison_json, comparison_table};
 pub use evaluation::{evaluation_json, evaluation_table, judged_json, judged_table, per_query_json};
 pub use explain::{ExplainPage, ExplainTexts, ExplainedTerm, ExplainedText, InputToken};
+pub use index::{index_json, index_tables};
 pub use model::{
     checks_json, checks_table, decisions_json, decisions_table, dialects_json, dialects_table, known_json,
     known_table,
 };
-pub use score::{ScorePage, ScoreTerm, TermShare};
+pub use score::{ScorePage, ScoreTerm, ScoredPair, TermShare};
 pub use statistics::{
     distribution_table, statistics_json, Ceiling, Suggestions, DEFAULT_INGEST_CEILING, DEFAULT_SEARCH_CEILING,
 };

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::iter::once;
 
-use crate::one_line::escaped;
+use crate::printable::escaped;
 
 /// Rows under titles.
 #[derive(Clone, Debug, Default)]

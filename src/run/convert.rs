@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::error::{JobError, WriteError};
@@ -11,7 +12,7 @@ use super::shape::Shape;
 use super::tally::Tally;
 use crate::format::{id_text, Content, Document, Format, Keys, Row, Terms};
 use crate::input::json::{self, Entries, Keys as VectorKeys, VectorRow};
-use crate::input::{Fields, RowError};
+use crate::input::{matrix_columns, Fields, InputError, InputFormat, RowError};
 use crate::known::DEFAULT_MODEL;
 use crate::sparse::SparseVector;
 use crate::tokenizer::Tokenizer;
@@ -51,6 +52,31 @@ impl Default for VectorInput {
             keys: VectorKeys::Terms,
             divisor: 1.0,
             num_columns: None,
+        }
+    }
+}
+
+/// What weights of Anserini's vectors are divided by unless something else is said: the format's own default.
+const ANSERINI_SCALE: f32 = 100.0;
+
+impl VectorInput {
+    /// The same for files of a format: integers are divided, and matrices say V, which all of them have to share.
+    ///
+    /// * `scale`: what Anserini's weights were multiplied by.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading the head of a matrix, and one that names two matrices of different widths.
+    pub fn of_format(
+        self,
+        format: InputFormat,
+        scale: Option<f32>,
+        files: &[PathBuf],
+    ) -> Result<Self, InputError> {
+        match format {
+            InputFormat::Anserini => Ok(VectorInput { divisor: scale.unwrap_or(ANSERINI_SCALE), ..self }),
+            InputFormat::CsrNpz => Ok(VectorInput { num_columns: matrix_columns(files)?, ..self }),
+            _ => Ok(self),
         }
     }
 }

@@ -71,6 +71,11 @@ fn ids(answer: &Value) -> Vec<&str> {
     answer["hits"].as_array().unwrap().iter().map(|hit| hit["id"].as_str().unwrap()).collect()
 }
 
+/// Whether a table has a row of these words.
+fn has_line(table: &str, words: &str) -> bool {
+    table.lines().any(|line| line.split_whitespace().eq(words.split(' ')))
+}
+
 #[test]
 fn hits_have_the_scores_of_score_and_ties_stand_in_document_order() {
     let place = place();
@@ -125,7 +130,7 @@ fn an_index_of_texts_is_one_of_their_vectors() {
     assert_eq!(texts["metadata"]["model"], "tiny");
     assert_eq!(vectors["metadata"]["model"], Value::Null);
     let printed = run(&place, &["index", "info", "texts"]).ok();
-    assert!(printed.contains("documents      5\n") && printed.contains("model          tiny\n"), "{printed}");
+    assert!(has_line(&printed, "documents 5") && has_line(&printed, "model tiny"), "{printed}");
 }
 
 #[test]
@@ -612,10 +617,7 @@ fn an_index_of_an_earlier_version_answers_as_it_did() {
             assert_eq!(ask(old), ask(new));
         }
         let info = run(&place, &["index", "info", old, "--verify"]).ok();
-        assert!(
-            info.contains("verified       every byte\n") && info.contains("documents      3\n"),
-            "{info}"
-        );
+        assert!(has_line(&info, "verified every byte") && has_line(&info, "documents 3"), "{info}");
     }
     let other = fixture("bert-tied");
     let args = ["search", "--index", texts, "--model", other.to_str().unwrap(), "york"];

@@ -16,17 +16,14 @@ pub(in crate::cli) struct FieldArgs {
         long,
         value_name = "FORMAT",
         default_value = "jsonl",
-        value_parser = text_formats(),
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+        value_parser = text_formats())]
     pub input_format: InputFormat,
     /// Field of a row that holds text, `doc.body` for a field of an object; may be repeated, the texts are joined by
     /// one space
-    #[arg(long, value_name = "NAME", default_value = "text", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME", default_value = "text")]
     pub text_field: Vec<String>,
     /// Field of a row that holds its id [default: _id, else id, else the row's line number]
-    #[arg(long, value_name = "NAME", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME")]
     pub id_field: Option<String>,
 }
 
@@ -34,10 +31,10 @@ pub(in crate::cli) struct FieldArgs {
 #[derive(Args)]
 pub(in crate::cli) struct KeepArgs {
     /// Fields of a row that the output keeps, byte for byte; several with commas, or repeated
-    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "files", conflicts_with_all = ["texts", "keep_all"])]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "keep_all")]
     keep: Vec<String>,
     /// Keep every field of a row but its id
-    #[arg(long, requires = "files", conflicts_with = "texts")]
+    #[arg(long)]
     keep_all: bool,
 }
 
@@ -88,24 +85,9 @@ pub(in crate::cli) fn all_formats() -> impl TypedValueParser<Value = InputFormat
 
 fn formats(fits: fn(InputFormat) -> bool) -> impl TypedValueParser<Value = InputFormat> {
     let names = InputFormat::ALL.into_iter().filter(|format| fits(*format));
-    let values = names.map(|format| PossibleValue::new(format.name()).help(help_of(format)));
+    let values = names.map(|format| PossibleValue::new(format.name()).help(format.description()));
     let named = |name: String| InputFormat::named(&name).expect("one of the names, anything else is a bug");
     PossibleValuesParser::new(values).map(named)
-}
-
-fn help_of(format: InputFormat) -> &'static str {
-    match format {
-        InputFormat::Jsonl => "An object of JSON a line",
-        InputFormat::Tsv => "An id, a tab and a text a line, as in MS MARCO's collections",
-        InputFormat::Csv => "Comma-separated values; the first line names the fields",
-        InputFormat::Lines => "A text a line; its id is the line's number",
-        InputFormat::Parquet => {
-            "Parquet files, whose columns are fields; vectors are `indices` and `values`; in builds with the feature \
-             `parquet`"
-        }
-        InputFormat::CsrNpz => "Matrices of scipy.sparse.save_npz; ids in FILE.ids, else the rows' numbers",
-        InputFormat::Anserini => "Anserini's JsonVectorCollection, whose weights are whole numbers",
-    }
 }
 
 /// What the keys of an object of weights are, as an argument.

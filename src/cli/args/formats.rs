@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::builder::PossibleValuesParser;
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::Args;
 use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatOption, Options, Requests};
 use neural_sparse::input::Keep;
 use serde_json::Value;
@@ -23,51 +23,34 @@ pub(in crate::cli) struct FormatArgs {
         hide_default_value = true,
         hide_possible_values = true,
         long_help = format!("The form of the output: rows of JSON, or what a search engine loads as it is. Where the model compares by cosine, all but jsonl hold normalised vectors, for engines score by dot product\n\n{} [default: jsonl]", listed()),
-        value_parser = PossibleValuesParser::new(format::names()),
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+        value_parser = PossibleValuesParser::new(format::names()))]
     format: String,
     /// The store's field that holds the vector
-    #[arg(long, value_name = "NAME", default_value = "vector", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME", default_value = "vector")]
     vector_field: String,
     /// The index that `_bulk` requests name, without it none; for Vespa, the document type [default: doc]
-    #[arg(
-        long,
-        value_name = "NAME",
-        help_heading = "OpenSearch, Elasticsearch and Vespa",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "NAME", help_heading = "OpenSearch, Elasticsearch and Vespa")]
     index_name: Option<String>,
     /// What a `_bulk` request does with a document [default: index]
     #[arg(
         long,
         value_name = "index|create|update",
         help_heading = BULK_HEADING,
-        requires = "files",
-        conflicts_with = "texts"
-    )]
-    bulk_action: Option<BulkAction>,
+        value_parser = bulk_actions())]
+    bulk_action: Option<Action>,
     /// Write files of at most this many million bytes, OUTPUT with -00001, -00002, … before its suffix, each a request
     #[arg(
         long,
         value_name = "NUM",
         help_heading = BULK_HEADING,
-        value_parser = clap::value_parser!(u32).range(1..),
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+        value_parser = clap::value_parser!(u32).range(1..))]
     bulk_mb: Option<u32>,
     /// Weights become integers: this many times as large, rounded, and at least 1 [default: 100, for ciff 50]
     #[arg(
         long,
         value_name = "SCALE",
         help_heading = "Anserini and CIFF",
-        value_parser = parse_scale,
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+        value_parser = parse_scale)]
     quantize: Option<f32>,
 }
 
@@ -77,25 +60,11 @@ fn listed() -> String {
     format!("The formats: {}", format::names().collect::<Vec<_>>().join(", "))
 }
 
-/// What a `_bulk` request does with a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum BulkAction {
-    /// Add it, in place of one with its id
-    Index,
-    /// Add it, unless there is one with its id
-    Create,
-    /// Add its fields to the document with its id; a vector that it has already is merged with this one
-    Update,
-}
-
-impl From<BulkAction> for Action {
-    fn from(action: BulkAction) -> Self {
-        match action {
-            BulkAction::Index => Action::Index,
-            BulkAction::Create => Action::Create,
-            BulkAction::Update => Action::Update,
-        }
-    }
+/// What a request may do with a document, as an argument.
+fn bulk_actions() -> impl TypedValueParser<Value = Action> {
+    let values = Action::ALL.map(|action| PossibleValue::new(action.name()).help(action.description()));
+    let named = |name: String| Action::named(&name).expect("one of the names, anything else is a bug");
+    PossibleValuesParser::new(values).map(named)
 }
 
 /// A format, and what makes its files.
@@ -125,8 +94,7 @@ impl FormatArgs {
 
     /// The format, told what it has a use for. Flags that it has none for are errors.
     pub fn target(&self, keep: Keep, has_windows: bool, output: Option<&Path>) -> Result<Target, UsageError> {
-        let options =
-            Options { action: self.bulk_action.map(Action::from), keep, has_windows, ..self.options() };
+        let options = Options { action: self.bulk_action, keep, has_windows, ..self.options() };
         let format: Arc<dyn Format> = named(&self.format, &options)?.into();
         let given = [
             (FormatOption::Action, self.bulk_action.is_some()),
@@ -168,7 +136,7 @@ impl FormatArgs {
             ("--vector-field".into(), self.vector_field.clone().into()),
             ("--index-name".into(), self.index_name.clone().into()),
             ("--quantize".into(), self.quantize.into()),
-            ("--bulk-action".into(), self.bulk_action.map(|action| Action::from(action).name()).into()),
+            ("--bulk-action".into(), self.bulk_action.map(Action::name).into()),
             // Not --bulk-mb, which decides only how the rows are put into files.
             ("--bulk-mb".into(), self.bulk_mb.into()),
         ]

@@ -13,13 +13,38 @@ pub(in crate::cli) fn uniform(command: Command) -> Command {
 
 fn below(command: Command, path: &str) -> Command {
     let command = match examples::of(path) {
-        Some(lines) => command.after_help(StyledStr::from(examples::text(path, lines))),
+        Some(lines) => command.after_help(StyledStr::from(examples::text(path, &lines))),
         None => command,
     };
+    let command = rows_only(command);
     command.mut_args(argument).mut_subcommands(|subcommand| {
         let path = format!("{path} {}", subcommand.get_name());
         below(subcommand, &path)
     })
+}
+
+/// Options that only rows of files have, by the first of each group of arguments that has them.
+const ROWS_ONLY: [(&str, &[&str]); 6] = [
+    ("max_line_bytes", &["max_line_bytes", "on_error", "rejects", "resume", "force", "shard", "summary"]),
+    ("input_format", &["input_format", "vector_keys", "text_field", "id_field"]),
+    ("query_field", &["query_field", "document_field", "id_field"]),
+    ("keep_all", &["keep", "keep_all"]),
+    ("format", &["format", "vector_field", "index_name", "bulk_action", "bulk_mb", "quantize"]),
+    ("on_long", &["on_long", "chunk_overlap", "chunk_rows", "batch_tokens"]),
+];
+
+/// Where a command takes texts as well as files of rows, the options that only rows have are refused with texts.
+fn rows_only(command: Command) -> Command {
+    let has = |id: &str| command.get_arguments().any(|argument| argument.get_id() == id);
+    let files = ["files", "queries"].into_iter().find(|id| has(id));
+    let (Some(files), true) = (files, has("texts")) else { return command };
+    let groups = ROWS_ONLY.iter().filter(|(first, _)| has(first)).flat_map(|(_, options)| *options);
+    let options: Vec<&str> = groups.copied().filter(|id| has(id)).collect();
+    let only_rows = |command: Command, id: &str| {
+        let id = id.to_string();
+        command.mut_arg(id, |argument| argument.requires(files).conflicts_with("texts"))
+    };
+    options.into_iter().fold(command, only_rows)
 }
 
 /// An argument in the common form: under its heading, and with a choice stated by the name of its value, so that it

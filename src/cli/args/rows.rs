@@ -23,22 +23,16 @@ pub(in crate::cli) struct RowArgs {
     /// What becomes of a text of more tokens than --max-length. truncate: it is cut; chunk[=OVERLAP]: it is encoded in
     /// windows, and each term gets its largest weight in any; chunk-rows[=OVERLAP]: each window is a row, numbered from
     /// 0 in the field `chunk`; error: its row cannot be used
-    #[arg(
-        long,
-        value_name = "RULE",
-        default_value = "truncate",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "RULE", default_value = "truncate")]
     on_long: LongTexts,
     /// The OVERLAP of --on-long: tokens that a window shares with the one before it
-    #[arg(long, value_name = "TOKENS", default_value_t = OVERLAP, requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "TOKENS", default_value_t = OVERLAP)]
     chunk_overlap: usize,
     /// With `--on-long chunk`: the same as `--on-long chunk-rows`
-    #[arg(long, requires = "files", conflicts_with = "texts")]
+    #[arg(long)]
     chunk_rows: bool,
     /// The most tokens that a thread packs into one batch, up to 512; the vectors do not depend on it
-    #[arg(long, value_name = "NUM", default_value = "512", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "NUM", default_value = "512")]
     pub batch_tokens: NonZeroUsize,
 }
 

@@ -46,34 +46,25 @@ pub(super) struct InputArgs {
     #[arg(
         long,
         value_name = "NUM",
-        default_value_t = MAX_LINE_BYTES,
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+        default_value_t = MAX_LINE_BYTES)]
     max_line_bytes: NonZeroUsize,
     /// What to do with a row that cannot be used
-    #[arg(
-        long,
-        value_name = "stop|skip",
-        default_value = "stop",
-        requires = "files",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "stop|skip", default_value = "stop")]
     on_error: OnError,
     /// Report each rejected row in this file, a line of JSON each: file, line, column, reason, raw
-    #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
     /// Go on where an earlier run with the same arguments was stopped, by whatever
-    #[arg(long, requires_all = ["files", "output"], conflicts_with_all = ["texts", "force"])]
+    #[arg(long, requires = "output", conflicts_with = "force")]
     resume: bool,
     /// Start at the beginning whatever an earlier run has left; files of that name are replaced
-    #[arg(long, requires = "files", conflicts_with = "texts")]
+    #[arg(long)]
     force: bool,
     /// Read the I-th of N contiguous parts of plain files; the outputs one after the other are the whole
-    #[arg(long, value_name = "I/N", value_parser = parse_shard, requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     shard: Option<(u64, u64)>,
     /// Write the figures of the summary to this file too, as JSON
-    #[arg(long, value_name = "FILE", requires = "files", conflicts_with = "texts")]
+    #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
 }
 

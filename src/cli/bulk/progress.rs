@@ -57,13 +57,13 @@ impl Observer for Watcher {
             Look::Quiet => {}
             Look::Lines { last } if last.elapsed() < LINE_INTERVAL => {}
             Look::Lines { last } => {
-                complain(format_args!("{}", line(progress)));
+                complain(format_args!("{progress}"));
                 *last = Instant::now();
             }
             Look::Bar(drawn) => {
                 let bar = drawn.get_or_insert_with(|| bar(progress.num_bytes));
                 bar.set_position(progress.bytes);
-                bar.set_message(line(progress));
+                bar.set_message(progress.to_string());
             }
         }
     }
@@ -97,47 +97,8 @@ impl Observer for Watcher {
     }
 }
 
-/// `1200 rows, 34 % of the input, 150.1 docs/s, 20113 tokens/s, 0:01:20 left`
-fn line(progress: &Progress) -> String {
-    let Progress { tally, tally_before, bytes, bytes_before, .. } = *progress;
-    let seconds = progress.elapsed.as_secs_f64().max(1e-3);
-    let mut parts = vec![counted(tally.rows_in, "row")];
-    if let Some(total) = progress.num_bytes.filter(|&total| total > 0) {
-        parts.push(format!("{:.0} % of the input", 100.0 * bytes as f64 / total as f64));
-    }
-    let docs = (tally.rows_in - tally_before.rows_in) as f64 / seconds;
-    let tokens = (tally.tokens - tally_before.tokens) as f64 / seconds;
-    parts.push(format!("{docs:.1} docs/s, {tokens:.0} tokens/s"));
-    let bytes_done = bytes.saturating_sub(bytes_before);
-    if let Some(total) = progress.num_bytes.filter(|_| bytes_done > 0) {
-        let left = (total.saturating_sub(bytes) as f64 * seconds / bytes_done as f64) as u64;
-        parts.push(format!("{}:{:02}:{:02} left", left / 3600, left / 60 % 60, left % 60));
-    }
-    parts.join(", ")
-}
-
 fn bar(num_bytes: Option<u64>) -> ProgressBar {
     let template = if num_bytes.is_some() { "{wide_bar} {msg}" } else { "{spinner} {msg}" };
     let style = ProgressStyle::with_template(template).expect("a good template, anything else is a bug");
     ProgressBar::with_draw_target(num_bytes, ProgressDrawTarget::stderr()).with_style(style)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_counts_from_where_this_run_began() {
-        let before = Tally { rows_in: 1000, tokens: 5000, ..Tally::default() };
-        let now = Tally { rows_in: 1100, tokens: 6000, ..Tally::default() };
-        let progress = Progress {
-            tally: &now,
-            tally_before: &before,
-            bytes: 2000,
-            bytes_before: 1000,
-            num_bytes: Some(4000),
-            elapsed: Duration::from_secs(10),
-        };
-        assert_eq!(line(&progress), "1100 rows, 50 % of the input, 10.0 docs/s, 100 tokens/s, 0:00:20 left");
-    }
 }

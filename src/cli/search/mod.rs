@@ -43,35 +43,23 @@ pub(super) struct SearchArgs {
         long,
         value_name = "WHAT",
         default_value = "terms",
-        value_parser = fields::vector_keys(),
-        requires = "queries",
-        conflicts_with = "texts"
-    )]
+        value_parser = fields::vector_keys())]
     vector_keys: Keys,
     /// What a row of the queries is [default: what the file's name says]
     #[arg(
         long,
         value_name = "FORMAT",
-        value_parser = fields::all_formats(),
-        requires = "queries",
-        conflicts_with = "texts"
-    )]
+        value_parser = fields::all_formats())]
     input_format: Option<InputFormat>,
     /// Field of a query that holds text, `query.body` for a field of an object; may be repeated, the texts are joined
     /// by one space
-    #[arg(long, value_name = "NAME", default_value = "text", requires = "queries", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: Vec<String>,
     /// Field of a query that holds its id [default: _id, else id, else the row's line number]
-    #[arg(long, value_name = "NAME", requires = "queries", conflicts_with = "texts")]
+    #[arg(long, value_name = "NAME")]
     id_field: Option<String>,
     /// Field of a query that holds its vector, where it does not hold a text
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "vector",
-        requires = "queries",
-        conflicts_with = "texts"
-    )]
+    #[arg(long, value_name = "NAME", default_value = "vector")]
     vector_field: String,
     #[command(flatten)]
     model: ModelArgs,

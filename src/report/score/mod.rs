@@ -1,12 +1,14 @@
 //! A score by the terms that make it.
 
 mod page;
+mod pair;
 
 use serde::Serialize;
 
 use crate::{ScoreOverflow, Similarity, SparseEncoder, SparseVector, TermPart};
 
 pub use page::ScorePage;
+pub use pair::ScoredPair;
 
 /// A term that takes part in a score. It serialises to an element of `terms` in the JSON that an explained score is
 /// printed as.
