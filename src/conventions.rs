@@ -45,6 +45,24 @@ pub enum UntiedDecoder {
     UseEmbeddings,
 }
 
+impl UntiedDecoder {
+    /// Both.
+    pub const ALL: [UntiedDecoder; 2] = [UntiedDecoder::UseStored, UntiedDecoder::UseEmbeddings];
+
+    /// `stored` or `embeddings`.
+    pub fn name(self) -> &'static str {
+        match self {
+            UntiedDecoder::UseStored => "stored",
+            UntiedDecoder::UseEmbeddings => "embeddings",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        UntiedDecoder::ALL.into_iter().find(|decoder| decoder.name() == name)
+    }
+}
+
 /// The end at which a text that is too long is cut.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TruncationSide {

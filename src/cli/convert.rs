@@ -9,8 +9,9 @@ use neural_sparse::input::{Fields, InputFormat};
 use neural_sparse::run::{ConvertVectors, RunSettings, Shape, VectorInput};
 use serde_json::Value;
 
+use super::args::InputArgs;
 use super::args::{shape_settings, ShapeArgs};
-use super::bulk::{InputArgs, NUM_WINDOWS};
+use super::bulk::NUM_WINDOWS;
 use super::failure::{Exit, UsageError};
 use super::fields::{self, KeepArgs};
 use super::formats::{FormatArgs, Target};

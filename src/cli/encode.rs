@@ -8,9 +8,10 @@ use neural_sparse::format::{write_by_name, Terms};
 use neural_sparse::run::{encode_lines, Answer, EncodeTexts, LinesError, Shape};
 use neural_sparse::{EncoderOptions, Side, SparseEncoder, SparseVector};
 
+use super::args::InputArgs;
 use super::args::RowArgs;
 use super::args::{shape_settings, ShapeArgs};
-use super::bulk::{say_truncated, InputArgs, Tally};
+use super::bulk::{say_truncated, Tally};
 use super::failure::{complain, Exit};
 use super::formats::FormatArgs;
 use super::output::Output;

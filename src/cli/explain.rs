@@ -7,7 +7,8 @@ use clap::Args;
 use neural_sparse::input::Fields;
 use neural_sparse::report::{ExplainPage, ExplainTexts, ExplainedText};
 
-use super::bulk::{say_truncated, InputArgs, Tally};
+use super::args::InputArgs;
+use super::bulk::{say_truncated, Tally};
 use super::failure::Exit;
 use super::fields::FieldArgs;
 use super::output::{say_where, Output};

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
@@ -18,9 +17,10 @@ use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings, VectorInput};
 use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
 use serde_json::Value;
 
-use super::args::RowArgs;
+use super::args::InputArgs;
+use super::args::{codecs, RowArgs};
 use super::args::{shape_settings, ShapeArgs};
-use super::bulk::{InputArgs, NUM_WINDOWS};
+use super::bulk::NUM_WINDOWS;
 use super::failure::{Exit, UsageError};
 use super::fields;
 use super::output::Output;
@@ -78,8 +78,8 @@ struct BuildArgs {
     shape: ShapeArgs,
     /// How weights are kept: f32, exactly; lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's;
     /// f16, with 11 bits; or u8, in 255 steps up to a term's largest weight
-    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
-    codec: String,
+    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = codecs())]
+    codec: Codec,
 }
 
 /// Show the size of an index, its longest lists and the model that made it
@@ -126,7 +126,7 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
     let folder = args.output.as_deref().expect("required, anything else is a bug");
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let output = folder.join(index::FILE_NAME);
-    let codec = Codec::named(&args.codec).expect("a known name, anything else is a bug");
+    let codec = args.codec;
     let made = Made {
         model: args.model.clone(),
         stated,

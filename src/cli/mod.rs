@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use args::{fields, formats, vocabulary, HubArgs, ModelArgs, SideName, Stated};
+use args::{fields, formats, vocabulary, HubArgs, ModelArgs, Stated};
 
 /// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
 #[derive(Parser)]

@@ -12,12 +12,12 @@ use neural_sparse::report::{
     checks_json, checks_table, decisions_json, decisions_table, dialects_json, dialects_table, known_json,
     known_table,
 };
-use neural_sparse::SparseEncoder;
+use neural_sparse::{Side, SparseEncoder};
 use serde_json::json;
 
-use super::args::Given;
+use super::args::{sides, Given};
 use super::failure::Exit;
-use super::{counted, environment, print, terminal, HubArgs, ModelArgs, SideName};
+use super::{counted, environment, print, terminal, HubArgs, ModelArgs};
 
 /// List, inspect, download and check models
 #[derive(Args)]
@@ -50,8 +50,8 @@ enum ModelCommand {
         #[arg(value_name = "MODEL", env = "NEURAL_SPARSE_MODEL", hide_env_values = true, default_value = known::DEFAULT_MODEL)]
         name: String,
         /// The side that is wanted; with `query`, a model whose queries need only a table comes without its checkpoint
-        #[arg(long = "as", value_name = "query|document")]
-        side: Option<SideName>,
+        #[arg(long = "as", value_name = "query|document", value_parser = sides())]
+        side: Option<Side>,
         #[command(flatten)]
         hub: HubArgs,
     },
@@ -114,7 +114,7 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
         ModelCommand::Show { named, json } => show(&mut out, named, json.json)?,
         ModelCommand::Pull { name, side, hub } => {
             // Documents are encoded by what is large; the rest is not worth leaving out.
-            let parts = if *side == Some(SideName::Query) { Parts::QuerySide } else { Parts::Whole };
+            let parts = if *side == Some(Side::Query) { Parts::QuerySide } else { Parts::Whole };
             pull(&mut out, name, parts, hub)?;
         }
         ModelCommand::Verify { named, golden: None, json } => {
@@ -169,7 +169,7 @@ fn pull(out: &mut impl Write, name: &str, parts: Parts, args: &HubArgs) -> anyho
 }
 
 fn verify_model(out: &mut impl Write, named: &NamedModelArgs, as_json: bool) -> anyhow::Result<Exit> {
-    let checks = named.found()?.verify(hub::known_model(named.name()), named.model.side())?;
+    let checks = named.found()?.verify(hub::known_model(named.name()), named.model.side)?;
     let pass = all_pass(&checks);
     if as_json {
         let report = json!({"model": named.name(), "checks": checks_json(&checks), "pass": pass});
@@ -190,7 +190,7 @@ fn verify_golden(
 ) -> anyhow::Result<Exit> {
     named.given.refuse(&["--dialect"], "a golden file is compared under every dialect")?;
     let golden = golden::read(file)?;
-    let compared = named.found()?.compare(&golden, named.model.side());
+    let compared = named.found()?.compare(&golden, named.model.side);
     let compared = compared.with_context(|| format!("cannot compare `{}`", file.display()))?;
     let matching = compared.iter().filter(|(_, comparison)| comparison.matches());
     let matching: Vec<&str> = matching.map(|(dialect, _)| dialect.name()).collect();

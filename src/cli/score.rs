@@ -8,10 +8,11 @@ use clap::Args;
 use neural_sparse::input::json::{self, PairFields};
 use neural_sparse::report::{ScorePage, ScoredPair};
 use neural_sparse::run::ScorePairs;
-use neural_sparse::{Encoded, Error};
+use neural_sparse::{Encoded, Error, Side};
 use serde_json::Value;
 
-use super::bulk::{say_truncated, Container, InputArgs, Tally};
+use super::args::InputArgs;
+use super::bulk::{say_truncated, Container, Tally};
 use super::failure::{Exit, UsageError};
 use super::output::{say_where, Output};
 use super::{print, ModelArgs};
@@ -66,9 +67,9 @@ pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<Exit> {
     let model_files = args.model.files()?;
     let options = args.model.options()?;
     let encoder = args.model.open(&model_files, &options)?;
-    let scorer = ScorePairs { fields: args.fields(), ..ScorePairs::new(encoder, args.model.side()) };
+    let scorer = ScorePairs { fields: args.fields(), ..ScorePairs::new(encoder, args.model.side) };
     let mut settings = args.model.settings(&scorer.encoder, scorer.document_side)?;
-    settings.insert("--as".into(), args.model.side().map(|side| format!("{side:?}").to_lowercase()).into());
+    settings.insert("--as".into(), args.model.side.map(Side::name).into());
     settings.insert("the command".into(), Value::from("score"));
     settings.insert("--query-field".into(), args.query_field.clone().into());
     settings.insert("--document-field".into(), args.document_field.clone().into());
@@ -90,7 +91,7 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
         return Err(nothing_to_score());
     }
     let mut out = Output::one_shot(args.html.as_deref().or(args.output.as_deref()))?;
-    let scorer = ScorePairs::new(args.model.load()?, args.model.side());
+    let scorer = ScorePairs::new(args.model.load()?, args.model.side);
     if args.html.is_some() {
         return write_page(args, &scorer, out);
     }

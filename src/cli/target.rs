@@ -231,7 +231,7 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
         return Err(store.lacks("query body").into());
     }
     let encoder = args.model.load()?;
-    let side = args.model.side().unwrap_or(Side::Query);
+    let side = args.model.side.unwrap_or(Side::Query);
     let shape = args.shape.shape().in_dialect(args.model.dialect);
     let shape = shape.for_dot_products(encoder.similarity(), &args.model.model)?;
     let terms = Terms::Vocabulary(encoder.tokenizer());

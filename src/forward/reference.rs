@@ -161,3 +161,17 @@ pub enum DeviceName {
     /// The first Apple GPU; needs a build with the feature `metal`.
     Metal,
 }
+
+impl DeviceName {
+    /// All of them.
+    pub const ALL: [DeviceName; 3] = [DeviceName::Cpu, DeviceName::Cuda, DeviceName::Metal];
+
+    /// `cpu`, `cuda` or `metal`.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeviceName::Cpu => "cpu",
+            DeviceName::Cuda => "cuda",
+            DeviceName::Metal => "metal",
+        }
+    }
+}

@@ -13,7 +13,7 @@
 //! use neural_sparse::format::{self, Options};
 //! use neural_sparse::input::json::parse_row;
 //! use neural_sparse::input::{Container, Fields, Source};
-//! use neural_sparse::run::{Earlier, EncodeTexts, Observer, Progress, Run, RunOptions, RunSettings, Sink};
+//! use neural_sparse::run::{Earlier, EncodeTexts, Observer, Progress, Run, RunOptions, RunSettings, Sink, MAX_LINE_BYTES};
 //! use neural_sparse::{EncoderOptions, ModelFiles, Side, SparseEncoder};
 //!
 //! struct Watch;
@@ -71,7 +71,7 @@ pub use job::Job;
 pub use line::InputLine;
 pub use lines::{encode_lines, Answer, LinesError};
 pub use observer::{Observer, Progress};
-pub use pipeline::{Outcome, Run, RunOptions, RunSettings, Sink};
+pub use pipeline::{Outcome, Run, RunOptions, RunSettings, Sink, MAX_LINE_BYTES};
 pub use rejects::OnError;
 pub use score::{EncodedPair, ScorePairs};
 pub use shape::{Shape, UnrankedSimilarity};

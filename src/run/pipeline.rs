@@ -32,7 +32,7 @@ use crate::storage::{
 const TICK: Duration = Duration::from_millis(100);
 
 /// Bytes of a line, unless something else is said.
-const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
+pub const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
 
 /// Bytes of text that a window holds for each thread: some thirty batches, so that none waits long for the others.
 const WINDOW_BYTES_PER_THREAD: usize = 1 << 16;

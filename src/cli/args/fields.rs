@@ -1,11 +1,12 @@
 //! What a line of the input is, and which of its fields are read.
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use clap::Args;
 use neural_sparse::input::json::Keys;
 use neural_sparse::input::{Container, Fields, InputFormat, Keep, LineParser};
 use serde_json::Value;
 
+use super::choice;
 use crate::cli::failure::UsageError;
 
 /// How rows are read.
@@ -84,18 +85,16 @@ pub(in crate::cli) fn all_formats() -> impl TypedValueParser<Value = InputFormat
 }
 
 fn formats(fits: fn(InputFormat) -> bool) -> impl TypedValueParser<Value = InputFormat> {
-    let names = InputFormat::ALL.into_iter().filter(|format| fits(*format));
-    let values = names.map(|format| PossibleValue::new(format.name()).help(format.description()));
-    let named = |name: String| InputFormat::named(&name).expect("one of the names, anything else is a bug");
-    PossibleValuesParser::new(values).map(named)
+    let formats = InputFormat::ALL.into_iter().filter(move |format| fits(*format));
+    choice(formats.map(|format| (format, format.name(), format.description())))
 }
 
 /// What the keys of an object of weights are, as an argument.
 pub(in crate::cli) fn vector_keys() -> impl TypedValueParser<Value = Keys> {
-    let terms = PossibleValue::new("terms").help("Terms of the vocabulary");
-    let ids = PossibleValue::new("ids").help("Ids of the vocabulary, as in {\"2003\": 1.5}");
-    let keys = |name: String| if name == "ids" { Keys::Ids } else { Keys::Terms };
-    PossibleValuesParser::new([terms, ids]).map(keys)
+    choice([
+        (Keys::Terms, "terms", "Terms of the vocabulary"),
+        (Keys::Ids, "ids", "Ids of the vocabulary, as in {\"2003\": 1.5}"),
+    ])
 }
 
 /// The value of `--vector-keys` as its user writes it.

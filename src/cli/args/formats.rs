@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::PossibleValuesParser;
 use clap::Args;
 use neural_sparse::format::{self, Action, Assembly, Compression, Format, FormatOption, Options, Requests};
 use neural_sparse::input::Keep;
 use serde_json::Value;
 
+use super::choice;
 use crate::cli::failure::UsageError;
 use crate::cli::hints;
 
@@ -36,7 +37,7 @@ pub(in crate::cli) struct FormatArgs {
         long,
         value_name = "index|create|update",
         help_heading = BULK_HEADING,
-        value_parser = bulk_actions())]
+        value_parser = choice(Action::ALL.map(|action| (action, action.name(), action.description()))))]
     bulk_action: Option<Action>,
     /// Write files of at most this many million bytes, OUTPUT with -00001, -00002, … before its suffix, each a request
     #[arg(
@@ -58,13 +59,6 @@ const BULK_HEADING: &str = "OpenSearch and Elasticsearch";
 
 fn listed() -> String {
     format!("The formats: {}", format::names().collect::<Vec<_>>().join(", "))
-}
-
-/// What a request may do with a document, as an argument.
-fn bulk_actions() -> impl TypedValueParser<Value = Action> {
-    let values = Action::ALL.map(|action| PossibleValue::new(action.name()).help(action.description()));
-    let named = |name: String| Action::named(&name).expect("one of the names, anything else is a bug");
-    PossibleValuesParser::new(values).map(named)
 }
 
 /// A format, and what makes its files.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Once;
 
-use clap::{Args, ValueEnum};
+use clap::builder::TypedValueParser;
+use clap::Args;
 use neural_sparse::hub::{self, HubError, Parts};
 use neural_sparse::index::IndexMetadata;
 use neural_sparse::known::{self, QuerySide};
@@ -14,7 +15,7 @@ use neural_sparse::{
 };
 use serde_json::Value;
 
-use super::HubArgs;
+use super::{choice, HubArgs};
 use crate::cli::failure::{complain, UsageError};
 use crate::cli::{counted, environment};
 
@@ -27,8 +28,8 @@ pub(in crate::cli) struct ModelArgs {
     #[command(flatten)]
     pub hub: HubArgs,
     /// The side that the texts stand on; needed where a model encodes queries and documents differently
-    #[arg(long = "as", value_name = "query|document")]
-    pub side: Option<SideName>,
+    #[arg(long = "as", value_name = "query|document", value_parser = sides())]
+    pub side: Option<Side>,
     /// Whose reading of the model to follow: the model cards', ml-commons' or sentence-transformers'
     #[arg(long, value_name = "card|ml-commons|sentence-transformers", default_value = "card")]
     pub dialect: Dialect,
@@ -40,51 +41,16 @@ pub(in crate::cli) struct ModelArgs {
     pub threads: Option<NonZeroUsize>,
     /// Which matrix projects on the vocabulary where a checkpoint stores a decoder that differs from its embeddings and
     /// config.json does not say [default: as the model's authors did, else the stored one]
-    #[arg(long, value_name = "stored|embeddings")]
-    pub decoder: Option<DecoderName>,
+    #[arg(long, value_name = "stored|embeddings", value_parser = choice(UntiedDecoder::ALL.map(|decoder| (decoder, decoder.name(), ""))))]
+    pub decoder: Option<UntiedDecoder>,
     /// Where the forward pass runs; cuda and metal need a build with that feature
-    #[arg(long, value_name = "cpu|cuda|metal", default_value = "cpu")]
-    pub device: Device,
+    #[arg(long, value_name = "cpu|cuda|metal", default_value = "cpu", value_parser = choice(DeviceName::ALL.map(|device| (device, device.name(), ""))))]
+    pub device: DeviceName,
 }
 
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(in crate::cli) enum SideName {
-    Query,
-    Document,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(in crate::cli) enum Device {
-    Cpu,
-    Cuda,
-    Metal,
-}
-
-/// Which matrix projects on the vocabulary.
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub(in crate::cli) enum DecoderName {
-    Stored,
-    Embeddings,
-}
-
-impl DecoderName {
-    pub fn name(self) -> &'static str {
-        match self {
-            DecoderName::Stored => "stored",
-            DecoderName::Embeddings => "embeddings",
-        }
-    }
-
-    pub fn named(name: &str) -> Option<Self> {
-        [DecoderName::Stored, DecoderName::Embeddings].into_iter().find(|decoder| decoder.name() == name)
-    }
-
-    pub fn reading(self) -> UntiedDecoder {
-        match self {
-            DecoderName::Stored => UntiedDecoder::UseStored,
-            DecoderName::Embeddings => UntiedDecoder::UseEmbeddings,
-        }
-    }
+/// The sides, as an argument.
+pub(in crate::cli) fn sides() -> impl TypedValueParser<Value = Side> {
+    choice([Side::Query, Side::Document].map(|side| (side, side.name(), "")))
 }
 
 impl ModelArgs {
@@ -95,7 +61,7 @@ impl ModelArgs {
     /// Which of the model's files the texts need.
     pub fn parts(&self) -> Parts {
         match self.side {
-            Some(SideName::Query) => Parts::QuerySide,
+            Some(Side::Query) => Parts::QuerySide,
             _ => Parts::Whole,
         }
     }
@@ -122,12 +88,11 @@ impl ModelArgs {
 
     /// What decides a vector of `side`, by the names that messages give it.
     pub fn settings(&self, encoder: &SparseEncoder, side: Side) -> anyhow::Result<BTreeMap<String, Value>> {
-        let device = format!("{:?}", self.device).to_lowercase();
         let mut settings: Vec<(&str, Value)> = vec![
             ("--as", side.name().into()),
             ("--max-length", encoder.max_length(side)?.into()),
             ("--dialect", self.dialect.name().into()),
-            ("--device", device.into()),
+            ("--device", self.device.name().into()),
             ("the kernel", encoder.instruction_set().name().into()),
         ];
         // What these decide is not in the model's files.
@@ -176,18 +141,14 @@ impl ModelArgs {
     pub fn options_for(&self, name: &str) -> Result<EncoderOptions, UsageError> {
         Ok(EncoderOptions {
             known: hub::known_model(name),
-            decoder: self.decoder.map(DecoderName::reading),
+            decoder: self.decoder,
             max_length: self.length()?.map(NonZeroUsize::get),
             num_threads: self.num_threads(),
             instruction_set: environment::instruction_set()?,
             without_screen: environment::without_screen(),
-            only: self.side(),
+            only: self.side,
             dialect: self.dialect,
-            device: match self.device {
-                Device::Cpu => DeviceName::Cpu,
-                Device::Cuda => DeviceName::Cuda,
-                Device::Metal => DeviceName::Metal,
-            },
+            device: self.device,
             ..EncoderOptions::default()
         })
     }
@@ -220,16 +181,9 @@ impl ModelArgs {
         }
     }
 
-    pub fn side(&self) -> Option<Side> {
-        self.side.map(|side| match side {
-            SideName::Query => Side::Query,
-            SideName::Document => Side::Document,
-        })
-    }
-
     /// The side that `--as` names; a model whose sides differ insists on one.
     pub fn known_side(&self, encoder: &SparseEncoder) -> Result<Side, UsageError> {
-        match self.side() {
+        match self.side {
             Some(side) => Ok(side),
             None if encoder.sides_differ() => Err(self.wants_side()),
             None => Ok(Side::Document),

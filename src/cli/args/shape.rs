@@ -2,10 +2,14 @@
 
 use std::num::NonZeroUsize;
 
+use clap::builder::TypedValueParser;
 use clap::Args;
+use neural_sparse::index::Codec;
 use neural_sparse::run::Shape;
 use neural_sparse::{Prune, Similarity};
 use serde_json::Value;
+
+use super::choice;
 
 /// What is kept of each vector.
 #[derive(Args, Clone, Default)]
@@ -46,4 +50,9 @@ pub(in crate::cli) fn parse_top_k(value: &str) -> Result<NonZeroUsize, String> {
         Ok(count) => NonZeroUsize::new(count).ok_or_else(|| "0 would leave every vector empty".into()),
         Err(_) => Err("not a number of terms".into()),
     }
+}
+
+/// How an index keeps weights, as an argument.
+pub(in crate::cli) fn codecs() -> impl TypedValueParser<Value = Codec> {
+    choice(Codec::ALL.map(|codec| (codec, codec.name(), "")))
 }

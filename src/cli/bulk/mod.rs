@@ -1,18 +1,17 @@
-//! `--input`: which rows are read, and how a run with them is started, watched and reported.
+//! How a run over `--input` is started, watched and reported.
 
 mod progress;
 
 use std::io::{self, IsTerminal};
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
 use neural_sparse::format::Assembly;
 use neural_sparse::input::Source;
-use neural_sparse::run::{self, Earlier, Left, Outcome, Run, RunError, RunOptions, RunSettings, Sink};
+use neural_sparse::run::{Left, Outcome, Run, RunError, RunSettings, Sink};
 use neural_sparse::storage::is_device;
 
+use super::args::InputArgs;
 use super::failure::{complain, Exit, Stopped, UsageError};
 use super::output::device;
 use super::terminal;
@@ -21,52 +20,8 @@ pub(super) use neural_sparse::input::Container;
 pub(super) use neural_sparse::run::{Job, Tally};
 pub(super) use progress::Watcher;
 
-/// Bytes of a line, unless something else is said.
-const MAX_LINE_BYTES: NonZeroUsize = NonZeroUsize::new(64 << 20).expect("more than 0");
-
 /// Rows are worth reading as for so many threads that encode, where none does.
 pub(super) const NUM_WINDOWS: usize = 8;
-
-/// What happens to a row that cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum OnError {
-    /// The run stops with an error; what was written stays
-    Stop,
-    /// The row is counted and left out; the exit code is 3
-    Skip,
-}
-
-/// Which rows are read, and what becomes of bad ones and of what is there.
-#[derive(Args)]
-pub(super) struct InputArgs {
-    /// File to read, a row a line, plain, gzip or zstd; `-` is standard input; may be repeated
-    #[arg(long = "input", short = 'i', value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// Reject a longer line, without holding it
-    #[arg(
-        long,
-        value_name = "NUM",
-        default_value_t = MAX_LINE_BYTES)]
-    max_line_bytes: NonZeroUsize,
-    /// What to do with a row that cannot be used
-    #[arg(long, value_name = "stop|skip", default_value = "stop")]
-    on_error: OnError,
-    /// Report each rejected row in this file, a line of JSON each: file, line, column, reason, raw
-    #[arg(long, value_name = "FILE")]
-    rejects: Option<PathBuf>,
-    /// Go on where an earlier run with the same arguments was stopped, by whatever
-    #[arg(long, requires = "output", conflicts_with = "force")]
-    resume: bool,
-    /// Start at the beginning whatever an earlier run has left; files of that name are replaced
-    #[arg(long)]
-    force: bool,
-    /// Read the I-th of N contiguous parts of plain files; the outputs one after the other are the whole
-    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
-    shard: Option<(u64, u64)>,
-    /// Write the figures of the summary to this file too, as JSON
-    #[arg(long, value_name = "FILE")]
-    summary: Option<PathBuf>,
-}
 
 /// A run that has been found possible, before the model is loaded.
 pub(super) struct Prepared<'a> {
@@ -105,7 +60,7 @@ impl InputArgs {
             }
             None => Sink::Stream(Box::new(io::BufWriter::new(terminal::stdout()))),
         };
-        let Some(run) = Run::prepare(sources, sink, self.options())? else {
+        let Some(run) = Run::prepare(sources, sink, self.run_options())? else {
             if let (Some(path), false) = (file, quiet) {
                 complain(format_args!("note: `{}` is complete already: nothing to do", path.display()));
             }
@@ -113,23 +68,6 @@ impl InputArgs {
         };
         let shows_rows = output.is_none() && io::stdout().is_terminal();
         Ok(Some(Prepared { args: self, run, quiet, shows_rows }))
-    }
-
-    fn options(&self) -> RunOptions {
-        RunOptions {
-            max_line_bytes: self.max_line_bytes,
-            on_error: match self.on_error {
-                OnError::Stop => run::OnError::Stop,
-                OnError::Skip => run::OnError::Skip,
-            },
-            rejects: self.rejects.clone(),
-            earlier: match (self.resume, self.force) {
-                (true, _) => Earlier::Resume,
-                (_, true) => Earlier::Force,
-                _ => Earlier::Refuse,
-            },
-            summary: self.summary.clone(),
-        }
     }
 }
 
@@ -192,15 +130,5 @@ pub(super) fn say_truncated(tally: &Tally, max_length: usize) {
     if tally.truncated > 0 {
         let texts = counted(tally.rows_in, "text");
         complain(format_args!("note: {} of {texts} cut to {max_length} tokens", tally.truncated));
-    }
-}
-
-fn parse_shard(value: &str) -> Result<(u64, u64), String> {
-    let numbers =
-        value.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-    match numbers {
-        Some((index, count)) if (1..=count).contains(&index) => Ok((index, count)),
-        Some(_) => Err("I counts from 1 and is at most N".into()),
-        None => Err("not two numbers I/N, such as 3/8".into()),
     }
 }

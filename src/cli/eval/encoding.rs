@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::builder::PossibleValuesParser;
 use clap::Args;
 use neural_sparse::eval::{Collection, CollectionError, CollectionModel, EncodedCollection, EvaluationError};
 use neural_sparse::index::Codec;
 use neural_sparse::run::{LongTexts, Observer, RunError};
 use neural_sparse::{EncoderOptions, Side};
 
+use crate::cli::args::codecs;
 use crate::cli::bulk::{say_truncated, Watcher};
 use crate::cli::failure::{complain, Failure, UsageError};
 use crate::cli::{bulk, environment, ModelArgs};
@@ -22,8 +22,8 @@ pub(super) struct EncodingArgs {
     #[command(flatten)]
     pub model: ModelArgs,
     /// How the index keeps weights: f32; lucene9, as OpenSearch does; f16; or u8
-    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = PossibleValuesParser::new(Codec::ALL.map(Codec::name)))]
-    codec: String,
+    #[arg(long, value_name = "f32|lucene9|f16|u8", default_value = "f32", value_parser = codecs())]
+    pub codec: Codec,
     /// Folder for vectors and indexes [default: neural-sparse in the user's cache]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -48,10 +48,6 @@ impl From<anyhow::Error> for Failed {
 }
 
 impl EncodingArgs {
-    pub fn codec(&self) -> Codec {
-        Codec::named(&self.codec).expect("a known name, anything else is a bug")
-    }
-
     fn cache(&self) -> Result<PathBuf, UsageError> {
         self.cache.clone().map_or_else(environment::cache_folder, Ok)
     }

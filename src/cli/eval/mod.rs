@@ -120,7 +120,7 @@ fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
     let mut saved = args.save_run.as_ref().map(|path| Output::one_shot(Some(path))).transpose()?;
     let model = &args.encoding.model;
     let shape = args.shape.shape().in_dialect(model.dialect);
-    let setting = Setting { shape, codec: args.encoding.codec() };
+    let setting = Setting { shape, codec: args.encoding.codec };
     let (measures, names) = (args.measures.measures(), args.measures.names());
     let mut all = Vec::new();
     for folder in &args.data {

@@ -136,7 +136,7 @@ impl SweepArgs {
                 anyhow::Error::from(UsageError::with_hint("there is nothing to compare", hint)).into()
             );
         }
-        let (codec, dialect) = (self.encoding.codec(), model.dialect);
+        let (codec, dialect) = (self.encoding.codec, model.dialect);
         grid.measure(
             codec,
             dialect,

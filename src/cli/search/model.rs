@@ -1,10 +1,9 @@
 //! The model that encodes queries: the index's own, or the one that is named, if it is the same.
 
 use neural_sparse::index::{IndexMetadata, InvertedIndex};
-use neural_sparse::{hub, known, ModelFiles, SparseEncoder};
+use neural_sparse::{hub, known, ModelFiles, SparseEncoder, UntiedDecoder};
 
 use super::SearchArgs;
-use crate::cli::args::DecoderName;
 use crate::cli::failure::{complain, Failure};
 use crate::cli::{ModelArgs, Stated};
 
@@ -97,6 +96,6 @@ pub(super) fn completed(args: &SearchArgs, stated: Stated, made: &IndexMetadata)
     }
     let dialect = made.dialect.as_deref().and_then(|dialect| dialect.parse().ok());
     model.dialect = dialect.filter(|_| !stated.dialect).unwrap_or(model.dialect);
-    model.decoder = model.decoder.or_else(|| made.decoder.as_deref().and_then(DecoderName::named));
+    model.decoder = model.decoder.or_else(|| made.decoder.as_deref().and_then(UntiedDecoder::named));
     model
 }

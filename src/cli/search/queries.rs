@@ -77,7 +77,7 @@ fn encode(
     queries: &mut [Query],
 ) -> anyhow::Result<()> {
     let model = QueryModel::load(args, stated, index)?;
-    let (encoder, side) = (&model.encoder, args.model.side().unwrap_or(Side::Query));
+    let (encoder, side) = (&model.encoder, args.model.side.unwrap_or(Side::Query));
     let mut tally = Tally::default();
     let encoded = std::thread::scope(|scope| {
         let check = scope.spawn(|| model.check());
