@@ -4,12 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::eval::statistics::{Counts, Statistics, VectorRows};
+use neural_sparse::eval::statistics::{Statistics, VectorRows};
 use neural_sparse::input::json::Keys;
 use neural_sparse::input::InputFormat;
-use neural_sparse::report::{
-    distribution_table, statistics_json, Suggestions, Table, DEFAULT_INGEST_CEILING, DEFAULT_SEARCH_CEILING,
-};
+use neural_sparse::report::{distribution_table, statistics_json, statistics_table, terms_table};
 use serde_json::Value;
 
 use super::failure::Exit;
@@ -75,89 +73,18 @@ pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
 }
 
 fn write(out: &mut Output, statistics: &Statistics, top: usize) -> anyhow::Result<()> {
-    write_counts(out, "rows", &statistics.documents, statistics)?;
-    if let Some(queries) = &statistics.queries {
-        write_counts(out, "queries", queries, statistics)?;
-        writeln!(out, "FLOPS                {:.4}", statistics.flops.value())?;
-    }
+    print::table(out, &statistics_table(statistics), true)?;
+    writeln!(out)?;
     print::table(out, &distribution_table(statistics), true)?;
-    let rows = statistics.documents.rows() as f64;
-    let (terms, weight) = statistics.expansion.shares();
-    match statistics.expansion.rows {
-        0 => {
-            writeln!(out, "expansion            not known: no row has a text; `encode --keep text` keeps it")?
-        }
-        rows => writeln!(
-            out,
-            "expansion            {:.1} % of the terms, {:.1} % of the weight, of {rows} rows with a text",
-            100.0 * terms,
-            100.0 * weight
-        )?,
-    }
-    write_suggestions(out, &Suggestions::of(statistics))?;
     let frequent = statistics.flops.most_frequent();
-    writeln!(out, "distinct terms       {}", frequent.len())?;
-    write_terms(out, "most frequent terms", &frequent[..frequent.len().min(top)], rows)?;
     let expansions = statistics.expansion.most_frequent(top);
-    if !expansions.is_empty() {
-        write_terms(out, "most frequent expansions", &expansions, statistics.expansion.rows as f64)?;
-    }
-    Ok(())
-}
-
-fn write_counts(
-    out: &mut Output,
-    what: &str,
-    counts: &Counts,
-    statistics: &Statistics,
-) -> anyhow::Result<()> {
-    writeln!(out, "{what:<21}{}, {} of them without terms", counts.rows(), counts.empty_rows())?;
-    match &statistics.vocab_size {
-        Ok(size) => {
-            let ratio = counts.sparsity_ratio(*size);
-            writeln!(out, "  sparsity ratio     {ratio:.6} of {size} terms")?;
-        }
-        Err(reason) => {
-            writeln!(out, "  sparsity ratio     not known: {reason}; --model names the vectors' model")?
-        }
-    }
-    Ok(())
-}
-
-fn write_suggestions(out: &mut Output, suggestions: &Suggestions) -> anyhow::Result<()> {
-    let Suggestions { scale, share_raised, ingest, search } = suggestions;
-    writeln!(
-        out,
-        "8-bit integers       --quantize {scale}; {:.2} % of the weights are below half a step, and become 1",
-        100.0 * share_raised
-    )?;
-    let sides = [
-        ("ingest", Some(ingest), DEFAULT_INGEST_CEILING),
-        ("search", search.as_ref(), DEFAULT_SEARCH_CEILING),
+    let lists = [
+        ("most frequent terms", &frequent[..frequent.len().min(top)], statistics.documents.rows()),
+        ("most frequent expansions", &expansions[..], statistics.expansion.rows),
     ];
-    for (side, ceiling, default) in sides {
-        match ceiling {
-            Some(ceiling) => writeln!(
-                out,
-                "sparse_vector        quantization_ceiling_{side} {}; the default {default} cuts off {:.2} % of the weights",
-                ceiling.value,
-                100.0 * ceiling.share_cut_by_default
-            )?,
-            None => writeln!(
-                out,
-                "sparse_vector        quantization_ceiling_{side}: name query vectors with --queries"
-            )?,
-        }
+    for (title, terms, rows) in lists.into_iter().filter(|(_, terms, _)| !terms.is_empty()) {
+        writeln!(out, "\n{title}")?;
+        print::table(out, &terms_table(terms, rows), true)?;
     }
     Ok(())
-}
-
-fn write_terms(out: &mut Output, title: &str, terms: &[(&str, u64)], rows: f64) -> anyhow::Result<()> {
-    writeln!(out, "{title}")?;
-    let mut table = Table::new().text("  term").number("     rows").number("share");
-    for (term, count) in terms {
-        let share = format!("{:.1} %", 100.0 * *count as f64 / rows);
-        table.row(vec![format!("  {term}"), count.to_string(), share]);
-    }
-    Ok(print::table(out, &table, true)?)
 }

@@ -28,7 +28,7 @@ pub use model::{
 };
 pub use score::{ScorePage, ScoreTerm, ScoredPair, TermShare};
 pub use statistics::{
-    distribution_table, statistics_json, Ceiling, Suggestions, DEFAULT_INGEST_CEILING, DEFAULT_SEARCH_CEILING,
+    distribution_table, statistics_json, statistics_table, terms_table, Ceiling, Suggestions,
 };
 pub use sweep::{SweepPage, SweepPoint, SweepReport};
 pub use table::Table;

@@ -13,10 +13,10 @@ const LARGEST_BYTE: f32 = 255.0;
 
 /// The ceiling that a `sparse_vector` field has for documents unless its mapping says otherwise (neural-search's
 /// `SparseVectorFieldMapper`).
-pub const DEFAULT_INGEST_CEILING: f32 = 3.0;
+const DEFAULT_INGEST_CEILING: f32 = 3.0;
 
 /// The same for queries.
-pub const DEFAULT_SEARCH_CEILING: f32 = 16.0;
+const DEFAULT_SEARCH_CEILING: f32 = 16.0;
 
 /// A ceiling for the weights of a `sparse_vector` field.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +60,61 @@ impl Suggestions {
             search: statistics.queries.as_ref().map(|queries| ceiling(queries, DEFAULT_SEARCH_CEILING)),
         }
     }
+}
+
+/// What was counted and what a store should be told, a row each.
+pub fn statistics_table(statistics: &Statistics) -> Table {
+    let mut table = Table::new().text("what").text("found");
+    let mut row = |what: &str, found: String| table.row(vec![what.into(), found]);
+    for (what, counts) in [("rows", Some(&statistics.documents)), ("queries", statistics.queries.as_ref())] {
+        let Some(counts) = counts else { continue };
+        row(what, format!("{}, {} of them without terms", counts.rows(), counts.empty_rows()));
+        let sparsity = match &statistics.vocab_size {
+            Ok(size) => format!("{:.6} of {size} terms", counts.sparsity_ratio(*size)),
+            Err(reason) => format!("not known: {reason}"),
+        };
+        row(&format!("sparsity ratio of {what}"), sparsity);
+    }
+    if statistics.queries.is_some() {
+        row("FLOPS", format!("{:.4}", statistics.flops.value()));
+    }
+    let (terms, weight) = statistics.expansion.shares();
+    let expansion = match statistics.expansion.rows {
+        0 => "not known: no row has a text".into(),
+        rows => format!(
+            "{:.1} % of the terms, {:.1} % of the weight, of {rows} rows with a text",
+            100.0 * terms,
+            100.0 * weight
+        ),
+    };
+    row("expansion", expansion);
+    let Suggestions { scale, share_raised, ingest, search } = Suggestions::of(statistics);
+    let raised = 100.0 * share_raised;
+    row(
+        "8-bit integers",
+        format!("quantize by {scale}; {raised:.2} % of the weights are below half a step, and become 1"),
+    );
+    let ceiling = |ceiling: Ceiling, default: f32| {
+        let cut = 100.0 * ceiling.share_cut_by_default;
+        format!("{}; the default {default} cuts off {cut:.2} % of the weights", ceiling.value)
+    };
+    row("quantization_ceiling_ingest", ceiling(ingest, DEFAULT_INGEST_CEILING));
+    let search = search.map_or("not known: no query vectors were named".into(), |search| {
+        ceiling(search, DEFAULT_SEARCH_CEILING)
+    });
+    row("quantization_ceiling_search", search);
+    row("distinct terms", statistics.flops.most_frequent().len().to_string());
+    table
+}
+
+/// A row for each term: how many rows have it, and their share.
+pub fn terms_table(terms: &[(&str, u64)], rows: u64) -> Table {
+    let mut table = Table::new().text("term").number("rows").number("share");
+    for (term, count) in terms {
+        let share = format!("{:.1} %", 100.0 * *count as f64 / rows.max(1) as f64);
+        table.row(vec![term.to_string(), count.to_string(), share]);
+    }
+    table
 }
 
 /// How terms and weights are distributed: a row for either of the rows, and of the queries where there are any.
