@@ -199,3 +199,30 @@ fn clap_is_used_by_the_command_line_alone() {
     }
     assert!(has_command_line);
 }
+
+/// Modules of the command line that are subcommands, by the arms of its `match` on the command.
+fn subcommands(cli: &str) -> BTreeSet<&str> {
+    let arms = cli
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Command::")?.split_once("=> "))
+        .map(|arm| arm.1);
+    arms.filter_map(|call| call.split_once("::run(")).map(|(module, _)| module).collect()
+}
+
+/// Each subcommand stands on the library and on what all of them share, never on another subcommand.
+#[test]
+fn no_subcommand_uses_another() {
+    let folder = source().join("cli");
+    let cli = fs::read_to_string(folder.join("mod.rs")).unwrap();
+    let subcommands = subcommands(&cli);
+    assert!(subcommands.len() == 10 && subcommands.contains("encode"), "{subcommands:?}");
+    for path in rust_files(&folder) {
+        let (module, depth) = module_below(&folder, &path);
+        let Some(code) = code(&path).filter(|_| module != "mod") else { continue };
+        let used = used_names(&code, &"super::".repeat(depth));
+        let used: Vec<&str> = used.union(&used_names(&code, "crate::cli::")).copied().collect();
+        let others: Vec<&&str> =
+            used.iter().filter(|used| subcommands.contains(**used) && **used != module).collect();
+        assert!(others.is_empty(), "{} uses {others:?}", path.display());
+    }
+}
