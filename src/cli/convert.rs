@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::input::json::Keys;
 use neural_sparse::input::{Fields, InputFormat};
-use neural_sparse::run::{ConvertVectors, RunSettings, Shape, VectorInput};
+use neural_sparse::run::{ConvertVectors, RunSettings, Shape};
 use serde_json::Value;
 
-use super::args::InputArgs;
 use super::args::{shape_settings, ShapeArgs};
+use super::args::{Given, InputArgs, VectorArgs};
 use super::bulk::NUM_WINDOWS;
 use super::failure::{Exit, UsageError};
 use super::fields::{self, KeepArgs};
@@ -25,6 +24,9 @@ use super::vocabulary::VocabularyArgs;
 /// gets normalised vectors.
 #[derive(Args)]
 pub(super) struct ConvertArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     /// Vectors are named with --input
     #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
     texts: Vec<String>,
@@ -35,15 +37,8 @@ pub(super) struct ConvertArgs {
     /// What the input is
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = fields::vector_formats())]
     input_format: InputFormat,
-    /// Field of a row of the input that holds its vector, `a.b` for a field of an object
-    #[arg(long, value_name = "NAME", default_value = "vector")]
-    input_vector_field: String,
-    /// What the keys of a vector are that is an object
-    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = fields::vector_keys())]
-    vector_keys: Keys,
-    /// What weights of an anserini input were multiplied by [default: 100]
-    #[arg(long, value_name = "SCALE", value_parser = super::formats::parse_scale)]
-    input_quantize: Option<f32>,
+    #[command(flatten)]
+    vectors: VectorArgs,
     /// Field of a row that holds its id [default: _id, else id, else the row's line number]
     #[arg(long, value_name = "NAME")]
     id_field: Option<String>,
@@ -67,17 +62,14 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
     let quiet = args.vocabulary.hub.quiet;
     let Target { format, assembly } = args.format.target(args.keep.keep(), false, args.output.as_deref())?;
     let reserved = args.format.reserved(true)?;
-    args.keep.refuse(&reserved)?;
+    args.keep.check(args.input_format, &reserved)?;
+    if !args.input_format.has_fields() {
+        args.given.refuse(&["--id-field"], &fields::lacks_fields(args.input_format))?;
+    }
     let run = args.input.prepare(args.input_format.container(), args.output.as_deref(), assembly, quiet)?;
     let Some(run) = run else { return Ok(Exit::Done) };
     let fields = Fields { id: args.id_field.clone(), keep: args.keep.keep(), reserved, ..Fields::default() };
-    let vectors = VectorInput {
-        fields,
-        field: args.input_vector_field.clone(),
-        keys: args.vector_keys,
-        ..VectorInput::default()
-    };
-    let vectors = vectors.of_format(args.input_format, args.input_quantize, &args.input.files)?;
+    let vectors = args.vectors.input(args.input_format, fields, &args.input.files)?;
     let shape = match format.keeps_raw_weights() {
         true => args.shape.shape(),
         false => {
@@ -92,13 +84,10 @@ pub(super) fn run(args: &ConvertArgs) -> anyhow::Result<Exit> {
 impl ConvertArgs {
     /// The options and their values, which decide what is written.
     fn settings(&self, shape: &Shape) -> BTreeMap<String, Value> {
-        let own: [(&str, Value); 7] = [
+        let own: [(&str, Value); 4] = [
             ("the command", "convert".into()),
             ("--model", self.vocabulary.model.clone().into()),
             ("--input-format", self.input_format.name().into()),
-            ("--input-vector-field", self.input_vector_field.clone().into()),
-            ("--vector-keys", fields::name_of_keys(self.vector_keys).into()),
-            ("--input-quantize", self.input_quantize.into()),
             ("--id-field", self.id_field.clone().into()),
         ];
         let own = own.map(|(name, value)| (name.to_string(), value));

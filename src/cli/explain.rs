@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::input::Fields;
 use neural_sparse::report::{ExplainPage, ExplainTexts, ExplainedText};
 
 use super::args::InputArgs;
@@ -33,7 +32,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// One JSON object instead of a table; its `start` and `end` count characters from 0
-    #[arg(long)]
+    #[arg(long, conflicts_with = "files")]
     json: bool,
     /// A page to open in a browser, in one file, instead of a table: the text with each token shaded by what came from
     /// it
@@ -86,10 +85,6 @@ fn explain_rows(args: &ExplainArgs) -> anyhow::Result<Exit> {
     settings.extend(args.fields.settings());
     settings.insert("the command".into(), "explain".into());
     let settings = args.model.run_settings(&model_files, &encoder, side, settings)?;
-    let fields = Fields {
-        text: args.fields.text_field.clone(),
-        id: args.fields.id_field.clone(),
-        ..Fields::default()
-    };
+    let fields = args.fields.fields()?;
     run.run(ExplainTexts { encoder, side, parser: args.fields.parser(fields) }, settings)
 }

@@ -1,5 +1,6 @@
 //! `index`: vectors or texts into an index, and what an index holds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::io::Write;
@@ -11,14 +12,14 @@ use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::index::{self, Codec, IndexMetadata, InvertedIndex};
-use neural_sparse::input::{first_row, json, Fields};
+use neural_sparse::input::{first_row, json};
 use neural_sparse::report::{index_json, index_tables};
-use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings, VectorInput};
+use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings};
 use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
 use serde_json::Value;
 
 use super::args::InputArgs;
-use super::args::{codecs, RowArgs};
+use super::args::{codecs, Given, RowArgs, VectorArgs};
 use super::args::{shape_settings, ShapeArgs};
 use super::bulk::NUM_WINDOWS;
 use super::failure::{Exit, UsageError};
@@ -26,7 +27,6 @@ use super::fields;
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
 use super::{print, ModelArgs, Stated};
-use neural_sparse::input::json::Keys;
 
 /// Build an index for `search`, or show what one holds
 #[derive(Args)]
@@ -47,7 +47,11 @@ enum IndexCommand {
 /// Where --model compares by cosine, vectors are normalised, and `search` normalises the queries.
 #[derive(Args)]
 #[command(mut_arg("input_format", |format| format.value_parser(fields::all_formats())))]
+#[command(mut_arg("input_vector_field", |field| field.alias("vector-field")))]
 struct BuildArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     /// Files are named with --input
     #[arg(value_name = "FILE", hide = true, conflicts_with = "files")]
     texts: Vec<String>,
@@ -60,20 +64,8 @@ struct BuildArgs {
     output: Option<PathBuf>,
     #[command(flatten)]
     rows: RowArgs,
-    /// Field of a row that holds its vector, where it does not hold a text
-    #[arg(
-        long = "input-vector-field",
-        alias = "vector-field",
-        value_name = "NAME",
-        default_value = "vector"
-    )]
-    vector_field: String,
-    /// What the keys of a vector are that is an object
-    #[arg(long, value_name = "WHAT", help_heading = "Input", default_value = "terms", value_parser = fields::vector_keys())]
-    vector_keys: Keys,
-    /// What weights of an anserini input were multiplied by [default: 100]
-    #[arg(long, value_name = "SCALE", help_heading = "Input", value_parser = super::formats::parse_scale)]
-    input_quantize: Option<f32>,
+    #[command(flatten)]
+    vectors: VectorArgs,
     #[command(flatten)]
     shape: ShapeArgs,
     /// How weights are kept: f32, exactly; lucene9, with Lucene's 9 significant bits, so that scores are OpenSearch's;
@@ -116,6 +108,7 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
         return Err(UsageError::with_hint("index build needs a file of vectors or of texts", hint).into());
     };
     let holds = holds(first, args)?;
+    args.refuse_idle(holds, stated)?;
     if holds == Holds::Texts {
         args.model.check_side()?;
     }
@@ -141,14 +134,11 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
     let container = args.rows.fields.container();
     match holds {
         Holds::Vectors => {
-            let fields = args.rows.fields(vec!["chunk".into(), args.vector_field.clone()])?;
+            let fields = args.rows.fields(vec!["chunk".into(), args.vectors.input_vector_field.clone()])?;
             let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
-            let field = args.vector_field.clone();
-            let input_format = args.rows.fields.input_format;
-            let vectors = VectorInput { fields, field, keys: args.vector_keys, ..VectorInput::default() };
-            let vectors = vectors.of_format(input_format, args.input_quantize, &args.input.files)?;
-            let mut settings: std::collections::BTreeMap<String, Value> = args.settings(codec).into();
+            let vectors = args.vectors.input(args.rows.fields.input_format, fields, &args.input.files)?;
+            let mut settings: BTreeMap<String, Value> = args.settings().into_iter().collect();
             settings.extend(args.rows.settings());
             settings.extend(shape_settings(&shape));
             let settings =
@@ -160,7 +150,7 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
                 true => vec!["chunk".into()],
                 false => Vec::new(),
             })?;
-            fields.no_vector = Some(args.vector_field.clone());
+            fields.no_vector = Some(args.vectors.input_vector_field.clone());
             let parser = args.rows.fields.parser(fields);
             let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
@@ -170,7 +160,7 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
             let encoder = args.model.open(&model_files, &options)?;
             let side = args.model.known_side(&encoder)?;
             let mut settings = args.model.settings(&encoder, side)?;
-            settings.extend(args.settings(codec));
+            settings.extend(args.settings());
             settings.extend(args.rows.settings());
             let shape = shape.in_dialect(args.model.dialect);
             settings.extend(shape_settings(&shape));
@@ -183,14 +173,34 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
 
 impl BuildArgs {
     /// The options and their values, which decide what is written.
-    fn settings(&self, codec: Codec) -> [(String, Value); 5] {
-        [
-            ("the command".into(), "index build".into()),
-            ("--codec".into(), codec.name().into()),
-            ("--input-vector-field".into(), self.vector_field.clone().into()),
-            ("--vector-keys".into(), fields::name_of_keys(self.vector_keys).into()),
-            ("--input-quantize".into(), self.input_quantize.into()),
-        ]
+    fn settings(&self) -> Vec<(String, Value)> {
+        let own = [("the command", "index build".into()), ("--codec", self.codec.name().into())];
+        let own = own.map(|(name, value)| (name.to_string(), value));
+        own.into_iter().chain(self.vectors.settings()).collect()
+    }
+
+    /// An error where a flag is given that has no effect on what the input holds.
+    fn refuse_idle(&self, holds: Holds, stated: Stated) -> Result<(), UsageError> {
+        if holds == Holds::Texts {
+            return self.vectors.refuse_for_texts();
+        }
+        let encoding = [
+            "--as",
+            "--threads",
+            "--device",
+            "--on-long",
+            "--chunk-overlap",
+            "--chunk-rows",
+            "--batch-tokens",
+        ];
+        self.given.refuse(&encoding, "the input holds vectors: nothing is encoded")?;
+        let of_model = ["--dialect", "--decoder", "--max-length", "--revision"];
+        match stated.model {
+            true => Ok(()),
+            false => {
+                self.given.refuse(&of_model, "without --model, the index says nothing of the vectors' model")
+            }
+        }
     }
 }
 
@@ -203,9 +213,9 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
         (true, true) => {}
     }
     let line = first_row(first, format.container())?.unwrap_or_default();
-    let fields = Fields { text: args.rows.fields.text_field.clone(), ..Fields::default() };
+    let fields = args.rows.fields.fields()?;
     // A row that is bad is said to be so in its turn.
-    let is_vector = json::is_vector_row(&line, &fields, &args.vector_field).unwrap_or(false);
+    let is_vector = json::is_vector_row(&line, &fields, &args.vectors.input_vector_field).unwrap_or(false);
     Ok(if is_vector { Holds::Vectors } else { Holds::Texts })
 }
 

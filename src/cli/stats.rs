@@ -10,6 +10,7 @@ use neural_sparse::input::InputFormat;
 use neural_sparse::report::{distribution_table, statistics_json, statistics_table, terms_table};
 use serde_json::Value;
 
+use super::args::{vector_keys, Given};
 use super::failure::Exit;
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
@@ -21,6 +22,9 @@ use super::{fields, print};
 /// which terms are expansion: not among the text's own tokens.
 #[derive(Args)]
 pub(super) struct StatsArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     /// Files of vectors, plain, gzip or zstd; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
@@ -28,19 +32,14 @@ pub(super) struct StatsArgs {
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = fields::vector_formats())]
     input_format: InputFormat,
     /// What the keys of a vector are that is an object
-    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = fields::vector_keys())]
+    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = vector_keys())]
     vector_keys: Keys,
     /// File of query vectors, for FLOPS: the expected number of terms that a query and a row share
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     /// Field of a row that holds its vector
-    #[arg(
-        long = "input-vector-field",
-        alias = "vector-field",
-        value_name = "NAME",
-        default_value = "vector"
-    )]
-    vector_field: String,
+    #[arg(long, alias = "vector-field", value_name = "NAME", default_value = "vector")]
+    input_vector_field: String,
     /// Field of a row that holds its text, where there is one; may be repeated, the texts are joined by one space
     #[arg(long, value_name = "NAME", default_value = "text")]
     text_field: Vec<String>,
@@ -55,10 +54,14 @@ pub(super) struct StatsArgs {
 }
 
 pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
+    if !args.input_format.has_fields() {
+        let flags = ["--input-vector-field", "--vector-keys", "--text-field"];
+        args.given.refuse(&flags, &fields::lacks_fields(args.input_format))?;
+    }
     let rows = VectorRows {
         format: args.input_format,
         text_fields: args.text_field.clone(),
-        vector_field: args.vector_field.clone(),
+        vector_field: args.input_vector_field.clone(),
         keys: args.vector_keys,
     };
     let mut out = Output::one_shot(None)?;

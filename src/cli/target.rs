@@ -8,12 +8,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Findings, Format, FormatOption, Ingest, Keys, Options, Terms, TwoPhase};
 use neural_sparse::hub;
-use neural_sparse::input::{read_texts, Fields, Keep};
+use neural_sparse::input::{read_texts, Keep};
 use neural_sparse::known::QuerySide;
 use neural_sparse::run::Shape;
 use neural_sparse::{Prune, Side, Similarity, SparseVector};
 
-use super::args::ShapeArgs;
+use super::args::{Given, ShapeArgs};
 use super::failure::{complain, Exit, UsageError};
 use super::fields::{kept, FieldArgs};
 use super::formats::{named, parse_scale, refuse_idle_flags};
@@ -38,6 +38,9 @@ enum TargetCommand {
 /// Print the body that creates an index, ready to be sent; for Vespa a schema, for pgvector SQL
 #[derive(Args)]
 struct MappingArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
@@ -206,7 +209,13 @@ fn mapping(args: &MappingArgs) -> anyhow::Result<String> {
             }
             args.vocabulary.size()?
         }
-        Keys::Names | Keys::NamesOfVocabulary => 0,
+        Keys::Names | Keys::NamesOfVocabulary => {
+            args.given.refuse(
+                &["--model", "--revision", "--offline"],
+                &format!("{} takes terms by name", store.store),
+            )?;
+            0
+        }
     };
     Ok(format.mapping(vocab_size).ok_or_else(|| store.lacks("index body"))?)
 }
@@ -236,11 +245,7 @@ fn query(args: &QueryArgs, out: &mut Output) -> anyhow::Result<()> {
     let shape = shape.for_dot_products(encoder.similarity(), &args.model.model)?;
     let terms = Terms::Vocabulary(encoder.tokenizer());
     let mut findings = Findings::default();
-    let fields = Fields {
-        text: args.fields.text_field.clone(),
-        id: args.fields.id_field.clone(),
-        ..Fields::default()
-    };
+    let fields = args.fields.fields()?;
     let mut texts = args.texts.clone();
     for file in &args.files {
         texts.extend(read_texts(file, &args.fields.parser(fields.clone()))?);

@@ -66,6 +66,11 @@ impl InputFormat {
     }
     }
 
+    /// Whether a row has fields by name, beside which others may stand.
+    pub fn has_fields(self) -> bool {
+        !matches!(self, InputFormat::Tsv | InputFormat::Lines | InputFormat::CsrNpz)
+    }
+
     /// The format of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.name() == name)

@@ -24,6 +24,7 @@ mod hub;
 mod hub_layouts;
 /// What hubs and mirrors must not get, and cannot make the client do.
 mod hub_transfer;
+mod idle_flags;
 mod index;
 mod input;
 /// The same text gives the same bits, whatever is around it.

@@ -2,30 +2,28 @@
 
 use clap::builder::TypedValueParser;
 use clap::Args;
-use neural_sparse::input::json::Keys;
 use neural_sparse::input::{Container, Fields, InputFormat, Keep, LineParser};
 use serde_json::Value;
 
-use super::choice;
+use super::{choice, Given};
 use crate::cli::failure::UsageError;
 
 /// How rows are read.
 #[derive(Args)]
 pub(in crate::cli) struct FieldArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     /// What the input is
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "jsonl",
-        value_parser = text_formats())]
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = text_formats())]
     pub input_format: InputFormat,
     /// Field of a row that holds text, `doc.body` for a field of an object; may be repeated, the texts are joined by
     /// one space
     #[arg(long, value_name = "NAME", default_value = "text")]
-    pub text_field: Vec<String>,
+    text_field: Vec<String>,
     /// Field of a row that holds its id [default: _id, else id, else the row's line number]
     #[arg(long, value_name = "NAME")]
-    pub id_field: Option<String>,
+    id_field: Option<String>,
 }
 
 /// Which fields go through.
@@ -44,8 +42,12 @@ impl KeepArgs {
         kept(&self.keep, self.keep_all)
     }
 
-    /// An error where a field is to be kept that has one of these names.
-    pub fn refuse(&self, reserved: &[String]) -> Result<(), UsageError> {
+    /// An error where a field is to be kept that has one of these names, or where rows of a format have no other fields.
+    pub fn check(&self, format: InputFormat, reserved: &[String]) -> Result<(), UsageError> {
+        if !matches!(self.keep(), Keep::Nothing) && !format.has_fields() {
+            let flag = if self.keep_all { "--keep-all" } else { "--keep" };
+            return Err(UsageError::new(format!("{flag}: {}", lacks_fields(format))));
+        }
         match self.keep.iter().find(|name| reserved.contains(name)) {
             Some(name) => Err(UsageError::new(format!(
                 "--keep {name}: the output has a field of that name for something else"
@@ -89,23 +91,20 @@ fn formats(fits: fn(InputFormat) -> bool) -> impl TypedValueParser<Value = Input
     choice(formats.map(|format| (format, format.name(), format.description())))
 }
 
-/// What the keys of an object of weights are, as an argument.
-pub(in crate::cli) fn vector_keys() -> impl TypedValueParser<Value = Keys> {
-    choice([
-        (Keys::Terms, "terms", "Terms of the vocabulary"),
-        (Keys::Ids, "ids", "Ids of the vocabulary, as in {\"2003\": 1.5}"),
-    ])
-}
-
-/// The value of `--vector-keys` as its user writes it.
-pub(in crate::cli) fn name_of_keys(keys: Keys) -> &'static str {
-    match keys {
-        Keys::Terms => "terms",
-        Keys::Ids => "ids",
-    }
+/// Why a flag that names a field has no effect.
+pub(in crate::cli) fn lacks_fields(format: InputFormat) -> String {
+    format!("the rows of {} have no fields by name", format.name())
 }
 
 impl FieldArgs {
+    /// The fields of text and id that the flags name.
+    pub fn fields(&self) -> Result<Fields, UsageError> {
+        if !self.input_format.has_fields() {
+            self.given.refuse(&["--text-field", "--id-field"], &lacks_fields(self.input_format))?;
+        }
+        Ok(Fields { text: self.text_field.clone(), id: self.id_field.clone(), ..Fields::default() })
+    }
+
     /// What reads the rows; `fields` says which parts of an object matter.
     pub fn parser(&self, fields: Fields) -> LineParser {
         LineParser::new(self.input_format, fields)

@@ -47,11 +47,7 @@ pub(in crate::cli) struct FormatArgs {
         value_parser = clap::value_parser!(u32).range(1..))]
     bulk_mb: Option<u32>,
     /// Weights become integers: this many times as large, rounded, and at least 1 [default: 100, for ciff 50]
-    #[arg(
-        long,
-        value_name = "SCALE",
-        help_heading = "Anserini and CIFF",
-        value_parser = parse_scale)]
+    #[arg(long, value_name = "SCALE", help_heading = "Anserini and CIFF", value_parser = parse_scale)]
     quantize: Option<f32>,
 }
 

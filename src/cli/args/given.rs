@@ -9,12 +9,18 @@ use crate::cli::failure::UsageError;
 /// at, for the fields after it take their values away.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cli) struct Given {
-    flags: Vec<String>,
+    /// Each flag, and its values as they were written.
+    flags: Vec<(String, String)>,
 }
 
 impl Given {
     pub fn has(&self, flag: &str) -> bool {
-        self.flags.iter().any(|given| given == flag)
+        self.value(flag).is_some()
+    }
+
+    /// The value of a flag that is given, as it was written; several with commas between them.
+    pub fn value(&self, flag: &str) -> Option<&str> {
+        self.flags.iter().find(|(given, _)| given == flag).map(|(_, value)| value.as_str())
     }
 
     /// An error where one of `flags` is given, for it would change nothing.
@@ -31,8 +37,8 @@ impl Given {
     ///
     /// * `mode`: the flag that leaves the others without effect.
     pub fn refuse_others(&self, flags: &[&str], mode: &str) -> Result<(), UsageError> {
-        match self.flags.iter().find(|flag| !flags.contains(&flag.as_str())) {
-            Some(flag) => Err(UsageError::new(format!("{flag} has no effect with {mode}"))),
+        match self.flags.iter().find(|(flag, _)| !flags.contains(&flag.as_str())) {
+            Some((flag, _)) => Err(UsageError::new(format!("{flag} has no effect with {mode}"))),
             None => Ok(()),
         }
     }
@@ -41,7 +47,12 @@ impl Given {
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let flags = matches.ids().map(clap::Id::as_str).filter(is_given).map(flag).collect();
+        let value = |id: &str| {
+            let values = matches.get_raw(id).into_iter().flatten();
+            values.map(|value| value.to_string_lossy()).collect::<Vec<_>>().join(",")
+        };
+        let given = matches.ids().map(clap::Id::as_str).filter(is_given);
+        let flags = given.map(|id| (flag(id), value(id))).collect();
         Ok(Given { flags })
     }
 

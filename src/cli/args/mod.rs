@@ -15,6 +15,7 @@ mod shape;
 mod stated;
 #[cfg(test)]
 mod tests;
+mod vectors;
 pub(super) mod vocabulary;
 
 pub(super) use choice::choice;
@@ -26,3 +27,4 @@ pub(super) use model::{available_threads, sides, ModelArgs};
 pub(super) use rows::RowArgs;
 pub(super) use shape::{codecs, parse_top_k, settings as shape_settings, ShapeArgs};
 pub(super) use stated::Stated;
+pub(super) use vectors::{vector_keys, VectorArgs};

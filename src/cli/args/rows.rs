@@ -41,18 +41,14 @@ impl RowArgs {
     ///
     /// * `reserved`: names that the output has for something else.
     pub fn fields(&self, reserved: Vec<String>) -> Result<Fields, UsageError> {
-        match self.on_long {
-            LongTexts::Truncate | LongTexts::Refuse => {
-                self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "goes with `--on-long chunk`")?;
-            }
-            LongTexts::Chunk(OVERLAP) | LongTexts::ChunkRows(OVERLAP) => {}
-            LongTexts::Chunk(_) | LongTexts::ChunkRows(_) => {
-                self.given.refuse(&["--chunk-overlap"], "--on-long names an overlap already")?;
-            }
+        if let LongTexts::Truncate | LongTexts::Refuse = self.on_long {
+            self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "goes with `--on-long chunk`")?;
         }
-        self.keep.refuse(&reserved)?;
-        let (text, id) = (self.fields.text_field.clone(), self.fields.id_field.clone());
-        Ok(Fields { text, id, keep: self.keep.keep(), reserved, ..Fields::default() })
+        if self.given.value("--on-long").is_some_and(|rule| rule.contains('=')) {
+            self.given.refuse(&["--chunk-overlap"], "--on-long names an overlap already")?;
+        }
+        self.keep.check(self.fields.input_format, &reserved)?;
+        Ok(Fields { keep: self.keep.keep(), reserved, ..self.fields.fields()? })
     }
 
     /// The options and their values, which decide what is written.
@@ -74,6 +70,7 @@ impl RowArgs {
 
     /// What happens to long texts.
     pub fn long_texts(&self) -> LongTexts {
+        // The rule's own one, unless the flag that stands for it is given.
         let overlap = |overlap| if overlap == OVERLAP { self.chunk_overlap } else { overlap };
         match self.on_long {
             LongTexts::Chunk(tokens) if !self.chunk_rows => LongTexts::Chunk(overlap(tokens)),

@@ -16,7 +16,7 @@ use neural_sparse::input::InputFormat;
 use neural_sparse::search::{answer_json, rankings, write_hits, Found, Query};
 use neural_sparse::SparseVector;
 
-use super::args::available_threads;
+use super::args::{available_threads, vector_keys, Given};
 use super::failure::Exit;
 use super::fields;
 use super::output::Output;
@@ -28,6 +28,9 @@ use super::{ModelArgs, Stated};
 /// in the order of the documents.
 #[derive(Args)]
 pub(super) struct SearchArgs {
+    // Before the others: what they take is gone then.
+    #[command(flatten)]
+    given: Given,
     /// The queries; put `--` before one that begins with a dash
     #[arg(value_name = "QUERY", conflicts_with = "queries", required_unless_present = "queries")]
     texts: Vec<String>,
@@ -39,17 +42,10 @@ pub(super) struct SearchArgs {
     #[arg(long, value_name = "FILE")]
     queries: Option<PathBuf>,
     /// What the keys of a query's vector are that is an object
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "terms",
-        value_parser = fields::vector_keys())]
+    #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = vector_keys())]
     vector_keys: Keys,
     /// What a row of the queries is [default: what the file's name says]
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        value_parser = fields::all_formats())]
+    #[arg(long, value_name = "FORMAT", value_parser = fields::all_formats())]
     input_format: Option<InputFormat>,
     /// Field of a query that holds text, `query.body` for a field of an object; may be repeated, the texts are joined
     /// by one space

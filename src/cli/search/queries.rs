@@ -8,6 +8,7 @@ use neural_sparse::Side;
 
 use super::model::{completed, QueryModel};
 use super::SearchArgs;
+use crate::cli::args::fields::lacks_fields;
 use crate::cli::bulk::say_truncated;
 use crate::cli::failure::complain;
 use crate::cli::vocabulary::VocabularyArgs;
@@ -17,8 +18,13 @@ use crate::cli::Stated;
 pub(super) fn of(args: &SearchArgs, stated: Stated, index: &InvertedIndex) -> anyhow::Result<Vec<Query>> {
     let mut queries = match &args.queries {
         Some(path) => {
+            let format = args.input_format.unwrap_or_else(|| InputFormat::of_path(path));
+            if !format.has_fields() {
+                let flags = ["--text-field", "--id-field", "--vector-field", "--vector-keys"];
+                args.given.refuse(&flags, &lacks_fields(format))?;
+            }
             let rows = QueryRows {
-                format: args.input_format.unwrap_or_else(|| InputFormat::of_path(path)),
+                format,
                 fields: Fields {
                     text: args.text_field.clone(),
                     id: args.id_field.clone(),
@@ -42,6 +48,9 @@ pub(super) fn of(args: &SearchArgs, stated: Stated, index: &InvertedIndex) -> an
     };
     if queries.iter().any(|query| query.text.is_some()) {
         encode(args, stated, index, &mut queries)?;
+    } else {
+        let flags = ["--as", "--max-length", "--dialect", "--decoder", "--device", "--any-model"];
+        args.given.refuse(&flags, "the queries are vectors: nothing is encoded")?;
     }
     if !args.model.hub.quiet {
         say_unknown(&queries);
