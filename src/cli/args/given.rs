@@ -28,7 +28,7 @@ impl Given {
     /// * `reason`: why not.
     pub fn refuse(&self, flags: &[&str], reason: &str) -> Result<(), UsageError> {
         match flags.iter().find(|flag| self.has(flag)) {
-            Some(flag) => Err(UsageError::new(format!("{flag}: {reason}"))),
+            Some(flag) => Err(UsageError::new(format!("{flag} has no effect: {reason}"))),
             None => Ok(()),
         }
     }
@@ -104,6 +104,9 @@ mod tests {
         assert!(options.given.refuse(&["--chunk-overlap"], "no").is_ok());
         let options = Options::parse_from(["x", "--chunk-overlap", "1"]);
         let refused = options.given.refuse(&["--as", "--chunk-overlap"], "nothing is cut into windows");
-        assert_eq!(refused.expect_err("given").to_string(), "--chunk-overlap: nothing is cut into windows");
+        assert_eq!(
+            refused.expect_err("given").to_string(),
+            "--chunk-overlap has no effect: nothing is cut into windows"
+        );
     }
 }

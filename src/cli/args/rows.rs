@@ -42,7 +42,7 @@ impl RowArgs {
     /// * `reserved`: names that the output has for something else.
     pub fn fields(&self, reserved: Vec<String>) -> Result<Fields, UsageError> {
         if let LongTexts::Truncate | LongTexts::Refuse = self.on_long {
-            self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "goes with `--on-long chunk`")?;
+            self.given.refuse(&["--chunk-rows", "--chunk-overlap"], "it goes with `--on-long chunk`")?;
         }
         if self.given.value("--on-long").is_some_and(|rule| rule.contains('=')) {
             self.given.refuse(&["--chunk-overlap"], "--on-long names an overlap already")?;

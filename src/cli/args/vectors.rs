@@ -43,7 +43,7 @@ impl VectorArgs {
             self.given.refuse(&["--input-vector-field", "--vector-keys"], &lacks_fields(format))?;
         }
         if format != InputFormat::Anserini {
-            self.given.refuse(&["--input-quantize"], "goes with `--input-format anserini`")?;
+            self.given.refuse(&["--input-quantize"], "it goes with `--input-format anserini`")?;
         }
         let (field, keys) = (self.input_vector_field.clone(), self.vector_keys);
         let input = VectorInput { fields, field, keys, ..VectorInput::default() };
