@@ -26,7 +26,7 @@ use super::failure::{Exit, UsageError};
 use super::fields;
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
-use super::{print, ModelArgs, Stated};
+use super::{print, ModelArgs};
 
 /// Build an index for `search`, or show what one holds
 #[derive(Args)]
@@ -88,9 +88,9 @@ struct InfoArgs {
     json: bool,
 }
 
-pub(super) fn run(args: &IndexArgs, stated: Stated) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &IndexArgs) -> anyhow::Result<Exit> {
     match &args.command {
-        IndexCommand::Build(args) => build(args, stated),
+        IndexCommand::Build(args) => build(args),
         IndexCommand::Info(args) => info(args),
     }
 }
@@ -102,13 +102,13 @@ enum Holds {
     Vectors,
 }
 
-fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
+fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
     let [first, ..] = &args.input.files[..] else {
         let hint = "neural-sparse index build --input FILE --output DIR";
         return Err(UsageError::with_hint("index build needs a file of vectors or of texts", hint).into());
     };
     let holds = holds(first, args)?;
-    args.refuse_idle(holds, stated)?;
+    args.refuse_idle(holds)?;
     if holds == Holds::Texts {
         args.model.check_side()?;
     }
@@ -122,7 +122,8 @@ fn build(args: &BuildArgs, stated: Stated) -> anyhow::Result<Exit> {
     let codec = args.codec;
     let made = Made {
         model: args.model.clone(),
-        stated,
+        states_model: args.given.states("--model"),
+        states_dialect: args.given.states("--dialect"),
         holds,
         similarity,
         shape: shape_settings(&args.shape.shape()).into_iter().collect(),
@@ -180,7 +181,7 @@ impl BuildArgs {
     }
 
     /// An error where a flag is given that has no effect on what the input holds.
-    fn refuse_idle(&self, holds: Holds, stated: Stated) -> Result<(), UsageError> {
+    fn refuse_idle(&self, holds: Holds) -> Result<(), UsageError> {
         if holds == Holds::Texts {
             return self.vectors.refuse_for_texts();
         }
@@ -195,7 +196,7 @@ impl BuildArgs {
         ];
         self.given.refuse(&encoding, "the input holds vectors: nothing is encoded")?;
         let of_model = ["--dialect", "--decoder", "--max-length", "--revision"];
-        match stated.model {
+        match self.given.states("--model") {
             true => Ok(()),
             false => {
                 self.given.refuse(&of_model, "without --model, the index says nothing of the vectors' model")
@@ -222,7 +223,8 @@ fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
 /// What an index says of itself, to be found out when it is complete.
 struct Made {
     model: ModelArgs,
-    stated: Stated,
+    states_model: bool,
+    states_dialect: bool,
     holds: Holds,
     similarity: Similarity,
     shape: serde_json::Map<String, Value>,
@@ -232,7 +234,7 @@ impl Made {
     fn metadata(&self) -> anyhow::Result<IndexMetadata> {
         let described = match self.holds {
             Holds::Texts => self.of_texts()?,
-            Holds::Vectors if self.stated.model => self.of_vectors()?,
+            Holds::Vectors if self.states_model => self.of_vectors()?,
             // Whose vectors they are is not known.
             Holds::Vectors => IndexMetadata::default(),
         };
@@ -255,7 +257,7 @@ impl Made {
     /// Of a model that was named for vectors, its files may not be here; and vectors do not say their dialect.
     fn of_vectors(&self) -> anyhow::Result<IndexMetadata> {
         let described = self.model.described();
-        let dialect = described.dialect.filter(|_| self.stated.dialect);
+        let dialect = described.dialect.filter(|_| self.states_dialect);
         let is_by_name = described.known_model.is_some() && !Path::new(&self.model.model).exists();
         let model_files = match is_by_name {
             true => Default::default(),

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use args::{fields, formats, vocabulary, HubArgs, ModelArgs, Stated};
+use args::{fields, formats, vocabulary, HubArgs, ModelArgs};
 
 /// Turns text into sparse term-weight vectors with the OpenSearch neural sparse encoding models.
 #[derive(Parser)]
@@ -56,9 +56,9 @@ pub(crate) fn run() -> ExitCode {
     environment::exit_on_interrupt();
     let parsed = args::uniform(Cli::command()).try_get_matches().and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches)?;
-        Ok((name_of(&matches), Stated::of(&matches), cli))
+        Ok((name_of(&matches), cli))
     });
-    let (name, stated, cli) = match parsed {
+    let (name, cli) = match parsed {
         Ok(parsed) => parsed,
         Err(error) => return failure::report_arguments(&error).into(),
     };
@@ -68,8 +68,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Target(args) => target::run(&args),
-        Command::Index(args) => index::run(&args, stated),
-        Command::Search(args) => search::run(&args, stated),
+        Command::Index(args) => index::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Stats(args) => stats::run(&args),
         Command::Model(args) => model::run(&args),

@@ -11,11 +11,19 @@ use crate::cli::failure::UsageError;
 pub(in crate::cli) struct Given {
     /// Each flag, and its values as they were written.
     flags: Vec<(String, String)>,
+    /// Flags whose value is from the environment.
+    from_environment: Vec<String>,
 }
 
 impl Given {
     pub fn has(&self, flag: &str) -> bool {
         self.value(flag).is_some()
+    }
+
+    /// Whether the user has said what the value of a flag is, by the flag or by the environment: the value itself does not
+    /// tell, since a default value can be given too.
+    pub fn states(&self, flag: &str) -> bool {
+        self.has(flag) || self.from_environment.iter().any(|given| given == flag)
     }
 
     /// The value of a flag that is given, as it was written; several with commas between them.
@@ -46,14 +54,19 @@ impl Given {
 
 impl FromArgMatches for Given {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let is_given = |id: &&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        // Groups are among the ids too, under the names of the structs that make them.
+        let is_flag = |id: &&str| !id.starts_with(|first: char| first.is_ascii_uppercase());
+        let from = |source| {
+            let ids = matches.ids().map(clap::Id::as_str).filter(is_flag);
+            ids.filter(move |id| matches.value_source(id) == Some(source))
+        };
         let value = |id: &str| {
             let values = matches.get_raw(id).into_iter().flatten();
             values.map(|value| value.to_string_lossy()).collect::<Vec<_>>().join(",")
         };
-        let given = matches.ids().map(clap::Id::as_str).filter(is_given);
-        let flags = given.map(|id| (flag(id), value(id))).collect();
-        Ok(Given { flags })
+        let flags = from(ValueSource::CommandLine).map(|id| (flag(id), value(id))).collect();
+        let from_environment = from(ValueSource::EnvVariable).map(flag).collect();
+        Ok(Given { flags, from_environment })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

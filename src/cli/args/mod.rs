@@ -12,7 +12,6 @@ mod input;
 mod model;
 mod rows;
 mod shape;
-mod stated;
 #[cfg(test)]
 mod tests;
 mod vectors;
@@ -26,5 +25,4 @@ pub(super) use input::InputArgs;
 pub(super) use model::{available_threads, sides, ModelArgs};
 pub(super) use rows::RowArgs;
 pub(super) use shape::{codecs, parse_top_k, settings as shape_settings, ShapeArgs};
-pub(super) use stated::Stated;
 pub(super) use vectors::{vector_keys, VectorArgs};

@@ -20,7 +20,7 @@ use super::args::{available_threads, vector_keys, Given};
 use super::failure::Exit;
 use super::fields;
 use super::output::Output;
-use super::{ModelArgs, Stated};
+use super::ModelArgs;
 
 /// Search an index: the best documents for each query, exactly, one a line
 ///
@@ -80,10 +80,10 @@ pub(super) struct SearchArgs {
     run: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &SearchArgs, stated: Stated) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let index = InvertedIndex::open_folder(&args.index)?;
     let mut out = Output::one_shot(args.run.as_deref())?;
-    let queries = queries::of(args, stated, &index)?;
+    let queries = queries::of(args, &index)?;
     let num_threads = args.model.num_threads().unwrap_or_else(available_threads);
     let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
     let answers = search_all(&index, &vectors, args.k as usize, num_threads)?;

@@ -5,7 +5,7 @@ use neural_sparse::{hub, known, ModelFiles, SparseEncoder, UntiedDecoder};
 
 use super::SearchArgs;
 use crate::cli::failure::{complain, Failure};
-use crate::cli::{ModelArgs, Stated};
+use crate::cli::ModelArgs;
 
 /// A model that is loaded, and what tells whether it is the index's.
 pub(super) struct QueryModel {
@@ -22,9 +22,9 @@ pub(super) struct QueryModel {
 impl QueryModel {
     /// Loads the model: the one that is named, else that of the index. It must compare vectors as the index was made
     /// to.
-    pub fn load(args: &SearchArgs, stated: Stated, index: &InvertedIndex) -> anyhow::Result<Self> {
+    pub fn load(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<Self> {
         let made = index.made()?;
-        let model = completed(args, stated, &made);
+        let model = completed(args, &made);
         let name = &model.model;
         if !made.names_model() && !model.hub.quiet {
             complain(format_args!(
@@ -85,9 +85,9 @@ impl QueryModel {
 }
 
 /// The arguments, with what the index says where the user says nothing.
-pub(super) fn completed(args: &SearchArgs, stated: Stated, made: &IndexMetadata) -> ModelArgs {
+pub(super) fn completed(args: &SearchArgs, made: &IndexMetadata) -> ModelArgs {
     let mut model = args.model.clone();
-    if let (false, Some(name)) = (stated.model, &made.model) {
+    if let (false, Some(name)) = (args.given.states("--model"), &made.model) {
         model.model = name.clone();
         model.hub.revision = model.hub.revision.or(made.revision.clone());
     }
@@ -95,7 +95,7 @@ pub(super) fn completed(args: &SearchArgs, stated: Stated, made: &IndexMetadata)
         return model;
     }
     let dialect = made.dialect.as_deref().and_then(|dialect| dialect.parse().ok());
-    model.dialect = dialect.filter(|_| !stated.dialect).unwrap_or(model.dialect);
+    model.dialect = dialect.filter(|_| !args.given.states("--dialect")).unwrap_or(model.dialect);
     model.decoder = model.decoder.or_else(|| made.decoder.as_deref().and_then(UntiedDecoder::named));
     model
 }

@@ -12,10 +12,9 @@ use crate::cli::args::fields::lacks_fields;
 use crate::cli::bulk::say_truncated;
 use crate::cli::failure::complain;
 use crate::cli::vocabulary::VocabularyArgs;
-use crate::cli::Stated;
 
 /// The queries of the command line or of the file, encoded.
-pub(super) fn of(args: &SearchArgs, stated: Stated, index: &InvertedIndex) -> anyhow::Result<Vec<Query>> {
+pub(super) fn of(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<Vec<Query>> {
     let mut queries = match &args.queries {
         Some(path) => {
             let format = args.input_format.unwrap_or_else(|| InputFormat::of_path(path));
@@ -33,7 +32,7 @@ pub(super) fn of(args: &SearchArgs, stated: Stated, index: &InvertedIndex) -> an
                 vector_field: args.vector_field.clone(),
                 keys: args.vector_keys,
             };
-            let model = completed(args, stated, &index.made()?).model;
+            let model = completed(args, &index.made()?).model;
             let vocabulary = VocabularyArgs { model, hub: args.model.hub.clone() };
             read_queries(path, &rows, index, &vocabulary.lazy()).map_err(|error| match error {
                 QueryError::Index(error) => anyhow::Error::from(error),
@@ -47,7 +46,7 @@ pub(super) fn of(args: &SearchArgs, stated: Stated, index: &InvertedIndex) -> an
             .collect(),
     };
     if queries.iter().any(|query| query.text.is_some()) {
-        encode(args, stated, index, &mut queries)?;
+        encode(args, index, &mut queries)?;
     } else {
         let flags = ["--as", "--max-length", "--dialect", "--decoder", "--device", "--any-model"];
         args.given.refuse(&flags, "the queries are vectors: nothing is encoded")?;
@@ -79,13 +78,8 @@ fn say_unknown(queries: &[Query]) {
 }
 
 /// Encodes the queries that are texts, while it is checked that the model is the index's.
-fn encode(
-    args: &SearchArgs,
-    stated: Stated,
-    index: &InvertedIndex,
-    queries: &mut [Query],
-) -> anyhow::Result<()> {
-    let model = QueryModel::load(args, stated, index)?;
+fn encode(args: &SearchArgs, index: &InvertedIndex, queries: &mut [Query]) -> anyhow::Result<()> {
+    let model = QueryModel::load(args, index)?;
     let (encoder, side) = (&model.encoder, args.model.side.unwrap_or(Side::Query));
     let mut tally = Tally::default();
     let encoded = std::thread::scope(|scope| {
