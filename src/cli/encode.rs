@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::format::{write_by_name, Terms};
-use neural_sparse::run::{encode_lines, Answer, EncodeTexts, LinesError, Shape};
-use neural_sparse::{EncoderOptions, Side, SparseEncoder, SparseVector};
+use neural_sparse::run::{encode_lines, Answer, LinesError, Shape};
+use neural_sparse::{Side, SparseEncoder, SparseVector};
 
 use super::args::InputArgs;
 use super::args::RowArgs;
-use super::args::{shape_settings, ShapeArgs};
-use super::bulk::{say_truncated, Tally};
+use super::args::ShapeArgs;
+use super::bulk::{encode_rows, say_truncated, Tally};
 use super::failure::{complain, Exit};
 use super::formats::FormatArgs;
 use super::output::Output;
@@ -49,7 +49,7 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
     }
     let (keep, has_windows) = (args.rows.keep.keep(), args.rows.chunk_rows());
     let target = args.format.target(keep, has_windows, args.output.as_deref())?;
-    let parser = args.rows.fields.parser(args.rows.fields(args.format.reserved(has_windows)?)?);
+    let fields = args.rows.fields(args.format.reserved(has_windows)?)?;
     let run = args.input.prepare(
         args.rows.fields.container(),
         args.output.as_deref(),
@@ -57,20 +57,8 @@ pub(super) fn run(args: &EncodeArgs) -> anyhow::Result<Exit> {
         args.model.hub.quiet,
     )?;
     let Some(run) = run else { return Ok(Exit::Done) };
-    let model_files = args.model.files()?;
-    let options =
-        EncoderOptions { batch_tokens: Some(args.rows.batch_tokens.get()), ..args.model.options()? };
-    let encoder = args.model.open(&model_files, &options)?;
-    let side = args.model.known_side(&encoder)?;
-    let mut settings = args.model.settings(&encoder, side)?;
-    settings.extend(args.rows.settings());
-    settings.extend(args.format.settings());
-    let shape = args.shape.shape().in_dialect(args.model.dialect);
-    let shape = shape.for_format(&*target.format, encoder.similarity(), &args.model.model)?;
-    settings.extend(shape_settings(&shape));
-    let settings = args.model.run_settings(&model_files, &encoder, side, settings)?;
-    let job = EncodeTexts::new(encoder, side, move |line: &[u8]| parser.parse(line), target.format);
-    run.run(job.shape(shape).long_texts(args.rows.long_texts()), settings)
+    let settings = args.format.settings().into_iter().collect();
+    encode_rows(run, (&args.model, &args.rows, &args.shape), fields, target.format, settings)
 }
 
 /// Encodes the texts of the command line, or lines of standard input.

@@ -14,14 +14,14 @@ use neural_sparse::hub::{self, Parts};
 use neural_sparse::index::{self, Codec, IndexMetadata, InvertedIndex};
 use neural_sparse::input::{first_row, json};
 use neural_sparse::report::{index_json, index_tables};
-use neural_sparse::run::{ConvertVectors, EncodeTexts, RunSettings};
-use neural_sparse::{sha256_of_list, EncoderOptions, ModelSpec, Similarity};
+use neural_sparse::run::{ConvertVectors, RunSettings};
+use neural_sparse::{sha256_of_list, ModelSpec, Similarity};
 use serde_json::Value;
 
 use super::args::InputArgs;
 use super::args::{codecs, Given, RowArgs, VectorArgs};
 use super::args::{shape_settings, ShapeArgs};
-use super::bulk::NUM_WINDOWS;
+use super::bulk::{encode_rows, NUM_WINDOWS};
 use super::failure::{Exit, UsageError};
 use super::fields;
 use super::output::Output;
@@ -152,22 +152,10 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
                 false => Vec::new(),
             })?;
             fields.no_vector = Some(args.vectors.input_vector_field.clone());
-            let parser = args.rows.fields.parser(fields);
             let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
-            let model_files = args.model.files()?;
-            let batch_tokens = Some(args.rows.batch_tokens.get());
-            let options = EncoderOptions { batch_tokens, ..args.model.options()? };
-            let encoder = args.model.open(&model_files, &options)?;
-            let side = args.model.known_side(&encoder)?;
-            let mut settings = args.model.settings(&encoder, side)?;
-            settings.extend(args.settings());
-            settings.extend(args.rows.settings());
-            let shape = shape.in_dialect(args.model.dialect);
-            settings.extend(shape_settings(&shape));
-            let settings = args.model.run_settings(&model_files, &encoder, side, settings)?;
-            let job = EncodeTexts::new(encoder, side, move |line: &[u8]| parser.parse(line), format);
-            run.run(job.shape(shape).long_texts(args.rows.long_texts()), settings)
+            let settings = args.settings().into_iter().collect();
+            encode_rows(run, (&args.model, &args.rows, &args.shape), fields, format, settings)
         }
     }
 }

@@ -2,16 +2,19 @@
 
 mod progress;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use neural_sparse::format::Assembly;
-use neural_sparse::input::Source;
-use neural_sparse::run::{Left, Outcome, Run, RunError, RunSettings, Sink};
+use neural_sparse::format::{Assembly, Format};
+use neural_sparse::input::{Fields, Source};
+use neural_sparse::run::{EncodeTexts, Left, Outcome, Run, RunError, RunSettings, Sink};
 use neural_sparse::storage::is_device;
+use neural_sparse::EncoderOptions;
+use serde_json::Value;
 
-use super::args::InputArgs;
+use super::args::{shape_settings, InputArgs, ModelArgs, RowArgs, ShapeArgs};
 use super::failure::{complain, Exit, Stopped, UsageError};
 use super::output::device;
 use super::terminal;
@@ -123,6 +126,30 @@ pub(super) fn stopped(left: &Left, error: RunError, resumes_unasked: bool) -> an
     };
     let hint = left.is_resumable.then(|| hint.to_string());
     anyhow::Error::from(error).context(Stopped { left: left.to_string(), hint })
+}
+
+/// Encodes the texts of all rows, and writes their vectors in a format.
+///
+/// * `settings`: the command's own options, which decide what is written.
+pub(super) fn encode_rows(
+    run: Prepared,
+    (model, rows, shape): (&ModelArgs, &RowArgs, &ShapeArgs),
+    fields: Fields,
+    format: Arc<dyn Format>,
+    settings: BTreeMap<String, Value>,
+) -> anyhow::Result<Exit> {
+    let files = model.files()?;
+    let options = EncoderOptions { batch_tokens: Some(rows.batch_tokens.get()), ..model.options()? };
+    let encoder = model.open(&files, &options)?;
+    let side = model.known_side(&encoder)?;
+    let shape = shape.shape().in_dialect(model.dialect);
+    let shape = shape.for_format(&*format, encoder.similarity(), &model.model)?;
+    let mut all = model.settings(&encoder, side)?;
+    all.extend(rows.settings().into_iter().chain(settings).chain(shape_settings(&shape)));
+    let settings = model.run_settings(&files, &encoder, side, all)?;
+    let parser = rows.fields.parser(fields);
+    let job = EncodeTexts::new(encoder, side, move |line: &[u8]| parser.parse(line), format);
+    run.run(job.shape(shape).long_texts(rows.long_texts()), settings)
 }
 
 /// Says how many texts were cut, unless none was.
