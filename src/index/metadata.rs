@@ -145,7 +145,7 @@ impl InvertedIndex {
     pub fn similarity(&self) -> Result<Similarity, IndexError> {
         let Some(name) = self.made()?.similarity else { return Ok(Similarity::Dot) };
         Similarity::named(&name).ok_or_else(|| {
-            self.foreign(format!("it was made for the similarity `{name}`, which is not known here"))
+            self.foreign(format!("it was made for the similarity {name:?}, which is not known here"))
         })
     }
 }

@@ -55,7 +55,13 @@ pub(super) struct SearchArgs {
     #[arg(long, value_name = "NAME")]
     id_field: Option<String>,
     /// Field of a query that holds its vector, where it does not hold a text
-    #[arg(long, value_name = "NAME", default_value = "vector")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "vector",
+        requires = "queries",
+        conflicts_with = "texts"
+    )]
     vector_field: String,
     #[command(flatten)]
     model: ModelArgs,
