@@ -1,4 +1,4 @@
-//! A sparse matrix as the BigANN benchmarks and neural-sparse-cpp read it, and what `csr-npz` shares with it.
+//! A sparse matrix as the BigANN benchmarks and neural-sparse-cpp read it, and what the matrices of scipy share with it.
 //!
 //! In little-endian numbers: int64 rows, columns and entries; int64 (rows + 1): where each row begins among the
 //! entries; int32 (entries): columns, ascending within a row; float32 (entries): weights. Rows are in the order of the
@@ -14,7 +14,11 @@ use crate::storage::Storage;
 
 /// A format whose file is a matrix, which `A` makes.
 #[derive(Debug)]
-pub(super) struct Matrix<A>(pub A);
+pub(super) struct Matrix<A> {
+    pub file: A,
+    /// Whether what reads the ids strips white space off their file.
+    pub strips_ids: bool,
+}
 
 impl<A: Assembly + Copy + 'static> Matrix<A> {
     /// A matrix has no place for fields.
@@ -59,13 +63,18 @@ impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
         if id.contains(['\n', '\r']) {
             return Err(RowError::new("an id with a line break, which cannot stand in a file of lines"));
         }
+        if self.strips_ids && id.trim() != id {
+            return Err(RowError::new(
+                "an id with white space at an end, which is stripped where it is read",
+            ));
+        }
         let (vocab_size, vector) = (terms.vocab_size(), row.vector.clone());
         Collected { vocab_size, id, vector, ..Collected::default() }.write(out);
         Ok(())
     }
 
     fn assembly(&self) -> Option<Box<dyn Assembly>> {
-        Some(Box::new(self.0))
+        Some(Box::new(self.file))
     }
 }
 
@@ -73,12 +82,12 @@ impl<A: Assembly + Copy + 'static> Format for Matrix<A> {
 struct BigAnnFile;
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
-    Matrix(BigAnnFile).format(options)
+    Matrix { file: BigAnnFile, strips_ids: false }.format(options)
 }
 
 impl Assembly for BigAnnFile {
     fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
-        let size = write_ids(rows, output)?;
+        let size = write_ids(rows, &ids_path(output))?;
         rows.write_file(output, |file| {
             for number in [size.num_rows, size.vocab_size, size.num_terms] {
                 file.write_all(&(number as i64).to_le_bytes())?;
@@ -103,10 +112,10 @@ pub(super) struct Size {
     pub vocab_size: usize,
 }
 
-/// Writes the ids of the rows, one a line, and measures the collection.
-pub(super) fn write_ids(rows: &CollectedRows, output: &Path) -> io::Result<Size> {
+/// Writes the ids of the rows, one a line, to the file `ids`, and measures the collection.
+pub(super) fn write_ids(rows: &CollectedRows, ids: &Path) -> io::Result<Size> {
     let mut size = Size::default();
-    rows.write_file(&ids_path(output), |file| {
+    rows.write_file(ids, |file| {
         rows.each(|row| {
             size.num_rows += 1;
             size.num_terms += row.vector.len();

@@ -2,6 +2,9 @@
 //!
 //! `shape` (rows, V), `indptr` (rows + 1), `indices` and `data` (entries), f32; numbers of places are int32 where those
 //! suffice, as scipy has them. Rows are in the order of the input; the ids stand beside it in `FILE.ids`, one a line.
+//!
+//! For lsr-benchmark, whose `lsr_benchmark/irds.py` reads `indptr`, `indices` and `data` of `doc/doc-embeddings.npz` by
+//! name, the same file has its ids in `doc/doc-ids.txt`.
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -12,24 +15,41 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use super::assembly::{Assembly, CollectedRows};
 use super::csr::{write_all, write_ids, write_indptr, Matrix, Size};
 use super::{Format, FormatError, Options};
-use crate::input::ids_path;
+use crate::input::{ids_path, lsr_ids_path};
 use crate::storage::{OutputFile, Storage};
 
+/// A matrix by where its ids stand.
 #[derive(Debug, Clone, Copy)]
-struct NpzFile;
+enum NpzFile {
+    Scipy,
+    LsrBenchmark,
+}
 
 pub(super) fn new(options: &Options) -> Result<Box<dyn Format>, FormatError> {
-    Matrix(NpzFile).format(options)
+    Matrix { file: NpzFile::Scipy, strips_ids: false }.format(options)
+}
+
+pub(super) fn new_lsr_benchmark(options: &Options) -> Result<Box<dyn Format>, FormatError> {
+    Matrix { file: NpzFile::LsrBenchmark, strips_ids: true }.format(options)
+}
+
+impl NpzFile {
+    fn ids(self, output: &Path) -> PathBuf {
+        match self {
+            NpzFile::Scipy => ids_path(output),
+            NpzFile::LsrBenchmark => lsr_ids_path(output),
+        }
+    }
 }
 
 impl Assembly for NpzFile {
     fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
-        let size = write_ids(rows, output)?;
+        let size = write_ids(rows, &self.ids(output))?;
         rows.write_file(output, |file| write_arrays(rows, size, file))
     }
 
     fn results(&self, output: &Path, _: &dyn Storage) -> Vec<PathBuf> {
-        vec![output.to_path_buf(), ids_path(output)]
+        vec![output.to_path_buf(), self.ids(output)]
     }
 }
 

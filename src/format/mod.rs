@@ -50,7 +50,7 @@ use row::{all_characters, as_object, kept_fields};
 type New = fn(&Options) -> Result<Box<dyn Format>, FormatError>;
 
 /// Every format by its name.
-const FORMATS: [(&str, New); 15] = [
+const FORMATS: [(&str, New); 16] = [
     ("jsonl", jsonl::new),
     ("opensearch", opensearch::new),
     ("opensearch-sparse-vector", opensearch_sparse_vector::new),
@@ -63,6 +63,7 @@ const FORMATS: [(&str, New); 15] = [
     ("anserini", anserini::new),
     ("seismic", seismic::new),
     ("csr-npz", new_csr_npz),
+    ("lsr-benchmark", new_lsr_benchmark),
     ("csr", csr::new),
     ("ciff", ciff::new),
     ("parquet", new_parquet),
@@ -71,6 +72,16 @@ const FORMATS: [(&str, New); 15] = [
 fn new_csr_npz(options: &Options) -> Result<Box<dyn Format>, FormatError> {
     #[cfg(feature = "archive")]
     return csr_npz::new(options);
+    #[cfg(not(feature = "archive"))]
+    {
+        let _ = options;
+        Err(FormatError::Missing(MissingFeature { feature: "archive" }))
+    }
+}
+
+fn new_lsr_benchmark(options: &Options) -> Result<Box<dyn Format>, FormatError> {
+    #[cfg(feature = "archive")]
+    return csr_npz::new_lsr_benchmark(options);
     #[cfg(not(feature = "archive"))]
     {
         let _ = options;

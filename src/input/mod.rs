@@ -25,7 +25,7 @@ pub(crate) use decompress::decompressed_lines;
 pub use error::InputError;
 pub use file::{InputFile, ReadLine, MAX_LINE_BYTES};
 pub use format::InputFormat;
-pub(crate) use ids::ids_path;
+pub(crate) use ids::{ids_path, lsr_ids_path};
 pub use line::trim_line;
 #[cfg(feature = "archive")]
 pub use npz::MatrixRows;

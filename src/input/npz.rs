@@ -1,4 +1,8 @@
 //! Reads a matrix of scipy a row at a time: its three arrays are read side by side, none is held.
+//!
+//! scipy's file has the arrays `format`, `shape`, `indptr`, `indices` and `data`. Those of lsr-benchmark have the last
+//! three only, which `numpy.savez_compressed` wrote: rows are as many as `indptr` says, and V is not known. Source: the
+//! function `embeddings` in lsr-benchmark's `lsr_benchmark/irds.py`, and what its embedding systems write.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,16 +14,16 @@ use serde_json::Value;
 use zip::ZipArchive;
 
 use super::decompress::decompressed;
-use super::ids::ids_path;
+use super::ids::find_ids;
 use super::json::write_f32;
 use super::npy::Array;
 use crate::one_line::one_line;
 
 /// The rows of a matrix as lines of JSON: `{"id":"…","indices":[…],"values":[…]}`, without the id where no file of ids
-/// stands beside the matrix.
+/// stands beside the matrix. It is one of scipy's or of lsr-benchmark's.
 pub struct MatrixRows {
     num_rows: usize,
-    num_columns: usize,
+    num_columns: Option<usize>,
     indptr: Array,
     indices: Array,
     data: Array,
@@ -32,7 +36,8 @@ pub struct MatrixRows {
 }
 
 impl MatrixRows {
-    /// Opens a matrix that scipy or this program wrote; its ids are in `FILE.ids`, if that is there.
+    /// Opens a matrix that scipy, lsr-benchmark or this program wrote. Its ids are in `FILE.ids`, or beside
+    /// `NAME-embeddings.npz` in `NAME-ids.txt`, if that is there.
     ///
     /// # Errors
     ///
@@ -40,31 +45,26 @@ impl MatrixRows {
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut zip = ZipArchive::new(BufReader::new(File::open(path)?))
             .map_err(|error| invalid(format!("not an .npz file: {error}")))?;
+        let is_described = ["format.npy", "shape.npy"].iter().any(|name| zip.index_for_name(name).is_some());
         let mut array = |name: &'static str| Array::open(&mut zip, path, name);
-        let (format, mut shape) = (array("format")?, array("shape")?);
-        let name = format.text()?;
-        if name != "csr" {
-            return Err(invalid(format!(
-                "a matrix in the format `{name}`, expected `csr`: matrix.tocsr() makes one"
-            )));
-        }
-        if shape.length() != 2 {
-            return Err(invalid(format!("a shape of {} numbers, expected 2", shape.length())));
-        }
-        let size = |number: i64| usize::try_from(number).map_err(|_| invalid("a negative shape".into()));
-        let (num_rows, num_columns) = (size(shape.integer()?)?, size(shape.integer()?)?);
-        shape.finish()?;
-        if num_columns as u64 > u64::from(u32::MAX) {
-            return Err(invalid(format!("a matrix of {num_columns} columns, more than 32 bits number")));
-        }
+        let shape = match is_described {
+            true => Some(shape(array("format")?, array("shape")?)?),
+            false => None,
+        };
         // All of it before the first row: rows that were written already could not be taken back.
         for name in ["indptr", "indices", "data"] {
             array(name)?.check()?;
         }
         let (mut indptr, indices, data) = (array("indptr")?, array("indices")?, array("data")?);
-        if Some(indptr.length()) != (num_rows as u64).checked_add(1) || indices.length() != data.length() {
+        let places = indptr.length().checked_sub(1).and_then(|rows| usize::try_from(rows).ok());
+        let (num_rows, num_columns) = match shape {
+            Some((rows, columns)) => (Some(rows), Some(columns)),
+            None => (places, None),
+        };
+        let Some(num_rows) = num_rows.filter(|_| num_rows == places && indices.length() == data.length())
+        else {
             return Err(invalid("arrays whose lengths do not go together".into()));
-        }
+        };
         let first = indptr.integer()?;
         if first != 0 {
             return Err(invalid(format!("`indptr` begins with {first}, not 0")));
@@ -87,8 +87,8 @@ impl MatrixRows {
         Ok(rows)
     }
 
-    /// V.
-    pub fn num_columns(&self) -> usize {
+    /// V, where the file says it.
+    pub fn num_columns(&self) -> Option<usize> {
         self.num_columns
     }
 
@@ -125,11 +125,16 @@ impl MatrixRows {
         let mut is_repeated = false;
         for _ in 0..count {
             let (column, weight) = (self.indices.integer()?, self.data.weight()?);
-            if !(0..self.num_columns as i64).contains(&column) {
-                let (row, columns) = (self.next_row, self.num_columns);
-                return Err(invalid(format!(
-                    "row {row} has the column {column}, and the matrix has {columns}"
-                )));
+            let columns = self.num_columns.unwrap_or(u32::MAX as usize);
+            if !(0..columns as i64).contains(&column) {
+                let row = self.next_row;
+                return Err(invalid(match self.num_columns {
+                    Some(_) => format!("row {row} has the column {column}, and the matrix has {columns}"),
+                    None => format!(
+                        "row {row} has the column {column}, expected a number of 0 to {}",
+                        columns - 1
+                    ),
+                }));
             }
             if is_repeated {
                 continue;
@@ -154,12 +159,34 @@ impl MatrixRows {
             return Err(invalid(format!("`indptr` ends with {place}, and the matrix has {length} entries")));
         }
         if let Some(ids) = &mut self.ids {
-            if ids.next_id()?.is_some() {
+            // Blank lines at the end are no ids.
+            let mut more = std::iter::from_fn(|| ids.next_id().transpose());
+            if more.any(|id| id.is_err() || id.is_ok_and(|id| !id.trim().is_empty())) {
                 return Err(invalid(format!("the file of ids has more ids than the {} rows", self.num_rows)));
             }
         }
         [&mut self.indptr, &mut self.indices, &mut self.data].into_iter().try_for_each(Array::finish)
     }
+}
+
+/// Rows and columns of a matrix in scipy's form.
+fn shape(format: Array, mut shape: Array) -> io::Result<(usize, usize)> {
+    let name = format.text()?;
+    if name != "csr" {
+        return Err(invalid(format!(
+            "a matrix in the format `{name}`, expected `csr`: matrix.tocsr() makes one"
+        )));
+    }
+    if shape.length() != 2 {
+        return Err(invalid(format!("a shape of {} numbers, expected 2", shape.length())));
+    }
+    let size = |number: i64| usize::try_from(number).map_err(|_| invalid("a negative shape".into()));
+    let (num_rows, num_columns) = (size(shape.integer()?)?, size(shape.integer()?)?);
+    shape.finish()?;
+    if num_columns as u64 > u64::from(u32::MAX) {
+        return Err(invalid(format!("a matrix of {num_columns} columns, more than 32 bits number")));
+    }
+    Ok((num_rows, num_columns))
 }
 
 /// The ids of rows in their order.
@@ -171,11 +198,8 @@ struct Ids {
 impl Ids {
     /// The file beside `rows`, plain or compressed; `None` where none is there.
     fn beside(rows: &Path) -> io::Result<Option<Self>> {
-        match File::open(ids_path(rows)) {
-            Ok(file) => Ok(Some(Ids { lines: decompressed(file)?.0.lines(), is_first: true })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(path) = find_ids(rows) else { return Ok(None) };
+        Ok(Some(Ids { lines: decompressed(File::open(path)?)?.0.lines(), is_first: true }))
     }
 
     /// The next id; `None` at the end.

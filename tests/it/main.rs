@@ -32,6 +32,7 @@ mod invariance;
 /// What sentence-transformers writes, both generations of it.
 mod layouts;
 mod library;
+mod lsr_benchmark;
 mod model;
 mod module_graph;
 /// Folders, known models, and names that mean both.

@@ -1,0 +1,129 @@
+//! lsr-benchmark's folders of vectors: read as its embedding systems write them, written as its loader reads them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::program::{fixture, folder, neural_sparse};
+
+type Rows = BTreeMap<String, BTreeMap<u32, f32>>;
+
+/// Rows of Milvus, which have lists of ids and weights, by their own ids.
+fn rows(text: &str) -> Rows {
+    let row = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let list = |name: &str| row["vector"][name].as_array().unwrap().clone();
+        let ids = list("indices").into_iter().map(|id| id.as_u64().unwrap() as u32);
+        let weights = list("values").into_iter().map(|weight| weight.as_f64().unwrap() as f32);
+        (row["id"].as_str().unwrap().to_string(), ids.zip(weights).collect())
+    };
+    text.lines().map(row).collect()
+}
+
+fn read(matrix: &Path) -> Rows {
+    let matrix = matrix.to_str().unwrap();
+    let args = ["convert", "--quiet", "--input", matrix, "--input-format", "csr-npz", "--format", "milvus"];
+    rows(&neural_sparse(&args).run().ok())
+}
+
+fn lsr(name: &str) -> std::path::PathBuf {
+    fixture("lsr-benchmark").join(name)
+}
+
+#[test]
+fn its_matrices_are_read_with_their_ids_whatever_their_type() {
+    let expected = rows(&fs::read_to_string(lsr("first-documents.jsonl")).unwrap());
+    for name in ["vectors", "half"] {
+        let found = read(&lsr(name).join("doc/doc-embeddings.npz"));
+        assert_eq!(found.len(), 40, "{name}");
+        for (id, vector) in &expected {
+            assert_eq!(&found[id], vector, "{name}: {id}");
+        }
+    }
+}
+
+#[test]
+fn what_is_written_is_read_again_with_ids_beside_it() {
+    let place = folder();
+    let output = place.path().join("doc/doc-embeddings.npz");
+    fs::create_dir(place.path().join("doc")).unwrap();
+    let input = lsr("vectors/doc/doc-embeddings.npz");
+    let (input_name, output_name) = (input.to_str().unwrap(), output.to_str().unwrap());
+    let args = [
+        "convert",
+        "--quiet",
+        "--input-format",
+        "csr-npz",
+        "--format",
+        "lsr-benchmark",
+        "--input",
+        input_name,
+    ];
+    neural_sparse(&[&args[..], &["--output", output_name]].concat()).run().ok();
+    assert_eq!(read(&output), read(&input));
+    let ids = fs::read_to_string(place.path().join("doc/doc-ids.txt")).unwrap();
+    assert_eq!(ids.trim_end(), fs::read_to_string(lsr("vectors/doc/doc-ids.txt")).unwrap());
+    let mut names: Vec<String> = fs::read_dir(place.path().join("doc"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["doc-embeddings.npz", "doc-ids.txt"]);
+}
+
+#[test]
+fn encoded_texts_are_the_matrix_that_scipy_reads() {
+    let place = folder();
+    fs::write(
+        place.path().join("docs.jsonl"),
+        "{\"id\":\"a\",\"text\":\"apple pie\"}\n{\"id\":2,\"text\":\"\"}\n",
+    )
+    .unwrap();
+    let encode = |format: &str, output: &str| {
+        let args = [
+            "encode",
+            "--quiet",
+            "--model",
+            "tiny",
+            "--input",
+            "docs.jsonl",
+            "--format",
+            format,
+            "--output",
+            output,
+        ];
+        neural_sparse(&args).in_folder(place.path()).run().ok();
+        fs::read(place.path().join(output)).unwrap()
+    };
+    assert_eq!(encode("lsr-benchmark", "query-embeddings.npz"), encode("csr-npz", "scipy.npz"));
+    assert_eq!(fs::read_to_string(place.path().join("query-ids.txt")).unwrap(), "a\n2\n");
+}
+
+#[test]
+fn ids_that_do_not_fit_are_refused() {
+    let place = folder();
+    let copy = place.path().join("doc-embeddings.npz");
+    fs::copy(lsr("vectors/doc/doc-embeddings.npz"), &copy).unwrap();
+    let ids = fs::read_to_string(lsr("vectors/doc/doc-ids.txt")).unwrap();
+    let ids_path = place.path().join("doc-ids.txt");
+    let convert = |output: &str| {
+        let output = place.path().join(output);
+        let (input, output) = (copy.to_str().unwrap(), output.to_str().unwrap());
+        let args = ["convert", "--quiet", "--input-format", "csr-npz", "--input", input, "--output", output];
+        neural_sparse(&[&args[..], &["--format", "milvus"]].concat()).run()
+    };
+    fs::write(&ids_path, format!("{ids}\n\n")).unwrap();
+    convert("blank lines at the end").ok();
+    fs::write(&ids_path, format!("{ids}\nd40\n")).unwrap();
+    assert!(convert("more").fails(1).contains("more ids than the 40 rows"));
+    fs::write(&ids_path, ids.trim_end_matches("d39")).unwrap();
+    assert!(convert("less").fails(1).contains("no id for row 39"));
+
+    fs::write(place.path().join("docs.jsonl"), "{\"id\":\"a \",\"vector\":{\"new\":1}}\n").unwrap();
+    let args =
+        ["convert", "--quiet", "--input", "docs.jsonl", "--format", "lsr-benchmark", "--output", "out.npz"];
+    let stderr = neural_sparse(&args).in_folder(place.path()).run().fails(1);
+    assert!(stderr.contains("docs.jsonl` line 1: an id with white space at an end"), "{stderr}");
+}
