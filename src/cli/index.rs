@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use neural_sparse::format::{self, Format};
 use neural_sparse::hub::{self, Parts};
 use neural_sparse::index::{self, Codec, IndexMetadata, InvertedIndex};
-use neural_sparse::input::{first_row, json};
+use neural_sparse::input::{first_row, json, Source};
 use neural_sparse::report::{index_json, index_tables};
 use neural_sparse::run::{ConvertVectors, RunSettings};
 use neural_sparse::{sha256_of_list, ModelSpec, Similarity};
@@ -103,11 +103,12 @@ enum Holds {
 }
 
 fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
-    let [first, ..] = &args.input.files[..] else {
+    if args.input.files.is_empty() {
         let hint = "neural-sparse index build --input FILE --output DIR";
         return Err(UsageError::with_hint("index build needs a file of vectors or of texts", hint).into());
-    };
-    let holds = holds(first, args)?;
+    }
+    let sources = args.input.sources(args.rows.fields.container())?;
+    let holds = holds(&sources, args)?;
     args.refuse_idle(holds)?;
     if holds == Holds::Texts {
         args.model.check_side()?;
@@ -132,11 +133,10 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
     let format: Arc<dyn Format> = format::index_described_by(codec, describe).into();
     let assembly = format.assembly().map(Arc::from);
     let quiet = args.model.hub.quiet;
-    let container = args.rows.fields.container();
     match holds {
         Holds::Vectors => {
             let fields = args.rows.fields(vec!["chunk".into(), args.vectors.input_vector_field.clone()])?;
-            let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
+            let run = args.input.prepare_with(sources, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
             let vectors = args.vectors.input(args.rows.fields.input_format, fields, &args.input.files)?;
             let mut settings: BTreeMap<String, Value> = args.settings().into_iter().collect();
@@ -152,7 +152,7 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
                 false => Vec::new(),
             })?;
             fields.no_vector = Some(args.vectors.input_vector_field.clone());
-            let run = args.input.prepare(container, Some(&output), assembly, quiet)?;
+            let run = args.input.prepare_with(sources, Some(&output), assembly, quiet)?;
             let Some(run) = run else { return Ok(Exit::Done) };
             let settings = args.settings().into_iter().collect();
             encode_rows(run, (&args.model, &args.rows, &args.shape), fields, format, settings)
@@ -193,15 +193,18 @@ impl BuildArgs {
     }
 }
 
-/// What the input holds, by its first row. What cannot be read twice is taken for texts, as is an empty file.
-fn holds(first: &Path, args: &BuildArgs) -> anyhow::Result<Holds> {
+/// What the input holds, by its first row. A file without one is taken for texts.
+fn holds(sources: &[Arc<Source>], args: &BuildArgs) -> anyhow::Result<Holds> {
     let format = args.rows.fields.input_format;
     match (format.has_texts(), format.has_vectors()) {
         (false, _) => return Ok(Holds::Vectors),
         (_, false) => return Ok(Holds::Texts),
         (true, true) => {}
     }
-    let line = first_row(first, format.container())?.unwrap_or_default();
+    let line = match sources.first() {
+        Some(first) => first_row(first)?.unwrap_or_default(),
+        None => Vec::new(),
+    };
     let fields = args.rows.fields.fields()?;
     // A row that is bad is said to be so in its turn.
     let is_vector = json::is_vector_row(&line, &fields, &args.vectors.input_vector_field).unwrap_or(false);

@@ -44,19 +44,14 @@ impl InputFile {
             let rows = open_rows(kind, &source.path).map_err(cannot_open)?;
             return Ok(Self::of_rows(source, file, rows));
         }
-        let mut opened = if source.is_stdin() {
-            Self::over(source, file, Box::new(io::stdin())).map_err(cannot_open)?
+        let mut opened = if source.start == 0 {
+            Self::over(source, file, source.open_stream()?).map_err(cannot_open)?
         } else {
             let mut plain = File::open(&source.path).map_err(cannot_open)?;
             // One byte early: unless it is the end of a line, the part begins in the middle of one.
-            let early = source.start.saturating_sub(1);
-            if source.start > 0 {
-                plain.seek(SeekFrom::Start(early)).map_err(cannot_open)?;
-                // Whatever its first bytes look like: only plain files have such parts.
-                Self::new(source, file, Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)), None)
-            } else {
-                Self::over(source, file, Box::new(plain)).map_err(cannot_open)?
-            }
+            plain.seek(SeekFrom::Start(source.start - 1)).map_err(cannot_open)?;
+            // Whatever its first bytes look like: only plain files have such parts.
+            Self::new(source, file, Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)), None)
         };
         if source.container == Container::Csv {
             opened

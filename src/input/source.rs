@@ -1,9 +1,10 @@
 //! The files to read, or the parts of them.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,19 @@ pub struct Source {
     modified: Option<SystemTime>,
     /// Lines before `start`, counted when somebody first asks.
     lines_before: OnceLock<u64>,
+    /// A stream that was opened already, from its beginning.
+    opened: Opened,
+}
+
+type Stream = Box<dyn Read + Send>;
+
+#[derive(Default)]
+struct Opened(Mutex<Option<Stream>>);
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str("Opened")
+    }
 }
 
 impl Source {
@@ -71,6 +85,7 @@ impl Source {
                 end: u64::MAX,
                 modified: None,
                 lines_before: OnceLock::new(),
+                opened: Opened::default(),
             };
             if source.is_stdin() && matches!(container, Container::Rows(_)) {
                 return Err(InputError::NotAFile);
@@ -122,6 +137,28 @@ impl Source {
             before += size;
         }
         Ok(parts)
+    }
+
+    /// Its bytes from the beginning on; of a stream those that were put back, once.
+    pub(super) fn open_stream(&self) -> Result<Stream, InputError> {
+        if let Some(stream) = self.take_back() {
+            return Ok(stream);
+        }
+        if self.is_stdin() {
+            return Ok(Box::new(io::stdin()));
+        }
+        let opened = File::open(&self.path);
+        Ok(Box::new(opened.map_err(|error| InputError::Open { name: self.name(), source: error })?))
+    }
+
+    /// Gives back a stream of which nothing is read yet, or was read and is in it again.
+    pub(super) fn put_back(&self, stream: Stream) {
+        *self.opened.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+
+    /// The stream that was put back.
+    pub(super) fn take_back(&self) -> Option<Stream> {
+        self.opened.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Whether it is standard input.

@@ -1,33 +1,66 @@
 //! Files that are read from beginning to end: their rows one after the other, or all bytes at once.
 
-use std::io::Read;
+use std::io::{self, Cursor, Read};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::InputError;
-use super::file::InputFile;
+use super::file::{InputFile, ReadLine, MAX_LINE_BYTES};
 use super::parser::LineParser;
 use super::source::{Container, Source};
 
 /// The most bytes of a file that is read as a whole.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// The first row of a file that is not blank; `None` where it has none, or is no file that can be read again.
+/// The first row of an input that is not blank; `None` where it has none, or one that cannot be read: whoever reads the
+/// rows says so in its turn. Nothing of a stream is lost: the next [`InputFile`] of this source begins at its beginning.
 ///
 /// # Errors
 ///
 /// Those of the file.
-pub fn first_row(path: &Path, container: Container) -> Result<Option<Vec<u8>>, InputError> {
-    let [source] = &Source::whole(&[path.to_path_buf()], container)?[..] else { return Ok(None) };
-    if source.size.is_none() {
-        return Ok(None);
+pub fn first_row(source: &Arc<Source>) -> Result<Option<Vec<u8>>, InputError> {
+    if source.size.is_some() {
+        return first_row_of(InputFile::open(source, 0)?);
     }
-    let mut file = InputFile::open(source, 0)?;
-    while let Some(line) = file.next_line()? {
+    let stream = source.open_stream()?;
+    let recording = Arc::new(Mutex::new(Recording { stream, bytes: Vec::new() }));
+    source.put_back(Box::new(Recorder(Arc::clone(&recording))));
+    let row = InputFile::open(source, 0).and_then(first_row_of);
+    // Where the file was not opened, it was not taken either.
+    source.take_back();
+    let recording = Arc::into_inner(recording).expect("the file is closed, anything else is a bug");
+    let Recording { stream, bytes } = recording.into_inner().unwrap_or_else(PoisonError::into_inner);
+    source.put_back(Box::new(Cursor::new(bytes).chain(stream)));
+    row
+}
+
+fn first_row_of(mut file: InputFile) -> Result<Option<Vec<u8>>, InputError> {
+    let mut line = Vec::new();
+    while file.read_line(MAX_LINE_BYTES, &mut line)? == ReadLine::Whole {
         if !line.trim_ascii().is_empty() {
             return Ok(Some(line));
         }
+        line.clear();
     }
     Ok(None)
+}
+
+/// A stream, and the bytes that were read from it.
+struct Recording {
+    stream: Box<dyn Read + Send>,
+    bytes: Vec<u8>,
+}
+
+/// Reads a stream, and records what it reads.
+struct Recorder(Arc<Mutex<Recording>>);
+
+impl Read for Recorder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let recording = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = recording.stream.read(buffer)?;
+        recording.bytes.extend_from_slice(&buffer[..count]);
+        Ok(count)
+    }
 }
 
 /// Hands out the lines of a file that are not blank, with their numbers.
@@ -112,7 +145,6 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, InputError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::MAX_LINE_BYTES;
 
     #[test]
     fn a_line_without_end_is_refused_before_it_fills_the_memory() {
@@ -122,5 +154,42 @@ mod tests {
         std::fs::write(&path, long).expect("written");
         let error = read_lines(&path).expect_err("too long").to_string();
         assert!(error.ends_with("line 1: a line of 67108865 bytes, more than 67108864"), "{error}");
+    }
+
+    #[test]
+    fn a_stream_whose_first_row_was_looked_at_is_read_from_its_beginning() {
+        let rows = b"\xef\xbb\xbf\n  \nfirst\nsecond\n";
+        let csv = b"id,text\n1,a\n2,b\n";
+        let long = [&b"first\n"[..], &b"x".repeat(1 << 20), b"\nlast"].concat();
+        let cases = [
+            (&rows[..], Container::Lines),
+            (csv, Container::Csv),
+            (&long, Container::Lines),
+            (b"", Container::Lines),
+        ];
+        for (bytes, container) in cases {
+            let zstd = zstd::encode_all(bytes, 3).expect("memory");
+            for stream in [bytes.to_vec(), zstd] {
+                let source = &Source::whole(&["-".into()], container).expect("a stream")[0];
+                let read = |source: &Arc<Source>| {
+                    let mut file = InputFile::open(source, 0).expect("a stream");
+                    let mut lines = Vec::new();
+                    while let Some(line) = file.next_line().expect("a line") {
+                        lines.push((file.line_number(), line));
+                    }
+                    lines
+                };
+                source.put_back(Box::new(Cursor::new(stream.clone())));
+                let expected = read(source);
+                source.put_back(Box::new(Cursor::new(stream)));
+                for _ in 0..2 {
+                    let first = first_row(source).expect("a stream");
+                    let whole =
+                        expected.iter().map(|(_, line)| line).find(|line| !line.trim_ascii().is_empty());
+                    assert_eq!(first.as_ref(), whole);
+                }
+                assert_eq!(read(source), expected);
+            }
+        }
     }
 }

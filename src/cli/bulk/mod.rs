@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use neural_sparse::format::{Assembly, Format};
-use neural_sparse::input::{Fields, Source};
+use neural_sparse::input::{Fields, InputError, Source};
 use neural_sparse::run::{EncodeTexts, Left, Outcome, Run, RunError, RunSettings, Sink};
 use neural_sparse::storage::is_device;
 use neural_sparse::EncoderOptions;
@@ -44,10 +44,25 @@ impl InputArgs {
         assembly: Option<Arc<dyn Assembly>>,
         quiet: bool,
     ) -> anyhow::Result<Option<Prepared<'a>>> {
-        let sources = match self.shard {
-            Some((index, count)) => Source::shard(&self.files, container, index, count)?,
-            None => Source::whole(&self.files, container)?,
-        };
+        self.prepare_with(self.sources(container)?, output, assembly, quiet)
+    }
+
+    /// The files that are named, or the shard of them.
+    pub fn sources(&self, container: Container) -> Result<Vec<Arc<Source>>, InputError> {
+        match self.shard {
+            Some((index, count)) => Source::shard(&self.files, container, index, count),
+            None => Source::whole(&self.files, container),
+        }
+    }
+
+    /// The same as [`InputArgs::prepare`], with sources that somebody has looked at.
+    pub fn prepare_with<'a>(
+        &'a self,
+        sources: Vec<Arc<Source>>,
+        output: Option<&'a Path>,
+        assembly: Option<Arc<dyn Assembly>>,
+        quiet: bool,
+    ) -> anyhow::Result<Option<Prepared<'a>>> {
         let file = output.filter(|path| *path != Path::new("-"));
         if self.force && file.is_none() && self.summary.is_none() && self.rejects.is_none() {
             return Err(UsageError::new("--force: this command writes no file that it could replace").into());
