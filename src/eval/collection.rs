@@ -2,8 +2,12 @@
 //!
 //! BEIR's layout (`corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`), that of the hub and of NanoBEIR (`corpus/*.parquet`,
 //! `queries/*.parquet`, `qrels/*.parquet`), and lsr-benchmark's (`corpus.jsonl.gz`, `queries.jsonl`, `qrels.txt`). Any part
-//! may have any of these forms; files of lines are plain, gzip or zstd; queries may be `id<TAB>text` in `queries.tsv` or
-//! `topics.tsv`.
+//! may have any of these forms; files of lines are plain, gzip or zstd; documents and queries may be `id<TAB>text` in
+//! `corpus.tsv`, `queries.tsv` or `topics.tsv`, or comma-separated values with a line of names.
+//!
+//! On the hub, a table is `corpus/NAME-00000-of-00001.parquet`, `corpus/NAME/0000.parquet` where the hub converted it. Where
+//! documents or queries lie in one table, it is read whatever its name; of several, as in
+//! `sentence-transformers/NanoBEIR-en`, that with the judgements' name. mteb has the judgements in `data`.
 
 mod files;
 mod rows;
@@ -12,8 +16,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{EvalError, Qrels};
-use crate::format::id_text;
-use crate::input::{json, Container, Fields};
+use crate::input::{Fields, InputFormat};
 
 /// A judged collection.
 #[derive(Debug)]
@@ -35,8 +38,8 @@ pub struct Collection {
 pub struct Corpus {
     /// One after the other.
     pub files: Vec<PathBuf>,
-    /// What they are files of.
-    pub container: Container,
+    /// What they are written in.
+    pub format: InputFormat,
     /// The fields of id and text; a document's text is its title, a space and its text.
     pub fields: Fields,
 }
@@ -64,10 +67,12 @@ pub enum CollectionError {
         /// The files that would do.
         expected: String,
     },
-    /// The judgements have other names than the one that is asked for.
-    #[error("`{folder}` has no judgements called `{split}`, only {known}")]
+    /// The tables have other names than the one that is asked for.
+    #[error("`{folder}` has no {part} called `{split}`, only {known}")]
     Split {
-        /// The folder of judgements.
+        /// Rows or judgements.
+        part: &'static str,
+        /// The folder of the tables.
         folder: String,
         /// The name that is asked for.
         split: String,
@@ -102,15 +107,18 @@ impl From<crate::input::InputError> for CollectionError {
 impl Collection {
     /// Reads queries and judgements, and finds the documents.
     ///
-    /// * `split`: which judgements; `None` stands for `test`, or for the only ones that there are.
+    /// * `split`: which judgements; `None` stands for `test`, or for the only ones that there are. Where documents or
+    ///   queries lie in several tables of a folder, those of this name are read.
     ///
     /// # Errors
     ///
     /// A [`CollectionError`] that names the part that is missing, or the file and line that is wrong.
     pub fn open(folder: &Path, split: Option<&str>) -> Result<Self, CollectionError> {
-        let corpus = files::corpus(folder)?;
-        let queries = files::queries(folder)?;
-        let qrels = rows::read_qrels_of(&files::qrels(folder, split)?)?;
+        files::check_documents(folder)?;
+        let judgements = files::qrels(folder, split)?;
+        let corpus = files::corpus(folder, &judgements.split)?;
+        let queries = files::queries(folder, &judgements.split)?;
+        let qrels = rows::read_qrels_of(&judgements.files)?;
         let judged = rows::judged_queries(&queries, &qrels)?;
         if judged.is_empty() {
             return Err(CollectionError::NothingJudged { file: queries.files[0].display().to_string() });
@@ -125,11 +133,4 @@ impl Collection {
 pub fn folder_name(folder: &Path) -> String {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The id of a row of JSON as text, and its text.
-fn id_and_text(line: &[u8], fields: &Fields) -> Result<(String, String), String> {
-    let row = json::parse_row(line, fields).map_err(|error| error.to_string())?;
-    let id = row.id.ok_or("no id")?;
-    Ok((id_text(&id).to_string(), row.text))
 }

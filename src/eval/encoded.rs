@@ -16,7 +16,7 @@ use crate::encoder::{Side, SparseEncoder};
 use crate::error::Error;
 use crate::format::{self, Format};
 use crate::index::{search_all, Codec, Hit, IndexError, IndexMetadata, InvertedIndex, FILE_NAME};
-use crate::input::{Container, InputFormat, LineParser, Source};
+use crate::input::{Container, LineParser, Source};
 use crate::run::{
     ConvertVectors, Earlier, EncodeTexts, Job, LazyVocabulary, Left, LongTexts, Observer, Outcome, RunError,
     RunOptions, RunSettings, Shape, Sink, Tally, UnrankedSimilarity, VectorInput,
@@ -376,10 +376,10 @@ fn encode_documents(
     };
     let about = About::new(&data.name, &name, hash, files.sha256()?.to_string(), settings.clone());
     let folder = cache::folder_of(cache, &about).map_err(in_cache(cache))?;
-    let sources = Source::whole(&corpus.files, corpus.container).map_err(RunError::from)?;
+    let sources = Source::whole(&corpus.files, corpus.format.container()).map_err(RunError::from)?;
     let sink = Sink::File { path: cache::vectors_path(&folder), assembly: None };
     let (num_threads, max_length) = (encoder.num_threads(), Some(encoder.max_length(Side::Document)?));
-    let parser = LineParser::new(InputFormat::Jsonl, corpus.fields.clone());
+    let parser = LineParser::new(corpus.format, corpus.fields.clone());
     let parse = move |line: &[u8]| parser.parse(line);
     let format = format::named("jsonl", &format::Options::default());
     let format = format.expect("a format of every build, anything else is a bug");

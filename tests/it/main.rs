@@ -9,6 +9,7 @@ mod bad_models;
 mod bulk;
 /// Checkpoints and adapters in every form that PyTorch and peft write.
 mod checkpoints;
+mod collections;
 /// What every subcommand has in common.
 mod command_line;
 mod encode;

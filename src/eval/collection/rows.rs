@@ -3,73 +3,56 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::files::{fields, Files, Form};
-use super::{id_and_text, CollectionError, Query};
+use super::files::{fields, Files};
+use super::{CollectionError, Query};
 use crate::eval::files::QrelsReader;
 use crate::eval::{EvalError, Qrels};
-use crate::input::{Container, InputFile, Source};
+use crate::format::id_text;
+use crate::input::{each_row, InputFormat, LineParser};
 
-/// Hands out the rows of a file that are not blank, with their numbers.
-pub(super) fn each_row(
-    file: &Path,
-    container: Container,
+/// Hands out the rows of the files that are not blank, with their numbers.
+fn each_row_of(
+    files: &[impl AsRef<Path>],
+    format: InputFormat,
     mut take: impl FnMut(u64, &[u8]) -> Result<(), String>,
 ) -> Result<(), CollectionError> {
-    let sources = Source::whole(&[file.to_path_buf()], container)?;
-    let mut rows = InputFile::open(&sources[0], 0)?;
-    while let Some(row) = rows.next_line()? {
-        if !row.trim_ascii().is_empty() {
-            let line = rows.position().line;
-            let fault = |reason: String| EvalError::line(file, line, &reason);
-            take(line, &row).map_err(fault)?;
-        }
+    for file in files.iter().map(AsRef::as_ref) {
+        each_row(file, format.container(), |line, row| {
+            take(line, row).map_err(|reason| EvalError::line(file, line, &reason))
+        })?;
     }
     Ok(())
 }
 
 /// The queries that are judged, in the order of their files.
 pub(super) fn judged_queries(queries: &Files, qrels: &Qrels) -> Result<Vec<Query>, CollectionError> {
+    let parser = LineParser::new(queries.format, fields(&queries.files[0], queries.format, &["text"])?);
     let mut seen = HashSet::new();
     let mut judged = Vec::new();
-    let mut take = |id: String, text: String| {
+    each_row_of(&queries.files, queries.format, |line, row| {
+        let row = parser.parse(row).map_err(|error| error.to_string())?;
+        // A row without an id has the number of its line, as everywhere.
+        let id = row.id.map_or_else(|| line.to_string(), |id| id_text(&id).to_string());
         if !qrels.has(&id) {
             return Ok(());
         }
         if !seen.insert(id.clone()) {
             return Err(format!("the query `{id}` is there a second time"));
         }
-        judged.push(Query { id, text });
+        judged.push(Query { id, text: row.text });
         Ok(())
-    };
-    for file in &queries.files {
-        match queries.form {
-            Form::Objects(container) => {
-                let fields = fields(file, container, &["text"])?;
-                each_row(file, container, |_, row| {
-                    let (id, text) = id_and_text(row, &fields)?;
-                    take(id, text)
-                })?;
-            }
-            Form::Tsv => each_row(file, Container::Lines, |_, row| {
-                let text = std::str::from_utf8(row).map_err(|_| "not UTF-8")?;
-                let (id, text) = text.split_once('\t').ok_or("no tab between an id and a text")?;
-                take(id.into(), text.into())
-            })?,
-        }
-    }
+    })?;
     Ok(judged)
 }
 
 /// The judgements of all files together.
 pub(super) fn read_qrels_of(files: &Files) -> Result<Qrels, CollectionError> {
     let mut reader = QrelsReader::default();
-    for file in &files.files {
-        match files.form {
-            Form::Objects(container) => {
-                each_row(file, container, |line, row| reader.take_object(line, row))?;
-            }
-            Form::Tsv => reader.read_lines(file)?,
+    match files.format {
+        InputFormat::Jsonl | InputFormat::Parquet => {
+            each_row_of(&files.files, files.format, |line, row| reader.take_object(line, row))?;
         }
+        _ => files.files.iter().try_for_each(|file| reader.read_lines(file))?,
     }
     Ok(reader.into_qrels())
 }
