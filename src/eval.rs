@@ -20,7 +20,7 @@ mod run;
 pub mod statistics;
 pub mod sweep;
 
-pub use collection::{Collection, CollectionError};
+pub use collection::{has_vectors, Collection, CollectionError, VectorCollection};
 pub use compare::{compare, Comparison};
 pub use encoded::{CollectionModel, EncodedCollection, EvaluationError, Setting};
 pub use evaluated::Evaluated;

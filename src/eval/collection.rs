@@ -11,9 +11,12 @@
 
 mod files;
 mod rows;
+mod vectors;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+
+pub use vectors::{has_vectors, VectorCollection};
 
 use super::{EvalError, Qrels};
 use crate::input::{Fields, InputFormat};

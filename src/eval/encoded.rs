@@ -11,12 +11,12 @@ use serde_json::Value;
 
 use super::cache::{self, About};
 use super::evaluated::Evaluated;
-use super::{evaluate, Collection, Evaluation, Flops, Measure, Run, RunHit};
+use super::{evaluate, Collection, Evaluation, Flops, Measure, Qrels, Run, RunHit, VectorCollection};
 use crate::encoder::{Side, SparseEncoder};
 use crate::error::Error;
 use crate::format::{self, Format};
 use crate::index::{search_all, Codec, Hit, IndexError, IndexMetadata, InvertedIndex, FILE_NAME};
-use crate::input::{Container, LineParser, Source};
+use crate::input::{Container, InputFormat, LineParser, Source};
 use crate::run::{
     ConvertVectors, Earlier, EncodeTexts, Job, LazyVocabulary, Left, LongTexts, Observer, Outcome, RunError,
     RunOptions, RunSettings, Shape, Sink, Tally, UnrankedSimilarity, VectorInput,
@@ -27,6 +27,9 @@ use crate::sparse::SparseVector;
 
 /// Hits that are taken for a query before anything is judged.
 const DEPTH: usize = 1000;
+
+/// What is called the model of vectors that another program made.
+const VECTORS: &str = "vectors of the folder";
 
 /// So many windows of vectors are read at once to make an index.
 const NUM_WINDOWS: usize = 8;
@@ -105,19 +108,30 @@ type NamedVector = Vec<(String, f32)>;
 /// A collection whose documents and queries are encoded.
 #[derive(Debug)]
 pub struct EncodedCollection {
-    data: Collection,
+    /// What the collection is called.
+    name: String,
+    qrels: Qrels,
     model: String,
     long: LongTexts,
-    /// V, which sparsity is a share of.
-    vocab_size: usize,
+    /// V, which sparsity is a share of, where it is known.
+    vocab_size: Option<usize>,
     similarity: Similarity,
     /// Threads that search.
     num_threads: usize,
-    /// The judged queries, prepared for the similarity.
-    queries: Vec<NamedVector>,
+    /// The judged queries by their ids, prepared for the similarity.
+    queries: Vec<(String, NamedVector)>,
     query_tally: Tally,
+    documents: Documents,
     /// Where what is made of it is kept.
     folder: PathBuf,
+}
+
+/// The documents' vectors.
+#[derive(Debug)]
+struct Documents {
+    file: PathBuf,
+    container: Container,
+    input: VectorInput,
 }
 
 impl EncodedCollection {
@@ -139,25 +153,69 @@ impl EncodedCollection {
         let similarity = encoder.similarity();
         Shape::default().for_dot_products(similarity, &model.name)?;
         let (name, long) = (model.name.clone(), model.long);
-        let (vocab_size, num_threads) = (encoder.tokenizer().vocab_size(), encoder.num_threads());
+        let (vocab_size, num_threads) = (Some(encoder.tokenizer().vocab_size()), encoder.num_threads());
         let (queries, query_tally) = encode_queries(&data, encoder)?;
         let folder = encode_documents(&data, model, cache, observer)?;
+        let documents = Documents {
+            file: cache::vectors_path(&folder),
+            container: Container::Lines,
+            input: VectorInput::default(),
+        };
+        let ids = data.queries.into_iter().map(|query| query.id);
         Ok(EncodedCollection {
-            data,
+            name: data.name,
+            qrels: data.qrels,
             model: name,
             long,
             vocab_size,
             similarity,
             num_threads,
-            queries,
+            queries: ids.zip(queries).collect(),
             query_tally,
+            documents,
             folder,
         })
     }
 
-    /// The collection.
-    pub fn data(&self) -> &Collection {
-        &self.data
+    /// Takes vectors as they are; their terms are called by their numbers, and compared by dot product.
+    ///
+    /// * `num_threads`: that search.
+    /// * `cache`: the folder for indexes.
+    ///
+    /// # Errors
+    ///
+    /// An [`EvaluationError`].
+    pub fn of_vectors(
+        data: VectorCollection,
+        num_threads: usize,
+        cache: &Path,
+    ) -> Result<Self, EvaluationError> {
+        let hash = hash_of(&data.document_files())?;
+        let about = About::new(&data.name, VECTORS, hash, String::new(), BTreeMap::new());
+        let folder = cache::folder_of(cache, &about).map_err(EvaluationError::file("write in", cache))?;
+        let named =
+            |vector: SparseVector| vector.iter().map(|(term, weight)| (term.to_string(), weight)).collect();
+        let queries: Vec<(String, NamedVector)> =
+            data.queries.into_iter().map(|(id, vector)| (id, named(vector))).collect();
+        let query_tally = Tally { rows_in: queries.len() as u64, ..Tally::default() };
+        let documents = Documents {
+            file: data.documents,
+            container: InputFormat::CsrNpz.container(),
+            input: VectorInput { ids_are_names: true, ..VectorInput::default() },
+        };
+        Ok(EncodedCollection {
+            name: data.name,
+            qrels: data.qrels,
+            model: VECTORS.into(),
+            long: LongTexts::Truncate,
+            vocab_size: None,
+            similarity: Similarity::Dot,
+            num_threads,
+            queries,
+            query_tally,
+            documents,
+            folder,
+        })
     }
 
     /// How many judged queries were encoded, and how many of them were cut.
@@ -182,23 +240,24 @@ impl EncodedCollection {
         let index = self.index(setting, observer)?;
         let vector =
             |terms: &NamedVector| index.vector(terms.iter().map(|(term, weight)| (term.as_str(), *weight)));
-        let vectors: Vec<SparseVector> = self.queries.iter().map(vector).collect::<Result<_, _>>()?;
+        let vectors = self.queries.iter().map(|(_, terms)| vector(terms));
+        let vectors: Vec<SparseVector> = vectors.collect::<Result<_, _>>()?;
         let (rankings, queries_per_second) = self.search(&index, &vectors)?;
         let mut run = Run::default();
-        for (query, mut hits) in self.data.queries.iter().zip(rankings) {
-            hits.retain(|hit| hit.document != query.id);
-            if !run.insert(&query.id, hits) {
-                return Err(EvaluationError::TwoDocuments { data: self.data.name.clone() });
+        for ((query, _), mut hits) in self.queries.iter().zip(rankings) {
+            hits.retain(|hit| hit.document != *query);
+            if !run.insert(query, hits) {
+                return Err(EvaluationError::TwoDocuments { data: self.name.clone() });
             }
         }
-        let judged = evaluate(&self.data.qrels, &run, measures);
+        let judged = evaluate(&self.qrels, &run, measures);
         let count = self.queries.len() as f64;
-        let query_terms = self.queries.iter().map(Vec::len).sum::<usize>() as f64 / count;
+        let query_terms = self.queries.iter().map(|(_, terms)| terms.len()).sum::<usize>() as f64 / count;
         let info = index.info();
         let document_terms = info.postings as f64 / info.documents.max(1) as f64;
-        let sparsity = |terms: f64| 1.0 - terms / self.vocab_size as f64;
+        let sparsity = |terms: f64| self.vocab_size.map(|size| 1.0 - terms / size as f64);
         let evaluated = Evaluated {
-            data: self.data.name.clone(),
+            data: self.name.clone(),
             model: self.model.clone(),
             means: judged.means(),
             flops: self.flops(&index)?,
@@ -264,17 +323,12 @@ impl EncodedCollection {
         let output = folder.join(FILE_NAME);
         let made = IndexMetadata { similarity: Some(self.similarity.name().into()), ..Default::default() };
         let format: Arc<dyn Format> = format::index(setting.codec, made.to_json()).into();
-        let sources =
-            Source::whole(&[cache::vectors_path(&self.folder)], Container::Lines).map_err(RunError::from)?;
+        let Documents { file, container, input } = &self.documents;
+        let sources = Source::whole(std::slice::from_ref(file), *container).map_err(RunError::from)?;
         // Rows of the cache and terms of an index are both by name.
         let none = || "the vectors of the cache are by the names of their terms".into();
         let vocabulary = LazyVocabulary::new(&self.model, move || Err(none()), move || Err(none()));
-        let job = ConvertVectors::new(
-            VectorInput::default(),
-            vocabulary,
-            self.shape(setting)?,
-            Arc::clone(&format),
-        );
+        let job = ConvertVectors::new(input.clone(), vocabulary, self.shape(setting)?, Arc::clone(&format));
         let options = [("the index".to_string(), Value::from(format!("{:?}", setting)))].into();
         let settings = RunSettings { options, num_threads: NUM_WINDOWS, ..RunSettings::default() };
         let sink = Sink::File { path: output.clone(), assembly: format.assembly().map(Arc::from) };
@@ -326,7 +380,7 @@ impl EncodedCollection {
 
     fn flops(&self, index: &InvertedIndex) -> Result<f64, IndexError> {
         let mut flops = Flops::default();
-        for query in &self.queries {
+        for (_, query) in &self.queries {
             flops.add_query(query.iter().map(|(term, _)| term.as_str()));
         }
         flops.set_documents(index.num_documents().into());
@@ -364,18 +418,9 @@ fn encode_documents(
     let corpus = &data.corpus;
     settings.insert("long documents".into(), long.to_string().into());
     // All of it: vectors of an earlier text would give wrong figures in silence.
-    let mut hashes = String::new();
-    for file in &corpus.files {
-        let hash = File::open(file).and_then(sha256);
-        hashes += &hash.map_err(EvaluationError::file("read", file))?;
-    }
-    let in_cache = |path: &Path| EvaluationError::file("write in", path);
-    let hash = match corpus.files[..] {
-        [_] => hashes,
-        _ => sha256(hashes.as_bytes()).map_err(in_cache(cache))?,
-    };
+    let hash = hash_of(&corpus.files)?;
     let about = About::new(&data.name, &name, hash, files.sha256()?.to_string(), settings.clone());
-    let folder = cache::folder_of(cache, &about).map_err(in_cache(cache))?;
+    let folder = cache::folder_of(cache, &about).map_err(EvaluationError::file("write in", cache))?;
     let sources = Source::whole(&corpus.files, corpus.format.container()).map_err(RunError::from)?;
     let sink = Sink::File { path: cache::vectors_path(&folder), assembly: None };
     let (num_threads, max_length) = (encoder.num_threads(), Some(encoder.max_length(Side::Document)?));
@@ -387,6 +432,19 @@ fn encode_documents(
     let settings = RunSettings { options: settings, model: Some((name, files)), num_threads, max_length };
     complete(sources, sink, job, settings, observer)?;
     Ok(folder)
+}
+
+/// The SHA-256 of a file, or of those of several.
+fn hash_of(files: &[PathBuf]) -> Result<String, EvaluationError> {
+    let mut hashes = String::new();
+    for file in files {
+        let hash = File::open(file).and_then(sha256);
+        hashes += &hash.map_err(EvaluationError::file("read", file))?;
+    }
+    match files {
+        [_] => Ok(hashes),
+        _ => Ok(sha256(hashes.as_bytes()).expect("memory can be read, anything else is a bug")),
+    }
 }
 
 /// Completes a run, going on with what an earlier one has left.

@@ -16,10 +16,10 @@ pub struct Evaluated {
     /// Mean terms of a document.
     pub document_terms: f64,
     /// The share of the vocabulary that a query has no weight for: 1 - terms / V, as sentence-transformers'
-    /// `sparsity_ratio`.
-    pub query_sparsity: f64,
+    /// `sparsity_ratio`; `None` where V is not known.
+    pub query_sparsity: Option<f64>,
     /// The same of a document.
-    pub document_sparsity: f64,
+    pub document_sparsity: Option<f64>,
     /// Size of the index.
     pub index_bytes: f64,
     /// Postings of a query's terms, on the mean.
@@ -44,6 +44,9 @@ impl Evaluated {
     pub fn average(all: &[Evaluated]) -> Evaluated {
         let count = all.len() as f64;
         let mean = |value: fn(&Evaluated) -> f64| all.iter().map(value).sum::<f64>() / count;
+        let mean_known = |value: fn(&Evaluated) -> Option<f64>| {
+            all.iter().map(value).sum::<Option<f64>>().map(|sum| sum / count)
+        };
         let means = 0..all[0].means.len();
         Evaluated {
             data: "average".into(),
@@ -54,8 +57,8 @@ impl Evaluated {
             flops: mean(|found| found.flops),
             query_terms: mean(|found| found.query_terms),
             document_terms: mean(|found| found.document_terms),
-            query_sparsity: mean(|found| found.query_sparsity),
-            document_sparsity: mean(|found| found.document_sparsity),
+            query_sparsity: mean_known(|found| found.query_sparsity),
+            document_sparsity: mean_known(|found| found.document_sparsity),
             index_bytes: mean(|found| found.index_bytes),
             query_postings: mean(|found| found.query_postings),
             queries_per_second: mean(|found| found.queries_per_second),

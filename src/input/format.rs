@@ -53,17 +53,20 @@ impl InputFormat {
     /// What a file of the format is, in a line.
     pub fn description(self) -> &'static str {
         match self {
-        InputFormat::Jsonl => "An object of JSON a line",
-        InputFormat::Tsv => "An id, a tab and a text a line, as in MS MARCO's collections",
-        InputFormat::Csv => "Comma-separated values; the first line names the fields",
-        InputFormat::Lines => "A text a line; its id is the line's number",
-        InputFormat::Parquet => {
-            "Parquet files, whose columns are fields; vectors are `indices` and `values`; in builds with the feature \
-             `parquet`"
+            InputFormat::Jsonl => "An object of JSON a line",
+            InputFormat::Tsv => "An id, a tab and a text a line, as in MS MARCO's collections",
+            InputFormat::Csv => "Comma-separated values; the first line names the fields",
+            InputFormat::Lines => "A text a line; its id is the line's number",
+            InputFormat::Parquet => {
+                "Parquet files, whose columns are fields; vectors are `indices` and `values`; in builds with the \
+                 feature `parquet`"
+            }
+            InputFormat::CsrNpz => {
+                "Matrices of scipy.sparse.save_npz, or of lsr-benchmark; ids in FILE.ids or NAME-ids.txt, else the \
+                 rows' numbers"
+            }
+            InputFormat::Anserini => "Anserini's JsonVectorCollection, whose weights are whole numbers",
         }
-        InputFormat::CsrNpz => "Matrices of scipy.sparse.save_npz; ids in FILE.ids, else the rows' numbers",
-        InputFormat::Anserini => "Anserini's JsonVectorCollection, whose weights are whole numbers",
-    }
     }
 
     /// Whether a row has fields by name, beside which others may stand.

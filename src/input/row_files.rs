@@ -48,7 +48,7 @@ pub fn open_rows(
     }
 }
 
-/// V of matrices, which have to have the same number of columns.
+/// V of matrices, which have to have the same number of columns; `None` where they do not say it.
 ///
 /// # Errors
 ///
@@ -64,12 +64,15 @@ pub(crate) fn matrix_columns(paths: &[PathBuf]) -> Result<Option<usize>, InputEr
     for path in others {
         let found = columns(path)?;
         if found != expected {
+            let said =
+                |columns: Option<usize>| columns.map_or("an unknown number of".into(), |n| n.to_string());
+            let (found, expected) = (said(found), said(expected));
             let reason = format!("it has {found} columns and `{}` {expected}", first.display());
             let (name, source) = (format!("`{}`", path.display()), io::Error::other(reason));
             return Err(InputError::Columns { name, source });
         }
     }
-    Ok(Some(expected))
+    Ok(expected)
 }
 
 /// Without zip archives there is no matrix to be read, which is an error where it is opened.

@@ -5,20 +5,21 @@ use serde_json::{Map, Value};
 use super::Table;
 use crate::eval::{Evaluated, Evaluation};
 
-type Column = (&'static str, &'static str, usize, fn(&Evaluated) -> f64);
+type Column = (&'static str, &'static str, usize, fn(&Evaluated) -> Option<f64>);
 
-/// What is reported beside the means: its name in JSON and in the table, its decimals there, and where it is from.
+/// What is reported beside the means: its name in JSON and in the table, its decimals there, and where it is from; `None`
+/// where it is not known.
 const COLUMNS: [Column; 10] = [
-    ("queries", "judged", 0, |found| found.num_queries as f64),
-    ("answered", "answered", 0, |found| found.num_answered as f64),
-    ("flops", "FLOPS", 4, |found| found.flops),
-    ("query_terms", "query terms", 2, |found| found.query_terms),
-    ("document_terms", "document terms", 2, |found| found.document_terms),
+    ("queries", "judged", 0, |found| Some(found.num_queries as f64)),
+    ("answered", "answered", 0, |found| Some(found.num_answered as f64)),
+    ("flops", "FLOPS", 4, |found| Some(found.flops)),
+    ("query_terms", "query terms", 2, |found| Some(found.query_terms)),
+    ("document_terms", "document terms", 2, |found| Some(found.document_terms)),
     ("query_sparsity_ratio", "query sparsity", 5, |found| found.query_sparsity),
     ("document_sparsity_ratio", "document sparsity", 5, |found| found.document_sparsity),
-    ("index_bytes", "index bytes", 0, |found| found.index_bytes),
-    ("query_postings", "postings/query", 0, |found| found.query_postings),
-    ("queries_per_second", "queries/s", 0, |found| found.queries_per_second),
+    ("index_bytes", "index bytes", 0, |found| Some(found.index_bytes)),
+    ("query_postings", "postings/query", 0, |found| Some(found.query_postings)),
+    ("queries_per_second", "queries/s", 0, |found| Some(found.queries_per_second)),
 ];
 
 /// Values by the names of their measures.
@@ -57,7 +58,10 @@ pub(super) fn titles(names: &[String]) -> Vec<String> {
 /// The columns of an evaluation.
 pub(super) fn cells(found: &Evaluated) -> Vec<String> {
     let means = found.means.iter().map(|mean| format!("{mean:.5}"));
-    let columns = COLUMNS.iter().map(|(_, _, decimals, value)| format!("{:.decimals$}", value(found)));
+    let columns = COLUMNS.iter().map(|(_, _, decimals, value)| match value(found) {
+        Some(value) => format!("{value:.decimals$}"),
+        None => "-".to_string(),
+    });
     means.chain(columns).collect()
 }
 

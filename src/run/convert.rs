@@ -42,6 +42,8 @@ pub struct VectorInput {
     pub divisor: f32,
     /// V, where the input says it.
     pub num_columns: Option<usize>,
+    /// Whether ids are the names of their terms, for want of a vocabulary.
+    pub ids_are_names: bool,
 }
 
 impl Default for VectorInput {
@@ -52,6 +54,7 @@ impl Default for VectorInput {
             keys: VectorKeys::Terms,
             divisor: 1.0,
             num_columns: None,
+            ids_are_names: false,
         }
     }
 }
@@ -208,6 +211,11 @@ impl ConvertVectors {
                     return Ok(Err(self.unknown(id)));
                 }
                 (ids.into_iter().map(|(id, written)| (id, weight(written))).collect(), Names::Ids(size))
+            }
+            (Entries::Ids(ids), Keys::Names) if self.input.ids_are_names => {
+                let named = ids.into_iter().map(|(id, written)| (id.to_string(), weight(written)));
+                let (names, weights): (Vec<String>, Vec<f32>) = named.unzip();
+                ((0..).zip(weights).collect(), Names::Listed(names))
             }
             (Entries::Ids(ids), Keys::Names | Keys::NamesOfVocabulary) => {
                 let tokenizer = self.vocabulary.tokenizer()?;

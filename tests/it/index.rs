@@ -624,3 +624,56 @@ fn an_index_of_an_earlier_version_answers_as_it_did() {
     let stderr = run(&place, &args).fails(1);
     assert!(stderr.contains("the index was made with `tiny`, and hashes do not tell"), "{stderr}");
 }
+
+/// What a row is decides what is made of it, also where it cannot be read twice.
+#[test]
+fn the_first_row_of_a_stream_tells_texts_and_vectors_apart() {
+    let place = place();
+    let read = |name: &str| fs::read(place.path().join(name)).unwrap();
+    let (texts, vectors) = (read("docs.jsonl"), read("vectors.jsonl"));
+    let built = |name: &str, input: &str, stdin: &[u8], more: &[&str]| {
+        let args = ["index", "build", "--model", "tiny", "--quiet", "--input", input, "--output", name];
+        let program = neural_sparse(&[&args[..], more].concat()).in_folder(place.path());
+        program.stdin(stdin).run().ok();
+        fs::read(place.path().join(name).join("index.nsi")).unwrap()
+    };
+    let (of_texts, of_vectors) = (built("t", "docs.jsonl", b"", &[]), built("v", "vectors.jsonl", b"", &[]));
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    let with_blanks = [&b"\xef\xbb\xbf\n \n"[..], &vectors].concat();
+    for (number, (stdin, expected)) in [
+        (texts.clone(), &of_texts),
+        (zstd(&texts), &of_texts),
+        (vectors.clone(), &of_vectors),
+        (zstd(&vectors), &of_vectors),
+        (with_blanks, &of_vectors),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(built(&format!("stdin{number}"), "-", &stdin, &[]) == *expected, "input {number}");
+    }
+    let csv = "id,text\n1,\"weather, in new york\"\n";
+    fs::write(place.path().join("docs.csv"), csv).unwrap();
+    let format = ["--input-format", "csv"];
+    let expected = built("c", "docs.csv", b"", &format);
+    assert!(built("stdin-csv", "-", csv.as_bytes(), &format) == expected);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_row_of_a_pipe_with_a_name_is_not_lost() {
+    let place = place();
+    let vectors = fs::read(place.path().join("vectors.jsonl")).unwrap();
+    let args = ["index", "build", "--model", "tiny", "--quiet", "--input", "vectors.jsonl", "--output", "v"];
+    run(&place, &args).ok();
+    let made = std::process::Command::new("mkfifo").arg(place.path().join("pipe")).status();
+    if !made.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let pipe = place.path().join("pipe");
+    let writer = std::thread::spawn(move || fs::write(pipe, vectors).unwrap());
+    run(&place, &["index", "build", "--model", "tiny", "--quiet", "--input", "pipe", "--output", "p"]).ok();
+    writer.join().unwrap();
+    let index = |name: &str| fs::read(place.path().join(name).join("index.nsi")).unwrap();
+    assert!(index("p") == index("v"));
+}

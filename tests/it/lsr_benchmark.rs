@@ -127,3 +127,98 @@ fn ids_that_do_not_fit_are_refused() {
     let stderr = neural_sparse(&args).in_folder(place.path()).run().fails(1);
     assert!(stderr.contains("docs.jsonl` line 1: an id with white space at an end"), "{stderr}");
 }
+
+const EVAL: [&str; 5] = ["eval", "--quiet", "--cache", "cache", "--json"];
+
+/// The figures are ir_measures' of an exhaustive search by numpy.
+#[test]
+fn vectors_of_a_folder_are_judged_without_a_model() {
+    let place = folder();
+    let expected: Value = serde_json::from_str(&fs::read_to_string(lsr("figures.json")).unwrap()).unwrap();
+    let qrels = lsr("qrels.txt");
+    for name in ["vectors", "half"] {
+        let data = lsr(name);
+        let args = ["--data", data.to_str().unwrap(), "--qrels", qrels.to_str().unwrap()];
+        let measures = ["--measures", "nDCG@10,RR@10,AP,R@1000"];
+        let found = neural_sparse(&[&EVAL[..], &args, &measures].concat()).in_folder(place.path()).run().ok();
+        let found: Value = serde_json::from_str(&found).unwrap();
+        for (measure, value) in expected.as_object().unwrap() {
+            let (found, expected) = (found[measure].as_f64().unwrap(), value.as_f64().unwrap());
+            assert!((found - expected).abs() < 1e-12, "{name}: {measure} {found}, expected {expected}");
+        }
+        assert_eq!(
+            (&found["queries"], &found["answered"], &found["documents"]),
+            (&8.into(), &7.into(), &40.into())
+        );
+        assert_eq!(found["query_sparsity_ratio"], Value::Null);
+    }
+    // What is written gives the same figures, and judgements may lie beside it.
+    for (part, name) in [("doc", "doc-embeddings.npz"), ("query", "query-embeddings.npz")] {
+        fs::create_dir_all(place.path().join("copy").join(part)).unwrap();
+        let (input, output) =
+            (lsr("vectors").join(part).join(name), place.path().join("copy").join(part).join(name));
+        let (input, output) = (input.to_str().unwrap(), output.to_str().unwrap());
+        let args = [
+            "convert",
+            "--quiet",
+            "--input",
+            input,
+            "--input-format",
+            "csr-npz",
+            "--format",
+            "lsr-benchmark",
+        ];
+        let all: Vec<&str> = [&args[..], &["--model", "tiny", "--output", output]].concat();
+        neural_sparse(&all).run().ok();
+    }
+    fs::copy(&qrels, place.path().join("copy/qrels.txt")).unwrap();
+    let found = neural_sparse(&[&EVAL[..], &["--data", "copy", "--measures", "AP"]].concat());
+    let found: Value = serde_json::from_str(&found.in_folder(place.path()).run().ok()).unwrap();
+    assert!((found["AP"].as_f64().unwrap() - expected["AP"].as_f64().unwrap()).abs() < 1e-12);
+}
+
+#[test]
+fn folders_of_vectors_that_cannot_be_judged_are_refused() {
+    let place = folder();
+    let data = lsr("vectors");
+    let data = data.to_str().unwrap();
+    let qrels = lsr("qrels.txt");
+    let qrels = qrels.to_str().unwrap();
+    let eval = |args: &[&str]| neural_sparse(&[&EVAL[..], args].concat()).in_folder(place.path()).run();
+    let stderr = eval(&["--data", data]).fails(1);
+    assert!(stderr.contains("has no judgements") && stderr.contains("`--qrels FILE`"), "{stderr}");
+    for flags in
+        [&["--model", "tiny"][..], &["--max-length", "8"], &["--on-long", "chunk"], &["--split", "test"]]
+    {
+        let stderr = eval(&[&["--data", data, "--qrels", qrels], flags].concat()).fails(2);
+        assert!(stderr.contains(flags[0]) && stderr.contains("no effect"), "{stderr}");
+    }
+    let collection = lsr("collection");
+    let stderr = eval(&["--data", collection.to_str().unwrap(), "--qrels", qrels]).fails(2);
+    assert!(stderr.contains("--qrels has no effect: a collection has its own judgements"), "{stderr}");
+    let stderr = eval(&["--data", data, "--data", data, "--qrels", qrels]).fails(2);
+    assert!(stderr.contains("judgements are of one folder"), "{stderr}");
+    // Without ids, or with those of others.
+    for part in ["doc", "query"] {
+        fs::create_dir_all(place.path().join("v").join(part)).unwrap();
+        for end in ["embeddings.npz", "ids.txt"] {
+            let name = format!("{part}/{part}-{end}");
+            fs::copy(lsr("vectors").join(&name), place.path().join("v").join(&name)).unwrap();
+        }
+    }
+    let ids = place.path().join("v/query/query-ids.txt");
+    let text = fs::read_to_string(&ids).unwrap();
+    for (text, says) in [
+        (text.replace("q7", ""), "no id for row 7"),
+        (text.clone() + "\nq8\n", "more ids than the 8 rows"),
+        (text.replace("q7", "q1"), "line 8: the query `q1` is there a second time"),
+        ("a\nb\nc\nd\ne\nf\ng\nh".into(), "is judged"),
+    ] {
+        fs::write(&ids, text).unwrap();
+        let stderr = eval(&["--data", "v", "--qrels", qrels]).fails(1);
+        assert!(stderr.contains(says), "{says}: {stderr}");
+    }
+    fs::remove_file(&ids).unwrap();
+    let stderr = eval(&["--data", "v", "--qrels", qrels]).fails(1);
+    assert!(stderr.contains("`v` has no ids of queries: expected query/query-ids.txt"), "{stderr}");
+}

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use neural_sparse::eval::{Collection, CollectionError, CollectionModel, EncodedCollection, EvaluationError};
+use neural_sparse::eval::{
+    Collection, CollectionError, CollectionModel, EncodedCollection, EvaluationError, VectorCollection,
+};
 use neural_sparse::index::Codec;
 use neural_sparse::run::{LongTexts, Observer, RunError};
 use neural_sparse::{EncoderOptions, Side};
 
-use crate::cli::args::codecs;
+use crate::cli::args::{available_threads, codecs};
 use crate::cli::bulk::{say_truncated, Watcher};
 use crate::cli::failure::{complain, Failure, UsageError};
 use crate::cli::{bulk, environment, ModelArgs};
@@ -78,13 +80,7 @@ impl EncodingArgs {
     ) -> Result<EncodedCollection, Failed> {
         let data = Collection::open(folder, self.split.as_deref()).map_err(with_hint)?;
         let quiet = model.hub.quiet;
-        if let (false, [first, ..]) = (quiet, &data.missing[..]) {
-            let (count, name) = (data.missing.len(), &data.name);
-            complain(format_args!(
-                "note: {name}: {count} of the judged queries have no text, and count as queries without hits; the first is \
-                 `{first}`"
-            ));
-        }
+        self.say_missing(&data.name, "text", &data.missing);
         let files = model.files().map_err(anyhow::Error::from)?;
         let options = EncoderOptions { only: None, ..model.options().map_err(anyhow::Error::from)? };
         let encoder = model.open(&files, &options)?;
@@ -97,6 +93,36 @@ impl EncodingArgs {
             say_truncated(encoded.query_tally(), max_length);
         }
         Ok(encoded)
+    }
+}
+
+impl EncodingArgs {
+    /// Has the vectors of a folder indexed as they are, and notes what its user may want to know.
+    ///
+    /// * `qrels`: the file of the judgements, where they are not in the folder.
+    pub fn open_vectors(&self, folder: &Path, qrels: Option<&Path>) -> Result<EncodedCollection, Failed> {
+        let data =
+            VectorCollection::open(folder, qrels, self.split.as_deref()).map_err(|error| match error {
+                CollectionError::Missing { part: "judgements", .. } => {
+                    let hint = "name the file of the judgements with `--qrels FILE`";
+                    Failure { message: error.to_string(), hint: hint.into() }.into()
+                }
+                other => anyhow::Error::from(other),
+            })?;
+        self.say_missing(&data.name, "vector", &data.missing);
+        let num_threads = self.model.num_threads().unwrap_or_else(available_threads);
+        let cache = self.cache().map_err(anyhow::Error::from)?;
+        Ok(EncodedCollection::of_vectors(data, num_threads, &cache)?)
+    }
+
+    fn say_missing(&self, name: &str, what: &str, missing: &[String]) {
+        if let (false, [first, ..]) = (self.model.hub.quiet, missing) {
+            complain(format_args!(
+                "note: {name}: {} of the judged queries have no {what}, and count as queries without hits; the first is \
+                 `{first}`",
+                missing.len()
+            ));
+        }
     }
 }
 

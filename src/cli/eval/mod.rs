@@ -12,7 +12,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use neural_sparse::eval::{write_run, Evaluated, Setting, RUN_TAG};
+use neural_sparse::eval::{has_vectors, write_run, Evaluated, Setting, RUN_TAG};
 use neural_sparse::report::{evaluation_json, evaluation_table};
 use neural_sparse::run::LongTexts;
 use serde_json::Value;
@@ -30,7 +30,10 @@ use runs::{CompareArgs, JudgeArgs};
 /// With --data, folders in BEIR's layout (corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv): the documents are encoded,
 /// indexed and searched. A document's text is its title, a space and its text; 1,000 hits are taken for each judged
 /// query, then a hit with the query's own id is left out, as BEIR does. Vectors are kept in a cache, and an interrupted
-/// run goes on where it was. Every judged query counts, with or without hits.
+/// run goes on where it was. Every judged query counts, with or without hits. Other layouts are taken too: the hub's and
+/// NanoBEIR's (corpus/*.parquet, queries/*.parquet, qrels/*.parquet, of several collections the one that --split names),
+/// and lsr-benchmark's (corpus.jsonl.gz, queries.jsonl, qrels.txt). Of a folder with lsr-benchmark's vectors
+/// (doc/doc-embeddings.npz, query/query-embeddings.npz) these are searched, and nothing is encoded.
 ///
 /// Figures are trec_eval's: hits are sorted by score, as f32, then by id, both descending; grades of 1 and more are
 /// relevant; hits for queries without judgements are left out. FLOPS is the expected number of terms that a judged query
@@ -63,8 +66,8 @@ pub(super) struct EvalArgs {
     /// Two runs to compare query by query, with a paired t test
     #[arg(long, value_names = ["RUN", "RUN"], num_args = 2, requires = "qrels", conflicts_with = "run")]
     compare: Vec<PathBuf>,
-    /// Judgements, in BEIR's form or TREC's
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    /// Judgements, in BEIR's form or TREC's: of a run, or of a folder of vectors
+    #[arg(long, value_name = "FILE")]
     qrels: Option<PathBuf>,
     #[command(flatten)]
     measures: MeasureArgs,
@@ -104,8 +107,45 @@ pub(super) fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
         }
         _ => {
             args.given.refuse(&["--as"], "queries and documents are both encoded")?;
+            args.check_vectors()?;
             evaluate_model(args)
         }
+    }
+}
+
+/// The flags of a model, which are of no use where the vectors are there.
+const FLAGS_OF_MODELS: [&str; 10] = [
+    "--model",
+    "--revision",
+    "--offline",
+    "--dialect",
+    "--max-length",
+    "--decoder",
+    "--device",
+    "--precision",
+    "--query-max-length",
+    "--on-long",
+];
+
+impl EvalArgs {
+    /// An error where a flag goes with folders of vectors and there is none, or the other way round.
+    fn check_vectors(&self) -> Result<(), UsageError> {
+        let count = self.data.iter().filter(|folder| has_vectors(folder)).count();
+        if count == 0 {
+            return self.given.refuse(&["--qrels"], "a collection has its own judgements");
+        }
+        if self.qrels.is_some() {
+            if self.data.len() > 1 {
+                return Err(UsageError::new(
+                    "--qrels: judgements are of one folder, and --data names several",
+                ));
+            }
+            self.given.refuse(&["--split"], "--qrels names the judgements")?;
+        }
+        if count < self.data.len() {
+            return Ok(());
+        }
+        self.given.refuse(&FLAGS_OF_MODELS, "the vectors are there already")
     }
 }
 
@@ -125,7 +165,10 @@ fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
     for folder in &args.data {
         let evaluated = args.encoding.held(|watcher| {
-            let collection = args.encoding.open(folder, model, args.on_long, watcher)?;
+            let collection = match has_vectors(folder) {
+                true => args.encoding.open_vectors(folder, args.qrels.as_deref())?,
+                false => args.encoding.open(folder, model, args.on_long, watcher)?,
+            };
             Ok(collection.evaluate(&setting, &measures, watcher)?)
         })?;
         let Some((evaluated, evaluation, run)) = evaluated else { return Ok(Exit::Interrupted) };

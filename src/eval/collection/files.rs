@@ -253,6 +253,7 @@ pub(super) fn fields(file: &Path, format: InputFormat, text: &[&str]) -> Result<
     Ok(beir)
 }
 
-fn missing(folder: &Path, part: &'static str, expected: &str) -> CollectionError {
+/// The error of a part that is not there.
+pub(super) fn missing(folder: &Path, part: &'static str, expected: &str) -> CollectionError {
     CollectionError::Missing { folder: folder.display().to_string(), part, expected: expected.into() }
 }
