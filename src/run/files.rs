@@ -15,6 +15,7 @@ use super::model_hash::ModelHash;
 use super::tally::Tally;
 use crate::format::{Assembly, CollectedRows};
 use crate::input::{Position, Source};
+use crate::one_line::one_line;
 use crate::storage::{refuse_existing, with_suffix, Existing, OutputError, PartialFile, Storage, UNFINISHED};
 
 /// What to do with what an earlier run has left.
@@ -471,22 +472,34 @@ fn changes(
             shown(&paths.rejects)
         ));
     }
+    let Some(source) = sources.get(point.position.file) else {
+        changes.push(format!("input {} was read, and there are {}", point.position.file, sources.len()));
+        return Ok(changes);
+    };
     if changes.is_empty() {
-        let source = &sources[point.position.file];
-        let sample = journal::sample(&source.path, point.position.raw).map_err(RunError::read(source))?;
-        if sample != point.sample {
-            let end = point.position.raw;
+        let end = point.position.raw;
+        let is_behind_the_end = source.size.is_some_and(|size| end > size);
+        let sample = journal::sample(&source.path, end).map_err(RunError::read(source))?;
+        if is_behind_the_end || sample != point.sample {
             changes.push(format!("what {} holds before byte {end} is not what was read", source.name()));
         }
     }
     Ok(changes)
 }
 
+/// The most changes that are named: a journal may have been written by anybody.
+const MAX_CHANGES: usize = 20;
+
 fn refuse_changes(changes: Vec<String>, output: &Path) -> Result<(), RunError> {
-    match changes.is_empty() {
-        true => Ok(()),
-        false => Err(RunError::Changed { output: output.to_path_buf(), changes }),
+    if changes.is_empty() {
+        return Ok(());
     }
+    let mut named: Vec<String> =
+        changes.iter().take(MAX_CHANGES).map(|change| one_line(change).into_owned()).collect();
+    if changes.len() > MAX_CHANGES {
+        named.push(format!("{} more", changes.len() - MAX_CHANGES));
+    }
+    Err(RunError::Changed { output: output.to_path_buf(), changes: named })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `OUTPUT.journal` is text. Its first line is [`MAGIC`]; each other line is a record: 16 hexadecimal digits, the
 //! beginning of the SHA-256 of the rest, a space, and an object of JSON, an [`Identity`] or a [`Point`]. The last whole
 //! identity counts, and the last whole point behind it. A record that power or space cut off does not match its digits
-//! and is as if it had not been written.
+//! and is as if it had not been written, and so is a point that no run can have come to.
 //!
 //! A run locks the journal before it looks at anything else, and removes it last, so that two runs never work on one
 //! output. A file of that name that does not begin with `MAGIC` is somebody else's: it is left alone.
@@ -78,6 +78,19 @@ pub(super) struct Point {
 enum Record {
     Run(Identity),
     Point(Point),
+}
+
+/// More than any run counts; further counts are added to those of a point, and must not overflow.
+const MAX_COUNT: u64 = 1 << 60;
+
+impl Point {
+    /// Whether a run can have come here. A record can match its digits and still say what no run has written.
+    fn is_possible(&self) -> bool {
+        let Position { file: _, offset, raw, line } = self.position;
+        let is_counted =
+            [self.output, self.rejects, offset, raw, line].iter().all(|&count| count <= MAX_COUNT);
+        is_counted && self.seconds.is_finite() && self.seconds >= 0.0 && self.tally.is_possible(MAX_COUNT)
+    }
 }
 
 impl Identity {
@@ -187,6 +200,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Past>, NotAJournal> {
         length += line.len() as u64;
         match (record, &mut past) {
             (Record::Run(identity), _) => past = Some(Past { identity, point: None, length }),
+            (Record::Point(point), _) if !point.is_possible() => break,
             (Record::Point(point), Some(past)) => {
                 past.point = Some(point);
                 past.length = length;
@@ -359,6 +373,29 @@ mod tests {
         let past = parse(&damaged).expect("a journal").expect("records");
         assert_eq!((past.point.map(|point| point.output), past.length), (Some(1), second as u64));
         assert!(parse(&[0; 100]).expect("torn").is_none());
+    }
+
+    #[test]
+    fn a_point_that_no_run_comes_to_is_as_if_not_written() {
+        let most = u64::MAX;
+        let tally = |tally: Tally| Point { tally, ..Point::default() };
+        let position = |position: Position| Point { position, ..Point::default() };
+        let impossible = [
+            Point { output: most, ..Point::default() },
+            Point { rejects: most, ..Point::default() },
+            Point { seconds: -1.0, ..Point::default() },
+            position(Position { offset: most, ..Position::default() }),
+            position(Position { raw: most, ..Position::default() }),
+            position(Position { line: most, ..Position::default() }),
+            tally(Tally { rows_in: most, ..Tally::default() }),
+            tally(Tally { tokens: most, ..Tally::default() }),
+            tally(Tally { rejected: 1, ..Tally::default() }),
+        ];
+        for point in impossible {
+            let bytes = [MAGIC, &run("a"), &self::point(1), &line(&Record::Point(point.clone()))].concat();
+            let past = parse(&bytes).expect("a journal").expect("records");
+            assert_eq!(past.point.map(|point| point.output), Some(1), "{point:?}");
+        }
     }
 
     #[test]

@@ -37,6 +37,17 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Whether rows can have been counted so: no count is above `most`, and no part above its whole.
+    pub(super) fn is_possible(&self, most: u64) -> bool {
+        let Tally { rows_in, rows_out, rejected, truncated, blank_lines, .. } = self;
+        let Tally { duplicate_ids, ids_compared, tokens, vectors, terms, max_terms, findings, .. } = self;
+        let counts = [rows_in, rows_out, truncated, blank_lines, ids_compared, tokens, vectors, terms];
+        let parts = [(rejected, rows_in), (duplicate_ids, ids_compared), (max_terms, terms)];
+        counts.into_iter().all(|count| *count <= most)
+            && parts.into_iter().all(|(part, whole)| part <= whole)
+            && findings.iter().all(|(_, count)| count <= most)
+    }
+
     /// Counts a line of input.
     pub fn count_line(&mut self, line: &InputLine) {
         self.rows_in += 1;

@@ -192,12 +192,51 @@ def judgement_seeds(files: list) -> list:
     return [judged + b"\xff" + run for judged in judgements for run in runs]
 
 
+# The first line of a journal.
+MAGIC = b"neural-sparse journal 2\n"
+
+
+def points():
+    """What runs over the input of `journal.rs` record: after each line, at the end, and what none can have come to."""
+    places = [(4, 1, 4, 0), (8, 2, 8, 0), (15, 4, 15, 0), (17, 5, 15, 30), (22, 6, 20, 30)]
+    for end, line, output, rejects in places:
+        tally = {name: 0 for name in ("rejected", "truncated", "blank_lines", "duplicate_ids", "tokens", "vectors",
+                                      "terms", "max_terms")}
+        tally |= {"rows_in": line, "rows_out": line, "ids_compared": line, "findings": {"rows that x": 2}}
+        tally["rejected"] = 1 if rejects else 0
+        yield {"output": output, "rejects": rejects, "rejects_path": None, "sample": "", "tally": tally, "seconds": 1.5,
+               "position": {"file": 0, "offset": end, "raw": end, "line": line}, "is_complete": end == 22}
+    last = {"output": 4, "rejects": 0, "rejects_path": "/dev/shm/x", "sample": "", "tally": tally, "seconds": 1e300,
+            "position": {"file": 1, "offset": 1 << 63, "raw": 3, "line": (1 << 64) - 1}, "is_complete": False}
+    yield last
+
+
+def journal_seeds(files: list) -> list:
+    """Records, and the unfinished output and rejects; records get their digits from the target."""
+    run = json.dumps({"run": {"settings": {"format": "echo", "neural-sparse": "0.1.0"}, "model_sha256": None, "inputs": [
+        {"name": "in.txt", "size": 22, "sha256": "0" * 64}]}}).encode()
+    records = [json.dumps({"point": point}).encode() for point in points()]
+    output, rejects = b"one\ntwo\nthree\nfour\n", b"x" * 30
+    texts = [run + b"\n" + b"\n".join(records[:count]) + b"\n" for count in range(len(records) + 1)]
+    texts += [record + b"\n" for record in records] + [run + b"\n" + run + b"\n", b"", b"{"]
+    seeds = [bytes([mode]) + text + b"\xff" + output + b"\xff" + rejects for text in texts for mode in (1, 2)]
+
+    def with_digits(text: bytes) -> bytes:
+        return b"".join(hashlib.sha256(line).hexdigest()[:16].encode() + b" " + line + b"\n" for line in text.splitlines())
+
+    seeds += [b"\0" + MAGIC + with_digits(text) + b"\xff" + output for text in texts]
+    seeds += [b"\0" + path.read_bytes() for path in files if path.suffix == ".journal"]
+    return seeds + [b"\0Dear diary\n\xffx", b"\0" + bytes(30), b"\0" + MAGIC[:9]]
+
+
 def write(target: str, seeds: list):
     corpus = HERE / "corpus" / target
     corpus.mkdir(parents=True, exist_ok=True)
     for content in seeds:
         (corpus / hashlib.sha1(content).hexdigest()).write_bytes(content)
     print(f"{target}: {len(seeds)} seeds of {max(map(len, seeds))} bytes at most")
+
+
 # Vectors that are enough for a list of several postings, a document without terms, and weights of all sizes.
 VECTORS = [
     {"id": "a", "title": "x", "vector": {"rain": 1.5, "sun": 0.25, "##s": 2}},
@@ -242,6 +281,7 @@ def main():
     write("rows", row_seeds(files))
     write("npz", npz_seeds(files))
     write("judgements", judgement_seeds(files))
+    write("journal", journal_seeds(files))
     models = sorted({path.parent for path in FIXTURES.rglob("*.json") if path.parent.parent == FIXTURES})
     models += [Path(argument) for argument in sys.argv[1:]]
     seeds = [seed(model) for model in models] + [other_seed(files) for files in OTHERS.values()]

@@ -17,13 +17,8 @@ use neural_sparse::input::{
 };
 
 /// The formats of lines and records.
-const FORMATS: [InputFormat; 5] = [
-    InputFormat::Jsonl,
-    InputFormat::Csv,
-    InputFormat::Tsv,
-    InputFormat::Lines,
-    InputFormat::Anserini,
-];
+const FORMATS: [InputFormat; 5] =
+    [InputFormat::Jsonl, InputFormat::Csv, InputFormat::Tsv, InputFormat::Lines, InputFormat::Anserini];
 
 /// Rows after which reading is begun again, in a second pass.
 const MAX_RESUMED: usize = 8;
@@ -84,13 +79,16 @@ fn check_parts(whole: &Rows, limit: usize) {
     for number in 1..=3 {
         let part = match number {
             1 => Arc::clone(&first[0]),
-            _ => Arc::clone(&Source::shard(&[path().clone()], Container::Lines, number, 3).expect("as before")[0]),
+            _ => Arc::clone(
+                &Source::shard(&[path().clone()], Container::Lines, number, 3).expect("as before")[0],
+            ),
         };
         let before = part.lines_before().expect("a file");
         let rows = read(&part, None, limit).expect("what was read before");
         parts.extend(rows.into_iter().map(|(read, line, number, _)| (read, line, before + number)));
     }
-    let whole: Vec<_> = whole.iter().map(|(read, line, number, _)| (read.clone(), line.clone(), *number)).collect();
+    let whole: Vec<_> =
+        whole.iter().map(|(read, line, number, _)| (read.clone(), line.clone(), *number)).collect();
     assert_eq!(parts, whole);
 }
 
