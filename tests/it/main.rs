@@ -55,6 +55,8 @@ mod target;
 /// Model folders as people save and edit them.
 mod variants;
 
+/// The help of every subcommand, and its examples.
+mod examples;
 /// What its repositories hold.
 mod hub_contents;
 /// A hub on the loopback interface.
