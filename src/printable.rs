@@ -1,4 +1,5 @@
-//! Text out of files and from other hosts, for a terminal: control characters are shown, not followed.
+//! Text out of files and from other hosts, for a terminal: control characters, and those that turn the direction of
+//! writing, are shown, not followed.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
 
 /// `text` with its control characters escaped, those aside that `stays` lets through by place and kind.
 pub fn escaped_but(text: &str, stays: impl Fn(usize, char) -> bool) -> Cow<'_, str> {
-    let is_unsafe = |(at, character): &(usize, char)| character.is_control() && !stays(*at, *character);
+    let is_unsafe = |(at, character): &(usize, char)| is_command(*character) && !stays(*at, *character);
     if !text.char_indices().any(|place| is_unsafe(&place)) {
         return Cow::Borrowed(text);
     }
@@ -22,6 +23,12 @@ pub fn escaped_but(text: &str, stays: impl Fn(usize, char) -> bool) -> Cow<'_, s
         }
     }
     Cow::Owned(safe)
+}
+
+/// Whether a terminal does something at a character but show it. Those that turn the direction of writing make the rest of
+/// a line read as another; scripts that are written from right to left need none of them.
+fn is_command(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Text on its way to a terminal. Its control characters are escaped, line feeds and tabs aside: those are part of the
@@ -75,9 +82,9 @@ fn is_begun(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// ESC, the bell, a carriage return, DEL, and CSI as one character.
-    const HOSTILE: &str = "\u{1b}[2J\u{7}\r\u{7f}\u{9b}2J";
-    const SHOWN: &str = "\\u{1b}[2J\\u{7}\\r\\u{7f}\\u{9b}2J";
+    /// ESC, the bell, a carriage return, DEL, CSI as one character, and two that turn the direction of writing.
+    const HOSTILE: &str = "\u{1b}[2J\u{7}\r\u{7f}\u{9b}2J\u{202e}\u{2067}";
+    const SHOWN: &str = "\\u{1b}[2J\\u{7}\\r\\u{7f}\\u{9b}2J\\u{202e}\\u{2067}";
 
     #[test]
     fn every_control_character_of_a_name_is_escaped() {
