@@ -12,6 +12,9 @@ mod checkpoints;
 mod collections;
 /// What every subcommand has in common.
 mod command_line;
+/// What comes from outside, on a terminal.
+#[cfg(target_os = "linux")]
+mod control_characters;
 mod encode;
 mod eval;
 mod eval_data;
@@ -51,6 +54,9 @@ mod score;
 /// Dot products, cosines and distances.
 mod similarity;
 mod stats;
+/// Standard streams that are closed, full or unread.
+#[cfg(target_os = "linux")]
+mod streams;
 mod target;
 /// Model folders as people save and edit them.
 mod variants;
@@ -63,3 +69,6 @@ mod hub_contents;
 mod hub_server;
 /// Runs the program.
 mod program;
+/// Runs it on a terminal.
+#[cfg(target_os = "linux")]
+mod terminal;
