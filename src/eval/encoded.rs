@@ -31,6 +31,9 @@ const DEPTH: usize = 1000;
 /// What is called the model of vectors that another program made.
 const VECTORS: &str = "vectors of the folder";
 
+/// So many queries are encoded or searched for between two looks at whether the observer cancels.
+const QUERIES_AT_ONCE: usize = 256;
+
 /// So many windows of vectors are read at once to make an index.
 const NUM_WINDOWS: usize = 8;
 
@@ -71,9 +74,12 @@ pub enum EvaluationError {
     /// Documents cannot be encoded, or no index can be made of them.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The observer has cancelled it.
+    /// The observer has cancelled a run, which left this behind.
     #[error("cancelled: {0}")]
     Cancelled(Left),
+    /// The observer has cancelled it while queries were encoded or searched for.
+    #[error("cancelled among the queries")]
+    CancelledAtQueries,
     /// The index fails.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -154,7 +160,7 @@ impl EncodedCollection {
         Shape::default().for_dot_products(similarity, &model.name)?;
         let (name, long) = (model.name.clone(), model.long);
         let (vocab_size, num_threads) = (Some(encoder.tokenizer().vocab_size()), encoder.num_threads());
-        let (queries, query_tally) = encode_queries(&data, encoder)?;
+        let (queries, query_tally) = encode_queries(&data, encoder, observer)?;
         let folder = encode_documents(&data, model, cache, observer)?;
         let documents = Documents {
             file: cache::vectors_path(&folder),
@@ -226,7 +232,7 @@ impl EncodedCollection {
     /// Searches for every judged query in an index that is kept or made, and judges what is found: 1,000 documents a
     /// query, without the document that has the query's own id, as BEIR does.
     ///
-    /// * `observer`: may cancel the making of an index.
+    /// * `observer`: may cancel the making of an index, and the search.
     ///
     /// # Errors
     ///
@@ -242,7 +248,7 @@ impl EncodedCollection {
             |terms: &NamedVector| index.vector(terms.iter().map(|(term, weight)| (term.as_str(), *weight)));
         let vectors = self.queries.iter().map(|(_, terms)| vector(terms));
         let vectors: Vec<SparseVector> = vectors.collect::<Result<_, _>>()?;
-        let (rankings, queries_per_second) = self.search(&index, &vectors)?;
+        let (rankings, queries_per_second) = self.search(&index, &vectors, observer)?;
         let mut run = Run::default();
         for ((query, _), mut hits) in self.queries.iter().zip(rankings) {
             hits.retain(|hit| hit.document != *query);
@@ -341,15 +347,22 @@ impl EncodedCollection {
         &self,
         index: &InvertedIndex,
         vectors: &[SparseVector],
-    ) -> Result<(Vec<Vec<RunHit>>, f64), IndexError> {
+        observer: &dyn Observer,
+    ) -> Result<(Vec<Vec<RunHit>>, f64), EvaluationError> {
         let vectors: Vec<&SparseVector> = vectors.iter().collect();
         let mut depth = DEPTH;
         loop {
             let started = Instant::now();
-            let answers = search_all(index, &vectors, depth, self.num_threads)?;
+            let mut answers = Vec::with_capacity(vectors.len());
+            for vectors in vectors.chunks(QUERIES_AT_ONCE) {
+                if observer.is_cancelled() {
+                    return Err(EvaluationError::CancelledAtQueries);
+                }
+                answers.extend(search_all(index, vectors, depth, self.num_threads)?);
+            }
             let queries_per_second = vectors.len() as f64 / started.elapsed().as_secs_f64();
             let rankings = answers.iter().map(|hits| self.documents(index, hits));
-            let rankings: Vec<Vec<RunHit>> = rankings.collect::<Result<_, _>>()?;
+            let rankings: Vec<Vec<RunHit>> = rankings.collect::<Result<_, IndexError>>()?;
             // Where hits are windows, so many may be of fewer documents.
             let is_short =
                 |(found, hits): (&Vec<RunHit>, &Vec<Hit>)| found.len() < DEPTH && hits.len() == depth;
@@ -392,17 +405,26 @@ impl EncodedCollection {
 }
 
 /// The vectors of the judged queries.
-fn encode_queries(data: &Collection, encoder: &SparseEncoder) -> Result<(Vec<NamedVector>, Tally), Error> {
+fn encode_queries(
+    data: &Collection,
+    encoder: &SparseEncoder,
+    observer: &dyn Observer,
+) -> Result<(Vec<NamedVector>, Tally), EvaluationError> {
     let texts: Vec<&str> = data.queries.iter().map(|query| query.text.as_str()).collect();
     let similarity = encoder.similarity();
     let name = |id| encoder.tokenizer().term(id).unwrap_or_default().to_string();
     let mut tally = Tally::default();
     let mut queries = Vec::with_capacity(texts.len());
-    for encoded in encoder.encode(&texts, Side::Query)? {
-        tally.rows_in += 1;
-        tally.count_text(encoded.num_tokens, encoded.is_cut);
-        let vector = similarity.prepared(encoded.vector);
-        queries.push(vector.iter().map(|(id, weight)| (name(id), weight)).collect());
+    for texts in texts.chunks(QUERIES_AT_ONCE) {
+        if observer.is_cancelled() {
+            return Err(EvaluationError::CancelledAtQueries);
+        }
+        for encoded in encoder.encode(texts, Side::Query)? {
+            tally.rows_in += 1;
+            tally.count_text(encoded.num_tokens, encoded.is_cut);
+            let vector = similarity.prepared(encoded.vector);
+            queries.push(vector.iter().map(|(id, weight)| (name(id), weight)).collect());
+        }
     }
     Ok((queries, tally))
 }

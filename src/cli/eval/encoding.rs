@@ -65,6 +65,12 @@ impl EncodingArgs {
                 bulk::say_interrupted(&left, false);
                 Ok(None)
             }
+            Err(Failed::Evaluation(EvaluationError::CancelledAtQueries)) => {
+                complain(format_args!(
+                    "interrupted; vectors that were written are kept, and the same command goes on with them"
+                ));
+                Ok(None)
+            }
             Err(Failed::Evaluation(error)) => Err(explained(error)),
             Err(Failed::Other(error)) => Err(error),
         }
