@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use neural_sparse::check::{all_pass, golden, CheckedModel};
 use neural_sparse::hub::{self, Parts};
+use neural_sparse::input::json::Keys;
 use neural_sparse::known::{self, KNOWN_MODELS};
 use neural_sparse::report::{
     checks_json, checks_table, decisions_json, decisions_table, dialects_json, dialects_table, known_json,
@@ -15,7 +16,7 @@ use neural_sparse::report::{
 use neural_sparse::{Side, SparseEncoder};
 use serde_json::json;
 
-use super::args::{sides, Given};
+use super::args::{sides, vector_keys, Given};
 use super::failure::Exit;
 use super::{counted, environment, print, terminal, HubArgs, ModelArgs};
 
@@ -69,6 +70,9 @@ enum ModelCommand {
         /// text-embeddings-inference, ml-commons and sentence-transformers do
         #[arg(long, value_name = "FILE")]
         golden: Option<PathBuf>,
+        /// What the keys of a vector of the file are that is an object
+        #[arg(long, value_name = "WHAT", default_value = "terms", value_parser = vector_keys(), requires = "golden")]
+        vector_keys: Keys,
         #[command(flatten)]
         json: JsonArgs,
     },
@@ -117,11 +121,11 @@ pub(super) fn run(args: &ModelCommandArgs) -> anyhow::Result<Exit> {
             let parts = if *side == Some(Side::Query) { Parts::QuerySide } else { Parts::Whole };
             pull(&mut out, name, parts, hub)?;
         }
-        ModelCommand::Verify { named, golden: None, json } => {
+        ModelCommand::Verify { named, golden: None, json, .. } => {
             return verify_model(&mut out, named, json.json);
         }
-        ModelCommand::Verify { named, golden: Some(golden), json } => {
-            return verify_golden(&mut out, named, golden, json.json);
+        ModelCommand::Verify { named, golden: Some(golden), vector_keys, json } => {
+            return verify_golden(&mut out, named, golden, *vector_keys, json.json);
         }
     }
     Ok(Exit::Done)
@@ -186,10 +190,11 @@ fn verify_golden(
     out: &mut impl Write,
     named: &NamedModelArgs,
     file: &Path,
+    keys: Keys,
     as_json: bool,
 ) -> anyhow::Result<Exit> {
     named.given.refuse(&["--dialect"], "a golden file is compared under every dialect")?;
-    let golden = golden::read(file)?;
+    let golden = golden::read(file, keys)?;
     let compared = named.found()?.compare(&golden, named.model.side);
     let compared = compared.with_context(|| format!("cannot compare `{}`", file.display()))?;
     let matching = compared.iter().filter(|(_, comparison)| comparison.matches());

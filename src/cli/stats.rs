@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::eval::statistics::{Statistics, VectorRows};
-use neural_sparse::input::json::Keys;
+use neural_sparse::input::json::{is_number, Keys};
 use neural_sparse::input::InputFormat;
 use neural_sparse::report::{distribution_table, statistics_json, statistics_table, terms_table};
 use serde_json::Value;
 
 use super::args::{vector_keys, Given};
-use super::failure::Exit;
+use super::failure::{complain, Exit};
 use super::output::Output;
 use super::vocabulary::VocabularyArgs;
 use super::{fields, print};
@@ -66,6 +66,16 @@ pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
     };
     let mut out = Output::one_shot(None)?;
     let statistics = Statistics::read(&args.files, args.queries.as_deref(), &rows, &args.vocabulary.lazy())?;
+    let mut terms = statistics.flops.terms().peekable();
+    if args.vector_keys == Keys::Terms
+        && terms.peek().is_some()
+        && terms.all(is_number)
+        && !args.vocabulary.hub.quiet
+    {
+        complain(format_args!(
+            "note: all terms are numbers, as ids are; `--vector-keys ids` takes them for ids"
+        ));
+    }
     if args.json {
         writeln!(out, "{}", Value::from(statistics_json(&statistics, args.top)))?;
     } else {

@@ -20,6 +20,9 @@ use crate::tokenizer::Tokenizer;
 /// A finding: rows have fields that the output has not.
 pub const LEFT_OUT: &str = "rows whose other fields were left out";
 
+/// A finding: the keys of an object are taken for terms, and look like ids.
+pub const NUMBERS: &str = "rows whose terms are all numbers, as ids are";
+
 /// Turns rows with vectors into rows of a format.
 #[derive(Debug)]
 pub struct ConvertVectors {
@@ -155,6 +158,8 @@ impl ConvertVectors {
 #[derive(Debug)]
 pub struct ConvertedRow {
     row: VectorRow,
+    /// See [`NUMBERS`].
+    has_numbers: bool,
     what: What,
 }
 
@@ -270,6 +275,7 @@ impl Job for ConvertVectors {
         let mut rows = rows.into_iter().peekable();
         while let Some(mut row) = rows.next() {
             let entries = std::mem::replace(&mut row.entries, Entries::Ids(Vec::new()));
+            let has_numbers = entries.are_named_by_numbers();
             let is_last = !rows.peek().is_some_and(|next| self.joins(&row, next));
             converted.push(self.vector(entries)?.map(|(vector, names)| {
                 let what = if self.joins_rows() && row.window.is_some() {
@@ -278,7 +284,7 @@ impl Job for ConvertVectors {
                 } else {
                     What::Vector(vector, names)
                 };
-                ConvertedRow { row, what }
+                ConvertedRow { row, has_numbers, what }
             }));
             if is_last && !windows.vectors.is_empty() {
                 // Not always this row: it may be one that cannot be used.
@@ -298,8 +304,9 @@ impl Job for ConvertVectors {
         out: &mut Vec<u8>,
         tally: &mut Tally,
     ) -> Result<(), WriteError> {
-        let ConvertedRow { row, what } = converted;
+        let ConvertedRow { row, has_numbers, what } = converted;
         tally.findings.add(LEFT_OUT, row.has_more.into());
+        tally.findings.add(NUMBERS, has_numbers.into());
         let (content, names) = match what {
             What::Vector(vector, names) => (Content::Whole(vector), names),
             What::Windows(vectors, names) => (Content::Windows(vectors), names),

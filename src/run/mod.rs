@@ -63,7 +63,7 @@ mod summary;
 mod tally;
 mod window;
 
-pub use convert::{ConvertVectors, LazyVocabulary, VectorInput, LEFT_OUT};
+pub use convert::{ConvertVectors, LazyVocabulary, VectorInput, LEFT_OUT, NUMBERS};
 pub use encode::{EncodeTexts, LongTexts, OVERLAP};
 pub use error::{JobError, Left, RunError, WriteError};
 pub use files::Earlier;

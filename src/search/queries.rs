@@ -22,12 +22,14 @@ pub struct Query {
     pub vector: SparseVector,
     /// Its terms, also those that the index lacks.
     pub num_terms: usize,
+    /// Whether it came as a vector whose terms are all numbers, as ids are.
+    pub has_numbers: bool,
 }
 
 impl Query {
     /// A text that is not encoded yet; see [`encode_queries`].
     pub fn of_text(id: String, text: String) -> Self {
-        Query { id, text: Some(text), vector: SparseVector::default(), num_terms: 0 }
+        Query { id, text: Some(text), vector: SparseVector::default(), num_terms: 0, has_numbers: false }
     }
 
     /// Whether the index lacks more than half of its terms: another model or another language would explain that.
@@ -103,6 +105,7 @@ pub fn read_queries(
             && json::is_vector_row(bytes, &rows.fields, &rows.vector_field).map_err(bad)?;
         queries.push(if is_vector {
             let row = json::parse_vector(bytes, &rows.fields, &rows.vector_field, rows.keys).map_err(bad)?;
+            let has_numbers = row.entries.are_named_by_numbers();
             let terms = match row.entries {
                 Entries::Terms(terms) => terms,
                 Entries::Ids(ids) => {
@@ -113,7 +116,7 @@ pub fn read_queries(
             let vector = prepared(&terms, similarity);
             let terms = vector.iter().map(|(place, weight)| (terms[place as usize].0.as_str(), weight));
             let (id, num_terms) = (row.id.unwrap_or(line.to_string()), vector.len());
-            Query { id, text: None, vector: index.vector(terms)?, num_terms }
+            Query { id, text: None, vector: index.vector(terms)?, num_terms, has_numbers }
         } else {
             let row = parser.parse(bytes).map_err(bad)?;
             Query::of_text(row.id.unwrap_or(line.to_string()), row.text)

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
+use neural_sparse::input::json::Keys;
 use neural_sparse::input::MatrixRows;
 use zip::write::SimpleFileOptions;
 
@@ -131,6 +132,38 @@ fn keys_can_be_declared_to_be_ids() {
 }
 
 #[test]
+fn keys_that_look_like_ids_are_not_taken_for_terms_in_silence() {
+    let place = folder();
+    let (numbers, words) = (place.path().join("numbers"), place.path().join("words"));
+    fs::write(&numbers, "{\"id\":\"a\",\"text\":\"1984\",\"vector\":{\"2003\":1.5,\"1996\":0.5}}\n{\"id\":\"b\",\"text\":\"7\",\"vector\":{}}\n{\"id\":\"c\",\"text\":\"8\",\"vector\":{\"2000\":1}}\n").unwrap();
+    // A number among words is a term.
+    fs::write(&words, "{\"id\":\"a\",\"vector\":{\"2003\":1}}\n{\"id\":\"b\",\"vector\":{\"new\":1}}\n{\"id\":\"c\",\"vector\":{\"2003\":1,\"new\":2}}\n").unwrap();
+    let index = place.path().join("index");
+    let index = index.to_str().unwrap();
+    let note = "`--vector-keys ids` takes them for ids";
+    for (file, is_noted) in [(&numbers, true), (&words, false)] {
+        let file = file.to_str().unwrap();
+        for args in [
+            &["convert", "--format", "opensearch", "--input", file][..],
+            &["index", "build", "--force", "--model", "tiny", "--output", index, "--input", file],
+            &["search", "--index", index, "--queries", file],
+            &["stats", "--model", "tiny", file],
+        ] {
+            let finished = neural_sparse(args).run();
+            assert_eq!(finished.code, Some(0), "{args:?}: {}", finished.stderr);
+            assert_eq!(finished.stderr.contains(note), is_noted, "{args:?}: {}", finished.stderr);
+            let quiet = neural_sparse(&[args, &["--quiet"]].concat()).run();
+            assert_eq!(quiet.stderr, "", "{args:?}");
+        }
+    }
+    let golden = place.path().join("golden");
+    fs::write(&golden, "{\"text\":\"a\",\"vector\":{\"1037\":1.5}}\n").unwrap();
+    let verify = ["model", "verify", "tiny", "--golden", golden.to_str().unwrap(), "--quiet"];
+    let report = |keys: &str| neural_sparse(&[&verify[..], &["--vector-keys", keys]].concat()).run().stdout;
+    assert_ne!(report("ids"), report("terms"));
+}
+
+#[test]
 fn lists_of_ids_need_no_vocabulary_where_the_store_takes_ids() {
     let row = "{\"id\":1,\"indices\":[40000,4000000000],\"values\":[1,2]}\n";
     for format in ["qdrant", "milvus", "pinecone"] {
@@ -185,10 +218,10 @@ fn vectors_to_compare_with_may_be_compressed() {
     let compressed = place.path().join("reference");
     for bytes in [gzip(&plain), zstd::encode_all(&plain[..], 1).unwrap()] {
         fs::write(&compressed, bytes).unwrap();
-        assert_eq!(neural_sparse::check::golden::read(&compressed).unwrap().len(), 50);
+        assert_eq!(neural_sparse::check::golden::read(&compressed, Keys::Terms).unwrap().len(), 50);
     }
     fs::write(&compressed, &gzip(&plain)[..100]).unwrap();
-    neural_sparse::check::golden::read(&compressed).expect_err("cut off");
+    neural_sparse::check::golden::read(&compressed, Keys::Terms).expect_err("cut off");
 }
 
 /// An array as numpy writes it.

@@ -44,6 +44,7 @@ mod names;
 mod page;
 /// The library against PyTorch's numbers, on every checkpoint layout.
 mod parity;
+mod readers;
 /// The commands that the README shows.
 mod readme;
 /// Runs that were stopped, and go on.

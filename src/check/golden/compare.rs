@@ -205,6 +205,7 @@ mod tests {
     use super::*;
     use crate::check::golden::read;
     use crate::encoder::EncoderOptions;
+    use crate::input::json::Keys;
     use crate::source::ModelFiles;
 
     fn fixture(name: &str) -> PathBuf {
@@ -236,7 +237,7 @@ mod tests {
     fn rows(file: &str) -> Vec<GoldenRow> {
         let path = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(path.path(), file).expect("a temporary file");
-        read(path.path()).expect("a good file")
+        read(path.path(), Keys::Terms).expect("a good file")
     }
 
     /// Compares PyTorch's vectors of the first three texts, `from` replaced in them.

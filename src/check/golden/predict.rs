@@ -30,9 +30,10 @@ impl Parameters {
         }
     }
 
-    /// `word` in the code of ml-commons is `lexical` in its documentation.
-    pub(super) fn keys(&self) -> Result<Keys, RowError> {
-        let Some(written) = &self.sparse_embedding_format else { return Ok(Keys::Terms) };
+    /// What the keys of a reply are; `unstated` where the request does not say it. `word` in the code of ml-commons is
+    /// `lexical` in its documentation.
+    pub(super) fn keys(&self, unstated: Keys) -> Result<Keys, RowError> {
+        let Some(written) = &self.sparse_embedding_format else { return Ok(unstated) };
         match written.to_ascii_lowercase().as_str() {
             "word" | "lexical" => Ok(Keys::Terms),
             "token_id" => Ok(Keys::Ids),

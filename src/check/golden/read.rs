@@ -51,12 +51,14 @@ const FORMS: &str = "{\"text\": …, \"vector\": …}, {\"text\": …, \"indices
 /// ids where the parameter `sparse_embedding_format` of the request, kept in the row, is `token_id`.
 /// Other fields are passed over.
 ///
+/// * `keys`: what the keys of an object are, where nothing in the row says it.
+///
 /// # Errors
 ///
 /// [`Error::Read`], or [`Error::Invalid`] with the line and the field: where the file has no rows or is not
 /// JSON in UTF-8, a row has none of the forms, texts and vectors or ids and weights are not equally many, an id does
 /// not fit 32 bits or comes twice, or a weight is negative or not finite.
-pub fn read(path: impl AsRef<Path>) -> Result<Vec<GoldenRow>, Error> {
+pub fn read(path: impl AsRef<Path>, keys: Keys) -> Result<Vec<GoldenRow>, Error> {
     let path = path.as_ref();
     let file = path.display().to_string();
     let bytes = read_bytes(path).map_err(|error| match error {
@@ -65,16 +67,17 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<GoldenRow>, Error> {
         }
         other => Error::Read { file: file.clone(), source: io::Error::other(other) },
     })?;
-    parse(&bytes).map_err(|reason| Error::Invalid { file, reason })
+    parse(&bytes, keys).map_err(|reason| Error::Invalid { file, reason })
 }
 
-fn parse(bytes: &[u8]) -> Result<Vec<GoldenRow>, String> {
+fn parse(bytes: &[u8], keys: Keys) -> Result<Vec<GoldenRow>, String> {
     let source = Source::new(bytes)?;
     let mut rows = Vec::new();
     for value in source.values()? {
         for object in objects(value).map_err(|error| source.at(value, &error))? {
-            let read =
-                Row::new(object).and_then(|row| row.read()).map_err(|error| source.at(object, &error))?;
+            let read = Row::new(object, keys)
+                .and_then(|row| row.read())
+                .map_err(|error| source.at(object, &error))?;
             rows.extend(read.into_iter().map(|(part, side, what)| {
                 let line = source.line(part.get());
                 GoldenRow { line, side, what }
@@ -106,11 +109,12 @@ type Read<'a> = Vec<(&'a RawValue, Option<Side>, Golden)>;
 struct Row<'a> {
     whole: &'a RawValue,
     fields: Vec<Entry<'a>>,
+    keys: Keys,
 }
 
 impl<'a> Row<'a> {
-    fn new(whole: &'a RawValue) -> Result<Self, RowError> {
-        Ok(Row { whole, fields: json::entries(whole.get().as_bytes())? })
+    fn new(whole: &'a RawValue, keys: Keys) -> Result<Self, RowError> {
+        Ok(Row { whole, fields: json::entries(whole.get().as_bytes())?, keys })
     }
 
     fn read(&self) -> Result<Read<'a>, RowError> {
@@ -138,7 +142,7 @@ impl<'a> Row<'a> {
 
     fn entries(&self) -> Result<Entries, RowError> {
         if let Some((name, value)) = self.one_of(&VECTOR_FIELDS)? {
-            return vector(&format!("`{name}`"), value, Keys::Terms);
+            return vector(&format!("`{name}`"), value, self.keys);
         }
         match (self.get("indices")?, self.get("values")?) {
             (Some(indices), Some(values)) => lists("the row", indices, values),
@@ -155,7 +159,7 @@ impl<'a> Row<'a> {
             return Err(RowError::new(format!("`inputs` without `outputs`: {EMBED_SPARSE_FORM}")));
         };
         let vectors = list(&format!("`{name}`"), reply)?;
-        paired(("inputs", texts), (name, vectors), Keys::Terms, self.side(None)?)
+        paired(("inputs", texts), (name, vectors), self.keys, self.side(None)?)
     }
 
     /// The texts of a request to ml-commons, and its reply.
@@ -170,7 +174,7 @@ impl<'a> Row<'a> {
         let side = self.side(parameters.side()?)?;
         let vectors = responses(results)?;
         let texts = texts("text_docs", docs)?;
-        paired(("text_docs", texts), ("inference_results", vectors), parameters.keys()?, side)
+        paired(("text_docs", texts), ("inference_results", vectors), parameters.keys(self.keys)?, side)
     }
 
     /// A query, a document and their score.

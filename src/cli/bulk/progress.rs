@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neural_sparse::input::RowError;
-use neural_sparse::run::{Observer, Progress, Summary, Tally, LEFT_OUT};
+use neural_sparse::run::{Observer, Progress, Summary, Tally, LEFT_OUT, NUMBERS};
 
 use crate::cli::failure::complain;
 use crate::cli::{counted, environment, hints};
@@ -75,7 +75,15 @@ impl Observer for Watcher {
         }
         summary.to_string().lines().for_each(|line| complain(format_args!("{line}")));
         for (what, count) in summary.tally.findings.iter() {
-            let more = if what == LEFT_OUT { "; --keep and --keep-all keep them" } else { "" };
+            // Of a few rows it says nothing: texts may be numbers too.
+            if what == NUMBERS && 2 * count <= summary.tally.rows_out {
+                continue;
+            }
+            let more = match what {
+                LEFT_OUT => "; --keep and --keep-all keep them",
+                NUMBERS => "; `--vector-keys ids` takes them for ids",
+                _ => "",
+            };
             complain(format_args!("note: {count} {what}{more}"));
         }
         if let Some(model) = &summary.model {

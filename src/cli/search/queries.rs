@@ -53,6 +53,7 @@ pub(super) fn of(args: &SearchArgs, index: &InvertedIndex) -> anyhow::Result<Vec
     }
     if !args.model.hub.quiet {
         say_unknown(&queries);
+        say_numbers(&queries);
     }
     Ok(queries)
 }
@@ -74,6 +75,16 @@ fn say_unknown(queries: &[Query]) {
             queries.len(),
             first.id
         )),
+    }
+}
+
+/// Says that vectors may have ids for keys. Of a few it says nothing: texts may be numbers too.
+fn say_numbers(queries: &[Query]) {
+    let (count, all) = (queries.iter().filter(|query| query.has_numbers).count(), queries.len());
+    if 2 * count > all {
+        complain(format_args!(
+            "note: {count} of {all} queries have numbers alone for terms, as ids are; `--vector-keys ids` takes them for ids"
+        ));
     }
 }
 

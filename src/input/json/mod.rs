@@ -14,4 +14,4 @@ pub(crate) use object::{entries, find, kind, message, not_json, string, Entry};
 pub use pairs::{parse_pair, write_f32, write_scored, Pair, PairFields};
 pub use texts::parse_row;
 pub use vectors::{is_vector_row, parse_vector, VectorRow};
-pub use weights::{Entries, Keys, Written};
+pub use weights::{is_number, Entries, Keys, Written};

@@ -19,6 +19,22 @@ pub enum Entries {
     Ids(Vec<(u32, Written)>),
 }
 
+impl Entries {
+    /// Whether every term is a whole number in digits, as ids are written, and there is one: such keys may be ids that
+    /// nobody has declared.
+    pub fn are_named_by_numbers(&self) -> bool {
+        match self {
+            Entries::Terms(terms) => !terms.is_empty() && terms.iter().all(|(term, _)| is_number(term)),
+            Entries::Ids(_) => false,
+        }
+    }
+}
+
+/// Whether a term is a whole number in digits, as ids are written.
+pub fn is_number(term: &str) -> bool {
+    !term.is_empty() && term.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// A number as it was written, finite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Written {

@@ -4,11 +4,11 @@ use super::*;
 use crate::check::golden::Written;
 
 fn rows(file: &str) -> Vec<GoldenRow> {
-    parse(file.as_bytes()).expect("a good file")
+    parse(file.as_bytes(), Keys::Terms).expect("a good file")
 }
 
 fn reason(file: impl AsRef<[u8]>) -> String {
-    parse(file.as_ref()).expect_err("a bad file")
+    parse(file.as_ref(), Keys::Terms).expect_err("a bad file")
 }
 
 fn written(value: f32, rounding: f32) -> Written {
@@ -171,9 +171,27 @@ fn what_cannot_be_compared_is_refused_with_its_place() {
 
 #[test]
 fn an_error_names_the_file() {
-    let missing = read("no/such/golden.jsonl").expect_err("no such file");
+    let missing = read("no/such/golden.jsonl", Keys::Terms).expect_err("no such file");
     assert!(matches!(missing, Error::Read { file, .. } if file == "no/such/golden.jsonl"));
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    let empty = read(file.path()).expect_err("nothing in it").to_string();
+    let empty = read(file.path(), Keys::Terms).expect_err("nothing in it").to_string();
     assert!(empty.starts_with(&format!("`{}`: nothing to compare with", file.path().display())), "{empty}");
+}
+
+#[test]
+fn keys_are_what_they_are_declared_to_be_unless_a_request_says_it() {
+    let expected = [row(1, None, "a", ids(&[(7, 0.25, 0.005)]))];
+    for file in [
+        r#"{"text":"a","vector":{"7":0.25}}"#,
+        r#"{"inputs":"a","outputs":[{"7":0.25}]}"#,
+        r#"{"text_docs":["a"],"inference_results":[{"output":[{"dataAsMap":{"response":[{"7":0.25}]}}]}]}"#,
+    ] {
+        assert_eq!(parse(file.as_bytes(), Keys::Ids).expect("ids"), expected, "{file}");
+        assert_eq!(rows(file), [row(1, None, "a", terms(&[("7", 0.25, 0.005)]))], "{file}");
+    }
+    let stated = r#"{"text_docs":["a"],"parameters":{"sparse_embedding_format":"lexical"},
+        "inference_results":[{"output":[{"dataAsMap":{"response":[{"b":1}]}}]}]}"#;
+    assert_eq!(parse(stated.as_bytes(), Keys::Ids).expect("terms").len(), 1);
+    let reason = parse(br#"{"text":"a","vector":{"b":1}}"#, Keys::Ids).expect_err("a term");
+    assert!(reason.starts_with("line 1: `vector` has the index b, expected a whole number"), "{reason}");
 }
