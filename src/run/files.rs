@@ -418,7 +418,7 @@ impl RunFiles {
         Ok(())
     }
 
-    /// Makes what was reached last, and records it.
+    /// Makes what was reached last, and records it, unless the input has changed meanwhile.
     fn record(&mut self, is_complete: bool) -> Result<(), RunError> {
         if self.reached.is_none() || !self.journal.as_ref().is_some_and(Journal::has_begun) {
             // Nothing was written: there is nothing that could be lost.
@@ -443,7 +443,9 @@ impl RunFiles {
             if let (Some(rejects), 1..) = (&mut self.rejects, point.rejects) {
                 rejects.sync().map_err(RunError::write("rejects"))?;
             }
+            // What was read before this moment is of one and the same file.
             let source = &self.sources[point.position.file];
+            source.check_unchanged()?;
             point.sample =
                 journal::sample(&source.path, point.position.raw).map_err(RunError::read(source))?;
         }

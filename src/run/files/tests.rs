@@ -27,8 +27,12 @@ const NUM_LINES: u64 = 23;
 
 impl Run {
     fn new(output: &str) -> Run {
+        Run::reading(output, &[b'x'; 1000])
+    }
+
+    fn reading(output: &str, content: &[u8]) -> Run {
         let mut input = tempfile::NamedTempFile::new().expect("a file");
-        input.write_all(&[b'x'; 1000]).expect("written");
+        input.write_all(content).expect("written");
         let sources = Source::whole(&[input.path().to_path_buf()], Container::Lines).expect("a file");
         let paths = Paths { output: output.into(), rejects: Some("rejects".into()), assembly: None };
         Run { paths, sources, format: None, _input: input }
@@ -60,6 +64,16 @@ impl Run {
 
     /// Runs to the end, or to the first fault.
     fn run(&self, disk: &FaultyDisk, earlier: Earlier) -> Result<(), RunError> {
+        self.run_while(disk, earlier, |_| {})
+    }
+
+    /// The same, where something else happens before each line.
+    fn run_while(
+        &self,
+        disk: &FaultyDisk,
+        earlier: Earlier,
+        mut happens: impl FnMut(u64),
+    ) -> Result<(), RunError> {
         let storage: Arc<dyn Storage> = Arc::new(disk.clone());
         let Some(held) = self.paths.take(&storage, earlier)? else { return Ok(()) };
         let identity = Some(Identity::new(BTreeMap::new(), &self.sources)?);
@@ -71,6 +85,7 @@ impl Run {
         let mut position = point.map(|point| point.position).unwrap_or_default();
         while position.line < NUM_LINES {
             let line = position.line + 1;
+            happens(line);
             tally.rows_in += 1;
             if line % 5 == 0 {
                 tally.rejected += 1;
@@ -237,7 +252,43 @@ fn changes_are_named_and_refused() {
     assert!(changed(&[b'x'; 999]).contains("had 1000 bytes and"));
     assert!(changed(&[b'y'; 1000]).contains("the first MiB of"));
     std::fs::write(&path, [b'x'; 1000]).expect("written");
+    run.sources = Source::whole(&[path], Container::Lines).expect("a file");
     run.run(&disk, Earlier::Resume).expect("as it was");
+}
+
+#[test]
+fn an_input_that_changes_is_noticed_before_the_next_point() {
+    let plain: Vec<u8> = (0..NUM_LINES).flat_map(|line| format!("line {line}\n").into_bytes()).collect();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&plain).expect("memory");
+    for content in [plain, gzip.finish().expect("memory")] {
+        let appends = |path: &Path| std::fs::write(path, [&content[..], b"more\n"].concat());
+        let truncates = |path: &Path| std::fs::write(path, &content[..content.len() / 2]);
+        let replaces = |path: &Path| {
+            let other = with_suffix(path, ".other");
+            std::fs::write(&other, vec![b'y'; content.len()])?;
+            // Not within the clock's resolution of when the first was written.
+            let file = std::fs::File::options().append(true).open(&other)?;
+            file.set_modified(std::time::SystemTime::now() + Duration::from_secs(1))?;
+            std::fs::rename(other, path)
+        };
+        type Change<'c> = &'c dyn Fn(&Path) -> io::Result<()>;
+        let changes: [Change; 3] = [&appends, &truncates, &replaces];
+        for (number, change) in changes.into_iter().enumerate() {
+            let run = Run::reading("out.jsonl", &content);
+            let disk = FaultyDisk::default();
+            let half = NUM_LINES / 2;
+            let error = run.run_while(&disk, Earlier::Refuse, |line| {
+                if line == half {
+                    change(&run.sources[0].path).expect("changed");
+                }
+            });
+            assert!(message(error).contains("has changed while it was read"), "{number}");
+            let (_, past) = Journal::lock(Arc::new(disk), &run.paths.output).expect("readable");
+            let point = past.and_then(|past| past.point).expect("a point before the change");
+            assert_eq!(point.position.line, half - 1, "{number}");
+        }
+    }
 }
 
 #[test]
