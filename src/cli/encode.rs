@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use neural_sparse::format::{write_by_name, Terms};
-use neural_sparse::run::{encode_lines, Answer, LinesError, Shape};
+use neural_sparse::run::{encode_lines, Answer, LinesError, Shape, Unfinished};
 use neural_sparse::{Side, SparseEncoder, SparseVector};
 
 use super::args::InputArgs;
@@ -14,7 +14,7 @@ use super::args::ShapeArgs;
 use super::bulk::{encode_rows, say_truncated, Tally};
 use super::failure::{complain, Exit};
 use super::formats::FormatArgs;
-use super::output::Output;
+use super::output::{Files, Output};
 use super::ModelArgs;
 
 /// Encode texts: one JSON object {"term": weight, …} a text, heaviest first
@@ -66,14 +66,22 @@ fn encode_unnamed(args: &EncodeArgs) -> anyhow::Result<Exit> {
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
     let shape = args.shape.shape().in_dialect(args.model.dialect);
-    let mut out = Output::one_shot(args.output.as_deref())?;
+    // Lines may be there only once; texts of the command line can be encoded again.
+    let unfinished = if args.texts.is_empty() { Unfinished::Kept } else { Unfinished::Removed };
+    let mut out = match &args.output {
+        Some(path) => Files::read([]).output("output", path, unfinished)?,
+        None => Output::stdout(),
+    };
     let mut tally = Tally::default();
     let quiet = args.model.hub.quiet;
     let exit = if args.texts.is_empty() {
         if io::stdin().is_terminal() && !quiet {
             complain(format_args!("note: reading texts from the terminal, one a line; Ctrl-D ends"));
         }
-        answer_lines(&encoder, side, &shape, &mut out, &mut tally)?
+        match answer_lines(&encoder, side, &shape, &mut out, &mut tally) {
+            Ok(exit) => exit,
+            Err(error) => return Err(out.stopped(tally.rows_out, error)),
+        }
     } else {
         for encoded in encoder.encode(&args.texts, side)? {
             tally.rows_in += 1;
@@ -103,12 +111,16 @@ fn answer_lines(
         Answer::Line { encoded: Ok(encoded), .. } => {
             tally.rows_in += 1;
             tally.count_text(encoded.num_tokens, encoded.is_cut);
-            write_line(out, encoder, &shape.apply(encoded.vector))
+            write_line(out, encoder, &shape.apply(encoded.vector))?;
+            tally.rows_out += 1;
+            Ok(())
         }
         Answer::Line { number, encoded: Err(reason) } => {
             complain(format_args!("error: standard input line {number}: {reason}; answered with {{}}"));
             exit = Exit::Rejected;
-            write_line(out, encoder, &SparseVector::default())
+            write_line(out, encoder, &SparseVector::default())?;
+            tally.rows_out += 1;
+            Ok(())
         }
         Answer::Pause => out.flush(),
     });

@@ -10,7 +10,7 @@ use super::args::InputArgs;
 use super::bulk::{say_truncated, Tally};
 use super::failure::Exit;
 use super::fields::FieldArgs;
-use super::output::{say_where, Output};
+use super::output::{say_where, Files};
 use super::{print, ModelArgs};
 
 /// Show for every term of a text its weight and the input token that produced it, heaviest first
@@ -50,7 +50,7 @@ pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
 
 fn explain_text(args: &ExplainArgs, text: &str) -> anyhow::Result<Exit> {
     let file = args.html.as_deref().or(args.output.as_deref());
-    let mut out = Output::one_shot(file)?;
+    let mut out = Files::read([]).results("output", file)?;
     let encoder = args.model.load()?;
     let side = args.model.known_side(&encoder)?;
     let explanation = encoder.explain(text, side)?;

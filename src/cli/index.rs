@@ -267,7 +267,7 @@ fn info(args: &InfoArgs) -> anyhow::Result<Exit> {
     if args.verify {
         index.verify()?;
     }
-    let mut out = Output::one_shot(None)?;
+    let mut out = Output::stdout();
     if args.json {
         let mut report = index_json(&index)?;
         report.insert("verified".into(), args.verify.into());

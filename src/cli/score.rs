@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::args::InputArgs;
 use super::bulk::{say_truncated, Container, Tally};
 use super::failure::{Exit, UsageError};
-use super::output::{say_where, Output};
+use super::output::{say_where, Files, Output};
 use super::{print, ModelArgs};
 
 /// Score documents against a query, one score a line: the dot product of their vectors, unless the model names another
@@ -90,7 +90,8 @@ fn score_texts(args: &ScoreArgs) -> anyhow::Result<Exit> {
     if documents.is_empty() {
         return Err(nothing_to_score());
     }
-    let mut out = Output::one_shot(args.html.as_deref().or(args.output.as_deref()))?;
+    let file = args.html.as_deref().or(args.output.as_deref());
+    let mut out = Files::read([]).results("output", file)?;
     let scorer = ScorePairs::new(args.model.load()?, args.model.side);
     if args.html.is_some() {
         return write_page(args, &scorer, out);

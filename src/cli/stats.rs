@@ -64,7 +64,7 @@ pub(super) fn run(args: &StatsArgs) -> anyhow::Result<Exit> {
         vector_field: args.input_vector_field.clone(),
         keys: args.vector_keys,
     };
-    let mut out = Output::one_shot(None)?;
+    let mut out = Output::stdout();
     let statistics = Statistics::read(&args.files, args.queries.as_deref(), &rows, &args.vocabulary.lazy())?;
     let mut terms = statistics.flops.terms().peekable();
     if args.vector_keys == Keys::Terms

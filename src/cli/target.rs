@@ -179,7 +179,7 @@ fn search_ceiling(model: &str) -> f32 {
 }
 
 pub(super) fn run(args: &TargetArgs) -> anyhow::Result<Exit> {
-    let mut out = Output::one_shot(None)?;
+    let mut out = Output::stdout();
     match &args.command {
         TargetCommand::Mapping(args) => writeln!(out, "{}", mapping(args)?)?,
         TargetCommand::Query(args) => query(args, &mut out)?,

@@ -3,7 +3,8 @@
 //! `OUTPUT.journal` is text. Its first line is [`MAGIC`]; each other line is a record: 16 hexadecimal digits, the
 //! beginning of the SHA-256 of the rest, a space, and an object of JSON, an [`Identity`] or a [`Point`]. The last whole
 //! identity counts, and the last whole point behind it. A record that power or space cut off does not match its digits
-//! and is as if it had not been written, and so is a point that no run can have come to.
+//! and is as if it had not been written, and so is a point that no run can have come to. The journal of a command that
+//! makes its output in one go says that, and nothing else.
 //!
 //! A run locks the journal before it looks at anything else, and removes it last, so that two runs never work on one
 //! output. A file of that name that does not begin with `MAGIC` is somebody else's: it is left alone.
@@ -78,6 +79,8 @@ pub(super) struct Point {
 enum Record {
     Run(Identity),
     Point(Point),
+    /// The output is made in one go: what is written of it is of no use to anybody else.
+    InOneGo {},
 }
 
 /// More than any run counts; further counts are added to those of a point, and must not overflow.
@@ -170,6 +173,8 @@ pub(super) struct Journal {
     length: u64,
     /// Whether this run has written its first record, or goes on with an earlier one's.
     has_begun: bool,
+    /// Whether an earlier command has left it that made the output in one go.
+    is_of_one_go: bool,
 }
 
 /// What a journal says.
@@ -205,10 +210,17 @@ fn parse(bytes: &[u8]) -> Result<Option<Past>, NotAJournal> {
                 past.point = Some(point);
                 past.length = length;
             }
-            (Record::Point(_), None) => break,
+            (Record::Point(_), None) | (Record::InOneGo {}, _) => break,
         }
     }
     Ok(past)
+}
+
+/// Whether a journal is of an output that is made in one go.
+fn is_in_one_go(bytes: &[u8]) -> bool {
+    let first =
+        bytes.strip_prefix(MAGIC).and_then(|records| records.split_inclusive(|&byte| byte == b'\n').next());
+    matches!(first.and_then(record), Some(Record::InOneGo {}))
 }
 
 /// The file of a journal's name is somebody else's.
@@ -239,10 +251,12 @@ impl Journal {
             io::ErrorKind::ResourceBusy => OutputError::Busy { path: output.to_path_buf() },
             _ => OutputError::Write { path: path.clone(), source },
         })?;
-        let mut journal = Journal { storage, path, file, is_empty: true, length: 0, has_begun: false };
+        let mut journal =
+            Journal { storage, path, file, is_empty: true, length: 0, has_begun: false, is_of_one_go: false };
         let mut bytes = Vec::new();
         let read = (&mut journal.file).take(MAX_BYTES).read_to_end(&mut bytes);
         journal.is_empty = bytes.is_empty();
+        journal.is_of_one_go = is_in_one_go(&bytes);
         read.map_err(OutputError::write(&journal.path))?;
         match parse(&bytes) {
             Ok(past) => {
@@ -251,6 +265,17 @@ impl Journal {
             }
             Err(NotAJournal) => Err(RunError::NotAJournal { path: journal.path.clone() }),
         }
+    }
+
+    /// Whether an earlier command was making the output in one go, and has left what it had written.
+    pub fn is_of_one_go(&self) -> bool {
+        self.is_of_one_go
+    }
+
+    /// Says that the output is made in one go: what is written of it may be written over.
+    pub fn start_in_one_go(&mut self) -> io::Result<()> {
+        self.start(None)?;
+        self.append(&Record::InOneGo {})
     }
 
     /// Goes on with the journal of an earlier run.
@@ -396,6 +421,16 @@ mod tests {
             let past = parse(&bytes).expect("a journal").expect("records");
             assert_eq!(past.point.map(|point| point.output), Some(1), "{point:?}");
         }
+    }
+
+    #[test]
+    fn an_output_in_one_go_has_no_past() {
+        let whole = [MAGIC, &line(&Record::InOneGo {})].concat();
+        for length in 0..=whole.len() {
+            assert!(parse(&whole[..length]).expect("a journal").is_none(), "{length}");
+            assert_eq!(is_in_one_go(&whole[..length]), length == whole.len(), "{length}");
+        }
+        assert!(!is_in_one_go(&[MAGIC, &run("a"), &line(&Record::InOneGo {})].concat()));
     }
 
     #[test]

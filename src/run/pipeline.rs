@@ -290,9 +290,7 @@ fn refuse_conflicts(
 fn uses(sources: &[Arc<Source>], paths: Option<&Paths>, options: &RunOptions) -> Vec<Use> {
     let mut uses: Vec<Use> = sources.iter().map(|source| Use::read("the input", &source.path)).collect();
     if let Some(Paths { output, assembly, .. }) = paths {
-        uses.push(Use::written("the output", output));
-        uses.push(Use::written("the unfinished output", with_suffix(output, ".partial")));
-        uses.push(Use::written("the journal", with_suffix(output, ".journal")));
+        uses.extend(Use::output("output", output));
         let results = assembly.as_ref().map(|assembly| assembly.results(output, &Disk)).unwrap_or_default();
         let others = results.into_iter().filter(|result| result != output);
         uses.extend(others.map(|result| Use::written("a part of the output", result)));

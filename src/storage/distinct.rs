@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::disk::is_same;
-use super::{folder_of, is_device, OutputError};
+use super::{folder_of, is_device, with_suffix, OutputError};
 
 /// A file that a command reads or writes.
 #[derive(Clone, Debug)]
@@ -26,6 +26,17 @@ impl Use {
     /// A file that is written.
     pub fn written(role: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Use { role: role.into(), path: path.into(), is_written: true }
+    }
+
+    /// A file that is written, and those that are beside it until it is complete.
+    ///
+    /// * `what`: what it is, without an article: `output`.
+    pub fn output(what: &str, path: &Path) -> [Use; 3] {
+        [
+            Use::written(format!("the {what}"), path),
+            Use::written(format!("the unfinished {what}"), with_suffix(path, ".partial")),
+            Use::written(format!("the journal of the {what}"), with_suffix(path, ".journal")),
+        ]
     }
 
     fn name(&self) -> String {

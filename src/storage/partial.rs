@@ -15,6 +15,8 @@ pub enum Existing {
     Refuse,
     /// It is written over; the complete file takes its place at the end.
     Replace,
+    /// A complete one is an error; one that is not complete is written over.
+    ReplaceUnfinished,
 }
 
 /// A file that is written as `FILE.partial`, from the first byte on, and renamed when it is complete; compressed
@@ -36,8 +38,10 @@ impl PartialFile {
     /// [`OutputError::Exists`], and [`OutputError::Write`] where there is no such folder.
     pub fn new(storage: Arc<dyn Storage>, path: &Path, existing: Existing) -> Result<Self, OutputError> {
         let partial = with_suffix(path, ".partial");
-        if existing == Existing::Refuse {
-            refuse_existing(&*storage, &[path, &partial], false)?;
+        match existing {
+            Existing::Refuse => refuse_existing(&*storage, &[path, &partial], false)?,
+            Existing::ReplaceUnfinished => refuse_existing(&*storage, &[path], false)?,
+            Existing::Replace => {}
         }
         // A folder that is not there should not be found out after an hour.
         fs::read_dir(folder_of(path)).map_err(OutputError::write(path))?;
@@ -106,7 +110,7 @@ impl PartialFile {
             None => {
                 let file = match self.existing {
                     Existing::Refuse => self.storage.create_new(&self.partial)?,
-                    Existing::Replace => {
+                    Existing::Replace | Existing::ReplaceUnfinished => {
                         let mut file = self.storage.lock(&self.partial)?;
                         file.truncate(0)?;
                         file
@@ -129,6 +133,14 @@ impl PartialFile {
             Some(writer) => writer.end_row(),
             // Nothing was written yet.
             None => Ok(true),
+        }
+    }
+
+    /// Hands every whole part to the system: it is there when this process has ended, however it ends.
+    pub(crate) fn hand_on(&mut self) -> io::Result<()> {
+        match &mut self.writer {
+            Some(writer) => writer.flushed().map(drop),
+            None => Ok(()),
         }
     }
 
@@ -176,7 +188,7 @@ impl PartialFile {
     /// name meanwhile, and none may be replaced.
     pub fn appear(mut self) -> Result<(), OutputError> {
         self.check_name()?;
-        if self.existing == Existing::Refuse {
+        if self.existing != Existing::Replace {
             refuse_existing(&*self.storage, &[&self.path], false)?;
         }
         // The file is kept open, and so locked, until it has its name.

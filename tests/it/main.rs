@@ -41,6 +41,8 @@ mod model;
 mod module_graph;
 /// Folders, known models, and names that mean both.
 mod names;
+/// Files that are written in one go.
+mod outputs;
 mod page;
 /// The library against PyTorch's numbers, on every checkpoint layout.
 mod parity;

@@ -45,7 +45,7 @@ pub(super) fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
         CacheCommand::Clear(_) => cache::clear,
     };
     let kept = act(&folder).with_context(|| format!("`{}`", folder.display()))?;
-    let mut out = Output::one_shot(None)?;
+    let mut out = Output::stdout();
     for kept in &kept {
         let state = match &kept.about {
             Some(about) if !about.is_outdated() => "",

@@ -7,7 +7,7 @@ use clap::Args;
 use neural_sparse::eval::{parse_measures, Evaluation, Measure, MeasureError};
 use neural_sparse::report::per_query_json;
 
-use crate::cli::output::Output;
+use crate::cli::output::{Files, Output};
 
 /// What is measured, and where each query's values go.
 #[derive(Args, Clone)]
@@ -42,8 +42,9 @@ impl MeasureArgs {
     }
 
     /// Opens the file for each query's values.
-    pub fn per_query(&self) -> anyhow::Result<Option<Output>> {
-        self.per_query.as_ref().map(|path| Output::one_shot(Some(path))).transpose()
+    pub fn per_query(&self, files: &mut Files) -> anyhow::Result<Option<Output>> {
+        let open = |path: &PathBuf| files.results("file of --per-query", Some(path));
+        self.per_query.as_ref().map(open).transpose()
     }
 }
 

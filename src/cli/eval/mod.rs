@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::args::{Given, ShapeArgs};
 use super::failure::{Exit, UsageError};
-use super::output::Output;
+use super::output::{Files, Output};
 use super::print;
 use encoding::EncodingArgs;
 use measures::{write_queries, MeasureArgs};
@@ -155,9 +155,10 @@ fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
             UsageError::new("--save-run: a run is of one collection, and --data names several").into()
         );
     }
-    let mut out = Output::one_shot(None)?;
-    let mut per_query = args.measures.per_query()?;
-    let mut saved = args.save_run.as_ref().map(|path| Output::one_shot(Some(path))).transpose()?;
+    let mut out = Output::stdout();
+    let mut files = Files::read([]);
+    let mut per_query = args.measures.per_query(&mut files)?;
+    let mut saved = args.save_run.as_ref().map(|path| files.results("run", Some(path))).transpose()?;
     let model = &args.encoding.model;
     let shape = args.shape.shape().in_dialect(model.dialect);
     let setting = Setting { shape, codec: args.encoding.codec };

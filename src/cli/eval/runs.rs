@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::measures::{write_queries, MeasureArgs};
 use crate::cli::failure::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::{Files, Output};
 use crate::cli::print;
 
 /// Judge a run of TREC's form that was made elsewhere
@@ -52,8 +52,9 @@ pub(in crate::cli) struct CompareArgs {
 
 /// Judges a run.
 pub(super) fn judge(args: &JudgeArgs) -> anyhow::Result<Exit> {
-    let mut out = Output::one_shot(None)?;
-    let per_query = args.measures.per_query()?;
+    let mut out = Output::stdout();
+    let mut files = Files::read([("the run", &*args.run), ("the file of judgements", &*args.qrels)]);
+    let per_query = args.measures.per_query(&mut files)?;
     let evaluation = judged(&args.run, &args.qrels, &args.measures)?;
     let names = args.measures.names();
     if args.json {
@@ -88,8 +89,10 @@ fn judged(run: &Path, qrels: &Path, measures: &MeasureArgs) -> anyhow::Result<Ev
 
 /// Compares two runs query by query.
 pub(super) fn compare_two(args: &CompareArgs) -> anyhow::Result<Exit> {
-    let mut out = Output::one_shot(None)?;
-    let mut per_query = args.measures.per_query()?;
+    let mut out = Output::stdout();
+    let runs = args.runs.iter().map(|run| ("the run", run.as_path()));
+    let mut files = Files::read(runs.chain([("the file of judgements", &*args.qrels)]));
+    let mut per_query = args.measures.per_query(&mut files)?;
     let names = args.measures.names();
     let judge = |path: &PathBuf| judged(path, &args.qrels, &args.measures);
     let (first, second) = (judge(&args.runs[0])?, judge(&args.runs[1])?);

@@ -14,7 +14,7 @@ use super::encoding::{EncodingArgs, Failed};
 use crate::cli::args::{parse_top_k, Given};
 use crate::cli::bulk::Watcher;
 use crate::cli::failure::{complain, Exit, UsageError};
-use crate::cli::output::Output;
+use crate::cli::output::{Files, Output};
 use crate::cli::{print, ModelArgs};
 
 /// Measure what pruning, chunking and shorter texts cost in quality, and save in bytes and postings
@@ -85,9 +85,11 @@ fn parse_share(value: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
     args.given.refuse(&["--as"], "queries and documents are both encoded")?;
-    let mut out = Output::one_shot(None)?;
-    let open = |path: &Option<PathBuf>| path.as_ref().map(|path| Output::one_shot(Some(path))).transpose();
-    let (csv, html) = (open(&args.csv)?, open(&args.html)?);
+    let mut out = Output::stdout();
+    let mut files = Files::read([]);
+    let mut open =
+        |what, path: &Option<PathBuf>| path.as_ref().map(|path| files.results(what, Some(path))).transpose();
+    let (csv, html) = (open("file of --csv", &args.csv)?, open("page of --html", &args.html)?);
     let Some(mut points) = args.encoding.held(|watcher| args.measure(watcher))? else {
         return Ok(Exit::Interrupted);
     };

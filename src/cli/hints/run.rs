@@ -16,7 +16,7 @@ pub(super) fn of_run(error: &RunError) -> Option<String> {
             "`--rejects` goes with `--on-error skip`, which sets bad rows aside and goes on".into()
         }
         RunError::CompressedRejects { .. } => "name a file without .gz or .zst with `--rejects`".into(),
-        RunError::NotAJournal { .. } => "move that file, or name another output with `--output`".into(),
+        RunError::NotAJournal { .. } => "move that file, or name another output".into(),
         RunError::NoJournal { .. } => "`--force` starts at the beginning".into(),
         RunError::Changed { .. } => {
             "call it as it was called before, or start at the beginning with `--force`".into()

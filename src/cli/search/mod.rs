@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::Args;
 use neural_sparse::eval::{write_ranking, RunHit, RUN_TAG};
 use neural_sparse::format;
-use neural_sparse::index::{search_all, Hit, InvertedIndex};
+use neural_sparse::index::{search_all, Hit, InvertedIndex, FILE_NAME};
 use neural_sparse::input::json::Keys;
 use neural_sparse::input::InputFormat;
 use neural_sparse::search::{answer_json, rankings, write_hits, Found, Query};
@@ -19,7 +19,7 @@ use neural_sparse::SparseVector;
 use super::args::{available_threads, vector_keys, Given};
 use super::failure::Exit;
 use super::fields;
-use super::output::Output;
+use super::output::{Files, Output};
 use super::ModelArgs;
 
 /// Search an index: the best documents for each query, exactly, one a line
@@ -88,7 +88,10 @@ pub(super) struct SearchArgs {
 
 pub(super) fn run(args: &SearchArgs) -> anyhow::Result<Exit> {
     let index = InvertedIndex::open_folder(&args.index)?;
-    let mut out = Output::one_shot(args.run.as_deref())?;
+    let index_file = args.index.join(FILE_NAME);
+    let queries = args.queries.as_deref().map(|path| ("the queries", path));
+    let mut files = Files::read(queries.into_iter().chain([("the index", &*index_file)]));
+    let mut out = files.results("run", args.run.as_deref())?;
     let queries = queries::of(args, &index)?;
     let num_threads = args.model.num_threads().unwrap_or_else(available_threads);
     let vectors: Vec<&SparseVector> = queries.iter().map(|query| &query.vector).collect();
