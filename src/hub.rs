@@ -21,6 +21,7 @@ use std::time::Duration;
 
 pub use error::{Credentials, HubError};
 
+use crate::index;
 use crate::known::{self, KnownModel};
 use crate::source::ModelFiles;
 pub use crate::spec::Parts;
@@ -182,10 +183,16 @@ pub fn resolve(
 /// The known model that `name` stands for; `None` where a folder or a file has that name, unless it is a snapshot of
 /// one in a cache of the hub.
 pub fn known_model(name: &str) -> Option<&'static KnownModel> {
-    match Path::new(name).exists() {
+    match is_local(Path::new(name)) {
         true => known_snapshot(Path::new(name)),
         false => known::find(name),
     }
+}
+
+/// Whether a path, and nothing else of that name, is meant. The folder of an index may have the name of the model that it
+/// was made with.
+fn is_local(path: &Path) -> bool {
+    path.exists() && (path.join("config.json").exists() || !index::is_in(path))
 }
 
 /// The known model whose snapshot a folder is, by the cache's layout: `models--org--name/snapshots/<commit>`.
@@ -239,7 +246,7 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
         return Err(HubError::Option("the model's name is empty".into()));
     }
     let path = Path::new(name);
-    let local = if path.is_dir() {
+    let local = if path.is_dir() && is_local(path) {
         Some((ModelFiles::folder(name, path), "is a folder"))
     } else if path.is_file() {
         Some((ModelFiles::archive(name, path).map_err(HubError::Model)?, "is an archive"))
@@ -250,7 +257,7 @@ fn place(name: &str, revision: Option<&str>) -> Result<Place, HubError> {
     };
     if let Some((files, why)) = local {
         let named = known::find(name);
-        let (known, shadowed) = match files.path().is_some() || path.exists() {
+        let (known, shadowed) = match files.path().is_some() || is_local(path) {
             true => (known_snapshot(path), named),
             false => (named, None),
         };

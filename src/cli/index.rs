@@ -118,6 +118,11 @@ fn build(args: &BuildArgs) -> anyhow::Result<Exit> {
     let similarity = vocabulary.similarity()?;
     let shape = args.shape.shape().for_dot_products(similarity, &args.model.model)?;
     let folder = args.output.as_deref().expect("required, anything else is a bug");
+    args.model.hub.refuse_to_shadow(&args.model.model, folder.parent().unwrap_or(folder))?;
+    if holds == Holds::Texts && !folder.exists() {
+        // A model that cannot be had leaves no empty folder.
+        args.model.files()?;
+    }
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let output = folder.join(index::FILE_NAME);
     let codec = args.codec;

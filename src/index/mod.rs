@@ -42,6 +42,7 @@ mod search;
 mod vocabulary;
 
 use std::io;
+use std::path::Path;
 
 use crate::sparse::ScoreOverflow;
 
@@ -52,6 +53,11 @@ pub use layout::VERSION;
 pub use metadata::{Difference, IndexMetadata};
 pub use open::{IndexInfo, InvertedIndex, FILE_NAME};
 pub use search::{search_all, Hit, Searcher};
+
+/// Whether an index is in a folder, under [`FILE_NAME`], or is being built there.
+pub fn is_in(folder: &Path) -> bool {
+    ["", ".journal", ".partial"].iter().any(|suffix| folder.join(format!("{FILE_NAME}{suffix}")).is_file())
+}
 
 /// Why an index cannot be built.
 #[derive(Debug, thiserror::Error)]

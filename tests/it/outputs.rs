@@ -258,3 +258,41 @@ fn answered_lines_are_kept_whatever_ends_the_run() {
         contents(place.path()).into_keys().filter(|name| name.contains("third")).collect();
     assert_eq!(names.len(), 1, "{names:?}");
 }
+
+#[test]
+fn a_model_is_not_taken_for_the_folder_that_is_made_in_its_name() {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    in_place(&place, "encode --model tiny --quiet --input docs.jsonl --output vectors.jsonl").ok();
+    for input in ["docs.jsonl", "vectors.jsonl"] {
+        in_place(&place, &format!("index build --model tiny --quiet --input {input} --output tiny")).ok();
+        let found = in_place(&place, "search --model tiny --index tiny cold").ok();
+        assert_eq!(found, in_place(&place, "search --index index cold").ok());
+        assert_eq!(found, in_place(&place, "search --index tiny cold").ok());
+        assert_eq!(fs::read(at("tiny/index.nsi")).unwrap().len(), {
+            let other = format!("index build --model tiny --quiet --input {input} --output other --force");
+            in_place(&place, &other).ok();
+            fs::read(at("other/index.nsi")).unwrap().len()
+        });
+        in_place(&place, &format!("index build --model tiny --quiet --input {input} --output tiny --force"))
+            .ok();
+        fs::remove_dir_all(at("tiny")).unwrap();
+    }
+    for args in [
+        "index build --model tiny --input docs.jsonl --output tiny/index",
+        "eval --model tiny --cache tiny --data data",
+    ] {
+        for (name, text) in [("corpus.jsonl", DOCS), ("queries.jsonl", "{\"_id\":\"q\",\"text\":\"cold\"}\n")]
+        {
+            fs::create_dir_all(at("data/qrels")).unwrap();
+            fs::write(at("data").join(name), text).unwrap();
+        }
+        fs::write(at("data/qrels/test.tsv"), "query-id\tcorpus-id\tscore\nq\t1\t1\n").unwrap();
+        let refusal = in_place(&place, args).fails(2);
+        assert!(refusal.contains("would be taken for the model of that name"), "{refusal}");
+        assert!(!at("tiny").exists());
+    }
+    // A model that is not there leaves no folder.
+    in_place(&place, "index build --model nosuch --input docs.jsonl --output made").fails(1);
+    assert!(!at("made").exists());
+}

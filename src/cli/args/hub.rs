@@ -1,12 +1,14 @@
 //! Where model files come from.
 
+use std::path::Path;
+
 use clap::Args;
 use neural_sparse::hub::{self, HubError, HubOptions, Parts, Resolved};
 use neural_sparse::known::KnownModel;
 use neural_sparse::ModelFiles;
 
 use crate::cli::environment;
-use crate::cli::failure::complain;
+use crate::cli::failure::{complain, UsageError};
 
 /// Where model files come from.
 #[derive(Args, Clone)]
@@ -29,6 +31,20 @@ impl HubArgs {
         let resolved = self.resolve_name(name, parts)?;
         self.note_shadowed(name, resolved.shadowed);
         Ok(resolved.files)
+    }
+
+    /// Refuses to make a folder, if it is not there, that would be taken for the model from then on, or holds such a one.
+    pub fn refuse_to_shadow(&self, name: &str, folder: &Path) -> Result<(), UsageError> {
+        let (model, made) = (std::path::absolute(name), std::path::absolute(folder));
+        match (model, made) {
+            (Ok(model), Ok(made)) if made.starts_with(&model) && !model.exists() => {
+                Err(UsageError::with_hint(
+                    format!("the folder `{}` would be taken for the model of that name", model.display()),
+                    "name another folder",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub fn note_shadowed(&self, name: &str, shadowed: Option<&KnownModel>) {

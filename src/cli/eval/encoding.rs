@@ -87,13 +87,14 @@ impl EncodingArgs {
         let data = Collection::open(folder, self.split.as_deref()).map_err(with_hint)?;
         let quiet = model.hub.quiet;
         self.say_missing(&data.name, "text", &data.missing);
+        let cache = self.cache().map_err(anyhow::Error::from)?;
+        model.hub.refuse_to_shadow(&model.model, &cache).map_err(anyhow::Error::from)?;
         let files = model.files().map_err(anyhow::Error::from)?;
         let options = EncoderOptions { only: None, ..model.options().map_err(anyhow::Error::from)? };
         let encoder = model.open(&files, &options)?;
         let settings = model.settings(&encoder, Side::Document)?;
         let max_length = encoder.max_length(Side::Query).map_err(EvaluationError::from)?;
         let model = CollectionModel { name: model.model.clone(), files, encoder, settings, long };
-        let cache = self.cache().map_err(anyhow::Error::from)?;
         let encoded = EncodedCollection::open(data, model, &cache, observer)?;
         if !quiet {
             say_truncated(encoded.query_tally(), max_length);
