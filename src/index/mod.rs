@@ -32,10 +32,13 @@
 //! # }
 //! ```
 
+mod best;
 mod build;
 mod codec;
 mod document;
 mod layout;
+mod list;
+mod many;
 mod metadata;
 mod open;
 mod search;
@@ -46,13 +49,15 @@ use std::path::Path;
 
 use crate::sparse::ScoreOverflow;
 
+pub use best::Hit;
 pub use build::IndexBuilder;
 pub use codec::Codec;
 pub use document::{DocumentId, JsonObject};
 pub use layout::VERSION;
+pub use many::search_all;
 pub use metadata::{Difference, IndexMetadata};
 pub use open::{IndexInfo, InvertedIndex, FILE_NAME};
-pub use search::{search_all, Hit, Searcher};
+pub use search::Searcher;
 
 /// Whether an index is in a folder, under [`FILE_NAME`], or is being built there.
 pub fn is_in(folder: &Path) -> bool {

@@ -12,25 +12,13 @@
 //! ascending term, rounded once. Nothing depends on the order of windows, so the hits are those of brute force, bit for
 //! bit: by descending score, ties by ascending document, only scores above 0.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Mutex;
-
+use super::best::{Best, Hit};
 use super::codec::{Codec, Half, NineBits, Step, Weight};
 use super::layout::WINDOW;
-use super::open::{InvertedIndex, List};
+use super::list::List;
+use super::open::InvertedIndex;
 use super::IndexError;
 use crate::sparse::{ScoreOverflow, SparseVector};
-
-/// A document that matches a query.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Hit {
-    /// Its number in the index, from 0.
-    pub document: u32,
-    /// Its score, above 0.
-    pub score: f32,
-}
 
 /// An upper bound of the relative error of adding `num_terms` products up in f32, and of rounding the exact sum to f32.
 fn margin(num_terms: usize) -> f64 {
@@ -363,39 +351,6 @@ impl<'a> Searcher<'a> {
     }
 }
 
-/// The best `k` documents for each query, in the queries' order, found on so many threads.
-///
-/// # Errors
-///
-/// Those of [`Searcher::search`].
-pub fn search_all(
-    index: &InvertedIndex,
-    queries: &[&SparseVector],
-    k: usize,
-    num_threads: usize,
-) -> Result<Vec<Vec<Hit>>, IndexError> {
-    let next = AtomicUsize::new(0);
-    let answers = Mutex::new(vec![Vec::new(); queries.len()]);
-    let work = || {
-        let mut searcher = Searcher::new(index);
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(query) = queries.get(number) else { return Ok(()) };
-            let hits = searcher.search(query, k)?;
-            answers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[number] = hits;
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..num_threads.min(queries.len())).map(|_| scope.spawn(work)).collect();
-        let own = work();
-        let others = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        others.fold(own, Result::and)
-    })?;
-    Ok(answers.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
-}
-
 /// Postings that are passed over in the time that one is looked up in.
 const LOOK_UP_COST: usize = 10;
 
@@ -422,67 +377,6 @@ fn rounded_down(least: f64) -> f32 {
 fn part<'a, W>(term: &Term<'a, W>, piece: &Piece) -> (&'a [u16], &'a [W]) {
     let range = piece.start as usize..piece.end as usize;
     (&term.documents[range.clone()], &term.weights[range])
-}
-
-/// The best hits so far.
-struct Best {
-    k: usize,
-    /// The worst of them first.
-    heap: BinaryHeap<Reverse<Ranked>>,
-}
-
-/// A hit, by its rank: greater is better.
-#[derive(Clone, Copy, PartialEq)]
-struct Ranked(Hit);
-
-impl Eq for Ranked {}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.score.total_cmp(&other.0.score).then(other.0.document.cmp(&self.0.document))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Best {
-    fn new(k: usize) -> Self {
-        Best { k, heap: BinaryHeap::new() }
-    }
-
-    /// The score below which no document can be among the best any more.
-    fn threshold(&self) -> f64 {
-        match self.heap.peek() {
-            _ if self.k == 0 => f64::INFINITY,
-            Some(Reverse(worst)) if self.heap.len() == self.k => worst.0.score.into(),
-            _ => 0.0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.heap.is_empty()
-    }
-
-    fn offer(&mut self, hit: Hit) {
-        if hit.score <= 0.0 {
-            return;
-        }
-        if self.heap.len() < self.k {
-            self.heap.push(Reverse(Ranked(hit)));
-        } else if let Some(mut worst) = self.heap.peek_mut() {
-            if Ranked(hit) > worst.0 {
-                *worst = Reverse(Ranked(hit));
-            }
-        }
-    }
-
-    fn into_hits(self) -> Vec<Hit> {
-        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked.0).collect()
-    }
 }
 
 #[cfg(test)]

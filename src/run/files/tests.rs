@@ -13,6 +13,7 @@ use crate::index::{Codec, JsonObject};
 use crate::input::Container;
 use crate::sparse::SparseVector;
 use crate::storage::faulty::{FaultyDisk, Unsynced};
+use crate::storage::with_suffix;
 
 /// A run over 23 lines, of which every fifth is rejected, on an input file that is really there.
 struct Run {
