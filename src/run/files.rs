@@ -104,13 +104,13 @@ impl RunFiles {
             if let Some(point) = &point {
                 let changes = changes(&past, point, identity, &paths, sources)?;
                 refuse_changes(changes, &paths.output)?;
+                let mut files = vec![(&mut rows, point.output)];
+                files.extend(rejects.as_mut().map(|rejects| (rejects, point.rejects)));
+                files.retain(|(_, length)| *length > 0);
+                // Nothing is cut off before all of them are found to be as they were left.
+                files.iter().try_for_each(|(file, length)| file.check_length(*length))?;
                 journal.go_on(&past).map_err(RunError::write("journal"))?;
-                if point.output > 0 {
-                    rows.go_on(point.output)?;
-                }
-                if let (Some(rejects), 1..) = (&mut rejects, point.rejects) {
-                    rejects.go_on(point.rejects)?;
-                }
+                files.into_iter().try_for_each(|(file, length)| file.go_on(length))?;
                 gone_on_with = Some(past);
             }
         }

@@ -48,6 +48,20 @@ impl PartialFile {
         Ok(PartialFile { storage, path: path.to_path_buf(), partial, existing, writer: None })
     }
 
+    /// Looks whether the partial file has as many as `length` bytes, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`OutputError::NotAsLeft`] where it has fewer.
+    pub(crate) fn check_length(&self, length: u64) -> Result<(), OutputError> {
+        let found = self.storage.open(&self.partial).and_then(|mut file| file.seek(SeekFrom::End(0)));
+        let checked = found.and_then(|found| match found >= length {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        });
+        checked.map_err(|source| OutputError::NotAsLeft { path: self.partial.clone(), source })
+    }
+
     /// Goes on after the first `length` bytes of the partial file.
     ///
     /// # Errors

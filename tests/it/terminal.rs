@@ -14,8 +14,19 @@ pub struct Shown {
 
 /// Runs a command with standard output and standard error on a terminal of so many columns.
 pub fn run(mut command: Command, columns: u16) -> Shown {
-    let (mut screen, ours) = open(columns);
+    let (screen, ours) = open(columns);
     command.stdin(Stdio::null()).stdout(ours.try_clone().unwrap()).stderr(ours);
+    shown(command, screen)
+}
+
+/// The same with standard output alone; messages are left out.
+pub fn run_for_results(mut command: Command, columns: u16) -> Shown {
+    let (screen, ours) = open(columns);
+    command.stdin(Stdio::null()).stdout(ours).stderr(Stdio::null());
+    shown(command, screen)
+}
+
+fn shown(mut command: Command, mut screen: File) -> Shown {
     let mut child = command.spawn().expect("the program starts");
     // It holds the other side of the terminal until it is dropped.
     drop(command);

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use neural_sparse::eval::cache::{self, Kept};
+use neural_sparse::eval::cache::{self, About, Kept};
+use neural_sparse::report::Table;
 use serde_json::json;
 
 use crate::cli::environment;
 use crate::cli::failure::Exit;
 use crate::cli::output::Output;
+use crate::cli::print;
 
 /// List or remove the vectors and indexes that `eval` and `eval sweep` keep
 #[derive(Args)]
@@ -46,30 +48,37 @@ pub(super) fn run(args: &CacheArgs) -> anyhow::Result<Exit> {
     };
     let kept = act(&folder).with_context(|| format!("`{}`", folder.display()))?;
     let mut out = Output::stdout();
-    for kept in &kept {
-        let state = match &kept.about {
-            Some(about) if !about.is_outdated() => "",
-            _ => "outdated",
-        };
-        if which.json {
-            let Kept { folder, bytes, about } = kept;
-            let outdated = !state.is_empty();
-            writeln!(
-                out,
-                "{}",
-                json!({"folder": folder, "bytes": bytes, "outdated": outdated, "about": about})
-            )?;
-        } else {
-            let about = kept.about.as_ref();
-            let (data, model) = about.map_or(("?", "?"), |about| (&about.data, &about.model));
-            writeln!(out, "{:>12}  {data}  {model}  {}  {state}", kept.bytes, kept.folder.display())?;
+    if which.json {
+        for Kept { folder, bytes, about } in &kept {
+            let outdated = is_outdated(about.as_ref());
+            let line = json!({"folder": folder, "bytes": bytes, "outdated": outdated, "about": about});
+            writeln!(out, "{line}")?;
         }
-    }
-    if !which.json {
+    } else {
         let bytes: u64 = kept.iter().map(|kept| kept.bytes).sum();
         let done = if matches!(args.command, CacheCommand::Clear(_)) { "removed" } else { "kept" };
-        writeln!(out, "{bytes:>12}  bytes {done} in `{}`", folder.display())?;
+        if !kept.is_empty() {
+            print::table(&mut out, &listed(&kept), true)?;
+            writeln!(out)?;
+        }
+        writeln!(out, "{bytes} bytes {done} in `{}`", folder.display())?;
     }
     out.finish()?;
     Ok(Exit::Done)
+}
+
+/// Whether this program uses what was kept no more, or does not know what it is.
+fn is_outdated(about: Option<&About>) -> bool {
+    about.is_none_or(About::is_outdated)
+}
+
+fn listed(kept: &[Kept]) -> Table {
+    let table = Table::new().number("bytes").text("data").text("model").text("folder").text("");
+    table.rows(kept.iter().map(|kept| {
+        let about = kept.about.as_ref();
+        let (data, model) = about.map_or(("?", "?"), |about| (&about.data, &about.model));
+        let state = if is_outdated(about) { "outdated" } else { "" };
+        let folder = kept.folder.display().to_string();
+        [kept.bytes.to_string(), data.into(), model.into(), folder, state.into()].into()
+    }))
 }

@@ -296,10 +296,22 @@ fn an_input_that_changes_is_noticed_before_the_next_point() {
 fn a_partial_file_that_was_cut_or_has_no_journal_is_refused() {
     let run = Run::new("out.jsonl");
     let disk = half_done(&run);
-    let start = disk.bytes("out.jsonl.partial").expect("there")[..10].to_vec();
-    disk.put("out.jsonl.partial", &start);
-    assert!(message(run.run(&disk, Earlier::Resume)).contains("it is not as it was left"));
-    let disk = half_done(&run);
+    for name in ["out.jsonl.partial", "rejects.partial"] {
+        let disk = half_done(&run);
+        // Behind the last point, as a run leaves it that was killed: all of it is kept.
+        let put = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = disk.bytes(name).expect("there");
+            change(&mut bytes);
+            disk.put(name, &bytes);
+        };
+        for name in ["out.jsonl.partial", "rejects.partial", "out.jsonl.journal"] {
+            put(name, &|bytes| bytes.push(b'x'));
+        }
+        put(name, &|bytes| bytes.truncate(10));
+        let before = contents(&disk);
+        assert!(message(run.run(&disk, Earlier::Resume)).contains("it is not as it was left"), "{name}");
+        assert_eq!(contents(&disk), before, "{name}");
+    }
     disk.take_away("out.jsonl.journal");
     assert!(message(run.run(&disk, Earlier::Resume)).contains("has no journal"));
 }
