@@ -41,6 +41,9 @@ mod model;
 mod module_graph;
 /// Folders, known models, and names that mean both.
 mod names;
+/// Options that take numbers, at the ends of their ranges.
+#[cfg(target_os = "linux")]
+mod numbers;
 /// Files that are written in one go.
 mod outputs;
 mod page;
@@ -60,6 +63,9 @@ mod stats;
 /// Standard streams that are closed, full or unread.
 #[cfg(target_os = "linux")]
 mod streams;
+/// Tables on terminals of several widths.
+#[cfg(target_os = "linux")]
+mod tables;
 mod target;
 /// Model folders as people save and edit them.
 mod variants;
