@@ -20,6 +20,7 @@ pub(crate) fn lsr_ids_path(matrix: &Path) -> PathBuf {
 }
 
 /// The file of ids that is there beside a matrix: `FILE.ids`, or else that of lsr-benchmark beside a file of its name.
+#[cfg(feature = "archive")]
 pub(crate) fn find_ids(matrix: &Path) -> Option<PathBuf> {
     let is_embeddings = matrix.file_name().is_some_and(|name| name.to_string_lossy().ends_with(EMBEDDINGS));
     let lsr = is_embeddings.then(|| lsr_ids_path(matrix));
