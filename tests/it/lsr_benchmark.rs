@@ -175,6 +175,18 @@ fn vectors_of_a_folder_are_judged_without_a_model() {
     let found = neural_sparse(&[&EVAL[..], &["--data", "copy", "--measures", "AP"]].concat());
     let found: Value = serde_json::from_str(&found.in_folder(place.path()).run().ok()).unwrap();
     assert!((found["AP"].as_f64().unwrap() - expected["AP"].as_f64().unwrap()).abs() < 1e-12);
+    // And can be pruned.
+    let sweep =
+        ["eval", "sweep", "--quiet", "--cache", "cache", "--json", "--data", "copy", "--top-k", "3,20"];
+    let swept = neural_sparse(&sweep).in_folder(place.path()).run().ok();
+    let points: Vec<Value> = swept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let baseline = points.iter().find(|point| point["baseline"] == true).unwrap();
+    let gain = baseline["ndcg@10"].as_f64().unwrap();
+    assert!((gain - expected["nDCG@10"].as_f64().unwrap()).abs() < 1e-12, "{swept}");
+    assert_eq!(points.len(), 3);
+    let stderr =
+        neural_sparse(&[&sweep[..], &["--max-length", "8"]].concat()).in_folder(place.path()).run().fails(2);
+    assert!(stderr.contains("--max-length has no effect"), "{stderr}");
 }
 
 #[test]

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use neural_sparse::eval::{
-    Collection, CollectionError, CollectionModel, EncodedCollection, EvaluationError, VectorCollection,
+    has_vectors, Collection, CollectionError, CollectionModel, EncodedCollection, EvaluationError,
+    VectorCollection,
 };
 use neural_sparse::index::Codec;
 use neural_sparse::run::{LongTexts, Observer, RunError};
 use neural_sparse::{EncoderOptions, Side};
 
-use crate::cli::args::{available_threads, codecs};
+use crate::cli::args::{available_threads, codecs, Given};
 use crate::cli::bulk::{say_truncated, Watcher};
 use crate::cli::failure::{complain, Failure, UsageError};
 use crate::cli::{bulk, environment, ModelArgs};
@@ -29,6 +30,28 @@ pub(super) struct EncodingArgs {
     /// Folder for vectors and indexes [default: neural-sparse in the user's cache]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+}
+
+/// The flags of a model, which are of no use where the vectors are there.
+const FLAGS_OF_MODELS: [&str; 10] = [
+    "--model",
+    "--revision",
+    "--offline",
+    "--dialect",
+    "--max-length",
+    "--max-lengths",
+    "--decoder",
+    "--device",
+    "--precision",
+    "--on-long",
+];
+
+/// An error where a flag of a model is given, and every folder has vectors.
+pub(super) fn refuse_idle_models(data: &[PathBuf], given: &Given) -> Result<(), UsageError> {
+    match data.iter().all(|folder| has_vectors(folder)) {
+        true => given.refuse(&FLAGS_OF_MODELS, "the vectors are there already"),
+        false => Ok(()),
+    }
 }
 
 /// Why nothing could be evaluated: an error of the library, or one that a user has made.
@@ -111,7 +134,7 @@ impl EncodingArgs {
         let data =
             VectorCollection::open(folder, qrels, self.split.as_deref()).map_err(|error| match error {
                 CollectionError::Missing { part: "judgements", .. } => {
-                    let hint = "name the file of the judgements with `--qrels FILE`";
+                    let hint = "they may lie in the folder as qrels.txt; `--qrels FILE` of `eval` names another file";
                     Failure { message: error.to_string(), hint: hint.into() }.into()
                 }
                 other => anyhow::Error::from(other),

@@ -21,7 +21,7 @@ use super::args::{Given, ShapeArgs};
 use super::failure::{Exit, UsageError};
 use super::output::{Files, Output};
 use super::print;
-use encoding::EncodingArgs;
+use encoding::{refuse_idle_models, EncodingArgs};
 use measures::{write_queries, MeasureArgs};
 use runs::{CompareArgs, JudgeArgs};
 
@@ -113,20 +113,6 @@ pub(super) fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
     }
 }
 
-/// The flags of a model, which are of no use where the vectors are there.
-const FLAGS_OF_MODELS: [&str; 10] = [
-    "--model",
-    "--revision",
-    "--offline",
-    "--dialect",
-    "--max-length",
-    "--decoder",
-    "--device",
-    "--precision",
-    "--query-max-length",
-    "--on-long",
-];
-
 impl EvalArgs {
     /// An error where a flag goes with folders of vectors and there is none, or the other way round.
     fn check_vectors(&self) -> Result<(), UsageError> {
@@ -142,10 +128,7 @@ impl EvalArgs {
             }
             self.given.refuse(&["--split"], "--qrels names the judgements")?;
         }
-        if count < self.data.len() {
-            return Ok(());
-        }
-        self.given.refuse(&FLAGS_OF_MODELS, "the vectors are there already")
+        refuse_idle_models(&self.data, &self.given)
     }
 }
 

@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use neural_sparse::eval::collection::folder_name;
+use neural_sparse::eval::collection::{folder_name, has_vectors};
 use neural_sparse::eval::sweep::{compare, Baseline, Grid, Point};
 use neural_sparse::report::SweepReport;
 use neural_sparse::run::LongTexts;
 use neural_sparse::Prune;
 
-use super::encoding::{EncodingArgs, Failed};
+use super::encoding::{refuse_idle_models, EncodingArgs, Failed};
 use crate::cli::args::{parse_top_k, Given};
 use crate::cli::bulk::Watcher;
 use crate::cli::failure::{complain, Exit, UsageError};
@@ -85,6 +85,7 @@ fn parse_share(value: &str) -> Result<f64, String> {
 
 pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
     args.given.refuse(&["--as"], "queries and documents are both encoded")?;
+    refuse_idle_models(&args.data, &args.given)?;
     let mut out = Output::stdout();
     let mut files = Files::read([]);
     let mut open =
@@ -145,7 +146,10 @@ impl SweepArgs {
             watcher,
             |length, long, observer| {
                 let model = ModelArgs { max_length: length.into_iter().collect(), ..model.clone() };
-                let open = |folder: &PathBuf| self.encoding.open(folder, &model, long, observer);
+                let open = |folder: &PathBuf| match has_vectors(folder) {
+                    true => self.encoding.open_vectors(folder, None),
+                    false => self.encoding.open(folder, &model, long, observer),
+                };
                 self.data.iter().map(open).collect()
             },
             |number, point| {
