@@ -51,7 +51,7 @@ pub struct RunOptions {
     pub rejects: Option<PathBuf>,
     /// What to do with what an earlier run has left.
     pub earlier: Earlier,
-    /// A file that gets the [`Summary`] as JSON.
+    /// A file that gets the [`Summary`](super::Summary) as JSON.
     pub summary: Option<PathBuf>,
 }
 
