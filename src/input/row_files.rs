@@ -24,8 +24,8 @@ pub enum RowFile {
 ///
 /// # Errors
 ///
-/// Those of the file; a [`MissingFeature`](crate::MissingFeature) inside an [`io::ErrorKind::Unsupported`] in a build without `archive` or
-/// `parquet`.
+/// Those of the file; a [`MissingFeature`](crate::MissingFeature) inside an [`io::ErrorKind::Unsupported`] in a build
+/// without `archive` or `parquet`.
 pub fn open_rows(
     kind: RowFile,
     path: &Path,

@@ -111,7 +111,10 @@ impl OneGoFile {
 impl Write for OneGoFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.start()?;
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(|error| {
+            let kind = error.kind();
+            io::Error::new(kind, OutputError::write(self.file.partial())(error))
+        })
     }
 
     /// A file that is kept is handed to the system; nobody else reads one before it is complete.

@@ -151,9 +151,15 @@ pub(super) fn appear(
     file.check_name()?;
     let partial = file.partial().to_path_buf();
     let rows = CollectedRows::new(&**storage, &partial);
-    assembly.assemble(&rows, path).map_err(|source| {
-        let (output, rows) = (path.to_path_buf(), partial.clone());
-        OutputError::Assemble { output, rows, source }
-    })?;
+    if let Err(source) = assembly.assemble(&rows, path) {
+        // They are made again of the rows, and a full disk wants their room.
+        for result in assembly.results(path, &**storage) {
+            let unfinished = with_suffix(&result, UNFINISHED);
+            if storage.exists(&unfinished) {
+                let _ = storage.remove(&unfinished);
+            }
+        }
+        return Err(OutputError::Assemble { output: path.to_path_buf(), rows: partial, source });
+    }
     file.remove()
 }

@@ -95,6 +95,11 @@ impl<F: Write> Parts<BufWriter<F>> {
         self.out.flush()?;
         Ok(self.out.get_mut())
     }
+
+    /// The file, which may lack what was written last.
+    pub fn file(&self) -> &F {
+        self.out.get_ref()
+    }
 }
 
 impl<W: Write> Write for Parts<W> {

@@ -210,8 +210,9 @@ impl PartialFile {
     }
 
     /// Removes the partial file of a command that failed, if this one has written it.
-    pub fn discard(mut self) {
-        if self.writer.is_some() && self.check_name().is_ok() {
+    pub fn discard(self) {
+        // Not by `check_name`, which writes first: a full disk fails that, and is what removing helps.
+        if self.writer.as_ref().is_some_and(|writer| writer.file().is_named(&self.partial)) {
             // What matters was said already: the command has failed.
             let _ = self.storage.remove(&self.partial);
         }

@@ -296,3 +296,43 @@ fn a_model_is_not_taken_for_the_folder_that_is_made_in_its_name() {
     in_place(&place, "index build --model nosuch --input docs.jsonl --output made").fails(1);
     assert!(!at("made").exists());
 }
+
+/// A file that cannot grow is what a full disk is to a command, and needs no disk.
+#[test]
+#[cfg(unix)]
+fn a_file_that_cannot_grow_leaves_no_more_than_can_be_gone_on_with() {
+    let place = place();
+    let rows: String =
+        (0..180).map(|row| format!("{{\"id\":{row},\"vector\":{{\"cold\":1.5,\"t{row}\":2}}}}\n")).collect();
+    fs::write(place.path().join("rows.jsonl"), rows).unwrap();
+    let queries: String = (0..900).map(|query| format!("q{query}\tcold river\n")).collect();
+    fs::write(place.path().join("many.tsv"), queries).unwrap();
+    let before: Vec<String> = contents(place.path()).into_keys().collect();
+    let limited = |command: &str| {
+        let output = by_shell(&place, "trap '' XFSZ; ulimit -f 24", command).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let new = || -> Vec<String> {
+        contents(place.path()).into_keys().filter(|name| !before.contains(name)).collect()
+    };
+
+    // What can be computed again is removed.
+    let (code, stderr) = limited("search --quiet --index index --queries many.tsv --run run.trec");
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("cannot write `run.trec.partial`"), "{stderr}");
+    assert_eq!(new(), [""; 0], "{stderr}");
+
+    // Rows are kept, and a file that is made of them is not kept by halves.
+    let index = "index build --quiet --input rows.jsonl --output made";
+    let (code, stderr) = limited(index);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("cannot make `made/index.nsi` of `made/index.nsi.partial`"), "{stderr}");
+    assert!(stderr.contains("--resume"), "{stderr}");
+    let left: Vec<String> = contents(&place.path().join("made")).into_keys().collect();
+    assert!(
+        matches!(&left[..], [journal, rows] if journal.ends_with(".journal") && rows.ends_with(".partial")),
+        "{left:?}"
+    );
+    in_place(&place, &format!("{index} --resume")).ok();
+    in_place(&place, "index info made --verify").ok();
+}

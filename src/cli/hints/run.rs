@@ -32,6 +32,7 @@ pub(super) fn of_output(error: &OutputError) -> Option<String> {
             "`--resume` goes on with what an earlier run has left, `--force` starts at the beginning"
         }
         OutputError::Exists { .. } => "name another file, or remove what is there",
+        OutputError::Assemble { .. } => "the rows are kept: `--resume` makes the output of them",
         OutputError::SameFile { .. } => "name different files",
         OutputError::Busy { .. } => "wait for that run, or name another output",
         _ => return None,
