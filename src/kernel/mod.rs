@@ -11,6 +11,8 @@
 //! rows, **D** head size.
 
 mod attention;
+#[cfg(test)]
+mod bits;
 mod elementwise;
 mod int8;
 mod lanes;
