@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use super::elementwise::exp_of_centred;
 use super::panels::RowPointers;
-use super::products::{self, Prefetch, Tile, Tiled, VECTORS};
+use super::products::{self, Prefetch, Tile};
+use super::simd::Tiled;
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A multiple of the
@@ -83,7 +84,7 @@ impl Operation for Attention<'_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(mut self) {
         let (tokens, size) = (self.key.num_rows(), self.query.num_columns());
-        let width = VECTORS * L::WIDTH;
+        let width = L::COLUMNS;
         let padded_size = size.next_multiple_of(width);
         // Rows at a distance of a power of two would compete for the same few cache lines; one more line avoids that.
         let stride = tokens.next_multiple_of(width) + 16;
@@ -163,7 +164,7 @@ fn pack_values(values: MatRef, width: usize, panels: &mut Vec<f32>) {
 /// The instruction set of `L` is available.
 #[inline(always)]
 unsafe fn pack_keys<L: Tiled>(keys: MatRef, panels: &mut Vec<f32>) {
-    let width = VECTORS * L::WIDTH;
+    let width = L::COLUMNS;
     let (num_rows, size) = (keys.num_rows(), keys.num_columns());
     panels.resize(num_rows.next_multiple_of(width) * size, 0.0);
     for (first, panel) in (0..num_rows).step_by(width).zip(panels.chunks_exact_mut(width * size)) {
@@ -192,7 +193,7 @@ unsafe fn sums_of_rows<L: Tiled>(
     out_stride: usize,
     adds: bool,
 ) {
-    let width = VECTORS * L::WIDTH;
+    let width = L::COLUMNS;
     let k = panel.len() / width;
     for row in (0..rows).step_by(L::TILE_ROWS) {
         let factors = &factors[row * factors_stride..][..(L::TILE_ROWS - 1) * factors_stride + k];

@@ -11,8 +11,7 @@
 //! An element's bits do not depend on its neighbours: the lanes past the end of a row go through the same instructions as
 //! the others.
 
-use super::lanes::Lanes;
-use super::products::Tiled;
+use super::simd::{Lanes, Tiled};
 use super::{InstructionSet, MatMut, Operation};
 
 /// A hidden activation of a BERT-shaped model.

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::elementwise::{self, Activation};
 use super::panels::GemmWeight;
-use super::products::{self, Tiled, VECTORS};
+use super::products;
+use super::simd::Tiled;
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// The operation on a product before it is written.
@@ -85,7 +86,7 @@ struct Linear<'a> {
 impl Operation for Linear<'_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(mut self) {
-        let width = VECTORS * L::WIDTH;
+        let width = L::COLUMNS;
         for column in (0..self.weight.num_rows()).step_by(width) {
             let columns = width.min(self.weight.num_rows() - column);
             let mut pointers = None;

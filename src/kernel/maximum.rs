@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use super::panels::GemmWeight;
-use super::products::{self, Tiled, VECTORS};
+use super::products;
+use super::simd::Tiled;
 use super::{InstructionSet, MatRef, Operation};
 
 /// One text, and the maxima of its terms.
@@ -61,7 +62,7 @@ impl Operation for Maximum<'_, '_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(self) {
         let (hidden, weight) = (self.hidden, self.weight);
-        let width = VECTORS * L::WIDTH;
+        let width = L::COLUMNS;
         let mut memory = PRODUCTS.take();
         let products = products::aligned(&mut memory, hidden.num_rows() * width);
         for column in (0..weight.num_rows()).step_by(width) {

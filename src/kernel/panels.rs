@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
+use super::products::{self, Source, PANEL_COLUMNS};
+use super::simd::Tiled;
 use super::{InstructionSet, MatRef, Operation};
 
 /// A weight matrix that was packed into panels once, for one kernel.
@@ -34,7 +35,7 @@ struct Pack<'a> {
 impl Operation for Pack<'_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(self) {
-        let width = VECTORS * L::WIDTH;
+        let width = L::COLUMNS;
         let k = self.rows.num_columns();
         for (first, panel) in
             (0..self.rows.num_rows()).step_by(width).zip(self.panels.chunks_exact_mut(width * k))

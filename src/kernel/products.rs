@@ -7,8 +7,8 @@
 //! A sum is cut into chunks of [`CHUNK`] terms. Within a chunk the terms are added in the order of i, each by one
 //! multiply-add; the chunks are added in order. Nothing else affects the order, so the size of a tile is free to choose.
 //!
-//! A tile's sums are vectors of columns. A panel therefore has one line for each i, which holds W = [`VECTORS`] vectors of
-//! columns side by side. The rows of a weight matrix, as a checkpoint stores them, are transposed into a panel just before
+//! A tile's sums are vectors of columns. A panel therefore has one line for each i, which holds W
+//! columns side by side, a few vectors of them. The rows of a weight matrix, as a checkpoint stores them, are transposed into a panel just before
 //! they are multiplied with every token. For 512 tokens that is a hundredth of the work, for ten it is a third: so panels
 //! can be kept.
 //!
@@ -18,16 +18,11 @@
 
 use std::cell::Cell;
 
-use super::lanes::{Lanes, Portable, MAX_WIDTH};
-#[cfg(target_arch = "x86_64")]
-use super::x86::{Avx2, Avx512};
+use super::simd::{Lanes, Tiled, MAX_WIDTH};
 use super::MatRef;
 
-/// Vectors side by side in a tile and in a panel.
-pub(super) const VECTORS: usize = 2;
-
-/// W of the widest vectors; a multiple of every other W.
-pub const PANEL_COLUMNS: usize = VECTORS * MAX_WIDTH;
+/// W of the widest panels; a multiple of every other W.
+pub const PANEL_COLUMNS: usize = 32;
 
 /// Terms of a product that are packed and summed at a time: the panel stays in the second-level cache while every row of
 /// x is multiplied with it. Of 64 to 768, 768 was fastest on a Zen 4, by 1 to 7 %.
@@ -88,34 +83,20 @@ impl Prefetch {
     }
 }
 
-/// Lanes and the tile that their registers hold.
-pub(super) trait Tiled: Lanes {
-    /// Rows of the largest tile.
-    const TILE_ROWS: usize;
-
-    /// Sums a tile.
-    ///
-    /// # Safety
-    ///
-    /// The instruction set is available; `x` is valid for `rows` rows of `k` floats, `panel` for `k` lines, `out` for
-    /// `rows` rows of `columns` floats; `rows` and `columns` are in their ranges.
-    unsafe fn tile(tile: Tile);
-}
-
-/// The largest tile is as tall as the registers allow: they hold its sums, one line of the panel and one factor. A taller
-/// tile spills and halves the speed.
+/// Lanes whose tile is [`tile_of`] so many rows and vectors.
 macro_rules! tiled {
-    ($lanes:ty, $rows:literal, fewer: $($fewer:literal)*) => {
-        impl Tiled for $lanes {
+    ($lanes:ty, $rows:literal x $vectors:literal, fewer: $($fewer:literal)*) => {
+        impl $crate::kernel::simd::Tiled for $lanes {
+            const VECTORS: usize = $vectors;
             const TILE_ROWS: usize = $rows;
 
             #[inline(always)]
-            unsafe fn tile(tile: Tile) {
+            unsafe fn tile(tile: $crate::kernel::products::Tile) {
                 // SAFETY: the caller's obligation.
                 unsafe {
                     match tile.rows {
-                        $($fewer => tile_of::<Self, $fewer>(tile),)*
-                        _ => tile_of::<Self, $rows>(tile),
+                        $($fewer => $crate::kernel::products::tile_of::<Self, $fewer, $vectors>(tile),)*
+                        _ => $crate::kernel::products::tile_of::<Self, $rows, $vectors>(tile),
                     }
                 }
             }
@@ -123,13 +104,9 @@ macro_rules! tiled {
     };
 }
 
-tiled!(Portable, 4, fewer: 1 2 3);
-#[cfg(target_arch = "x86_64")]
-tiled!(Avx2, 6, fewer: 1 2 3 4 5);
-#[cfg(target_arch = "x86_64")]
-tiled!(Avx512, 12, fewer: 1 2 3 4 5 6 7 8 9 10 11);
+pub(super) use tiled;
 
-/// [`Tiled::tile`] of R rows.
+/// [`Tiled::tile`] of R rows and V vectors.
 ///
 /// Plain indices throughout: an iterator's closure might not be inlined. It would then be compiled without the
 /// instruction set, and the sums would be kept in memory.
@@ -139,32 +116,32 @@ tiled!(Avx512, 12, fewer: 1 2 3 4 5 6 7 8 9 10 11);
 /// That of [`Tiled::tile`].
 #[allow(clippy::needless_range_loop)]
 #[inline(always)]
-unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
+pub(super) unsafe fn tile_of<L: Lanes, const R: usize, const V: usize>(tile: Tile) {
     debug_assert_eq!(tile.rows, R);
     // SAFETY: the caller's obligation; the lanes past the last column are neither read nor written.
     unsafe {
-        let mut sums = [[L::splat(0.0); VECTORS]; R];
+        let mut sums = [[L::splat(0.0); V]; R];
         let Prefetch { first: mut next_step, line_stride, step_stride } = tile.prefetch;
         let mut i = 0;
         while i < tile.k {
             let end = tile.k.min(i + LINE);
             let mut address = next_step;
             while i < end {
-                let line = tile.panel.add(i * VECTORS * L::WIDTH);
-                let mut vectors = [L::load(line); VECTORS];
-                for v in 1..VECTORS {
+                let line = tile.panel.add(i * V * L::WIDTH);
+                let mut vectors = [L::load(line); V];
+                for v in 1..V {
                     vectors[v] = L::load(line.add(v * L::WIDTH));
                 }
                 let mut x = tile.x.add(i);
                 for r in 0..R {
                     let factor = L::splat(*x);
-                    for v in 0..VECTORS {
+                    for v in 0..V {
                         sums[r][v] = factor.mul_add(vectors[v], sums[r][v]);
                     }
                     x = x.wrapping_add(tile.x_stride);
                 }
                 // Spread over the steps, because a processor fetches only a few lines at a time.
-                for v in 0..(VECTORS * L::WIDTH).div_ceil(LINE) {
+                for v in 0..(V * L::WIDTH).div_ceil(LINE) {
                     L::prefetch(address.wrapping_add(v * LINE * line_stride));
                 }
                 address = address.wrapping_add(line_stride);
@@ -173,7 +150,7 @@ unsafe fn tile_of<L: Lanes, const R: usize>(tile: Tile) {
             next_step = next_step.wrapping_add(step_stride);
         }
         for r in 0..R {
-            for v in 0..VECTORS {
+            for v in 0..V {
                 let to = tile.out.wrapping_add(r * tile.out_stride + v * L::WIDTH);
                 let live = tile.columns.saturating_sub(v * L::WIDTH).min(L::WIDTH);
                 if live == L::WIDTH {
@@ -218,7 +195,7 @@ pub(super) enum Source<'a> {
 #[inline(always)]
 pub(super) unsafe fn product<L: Tiled>(x: MatRef, weight: Source, out: *mut f32, out_stride: usize) {
     let k = x.num_columns();
-    let width = VECTORS * L::WIDTH;
+    let width = L::COLUMNS;
     let mut memory = PANEL.take();
     let scratch = aligned(&mut memory, CHUNK.min(k) * width);
     let num_tiles = x.num_rows().div_ceil(L::TILE_ROWS);
@@ -292,11 +269,11 @@ pub(super) fn line_start(memory: &[f32]) -> usize {
 ///
 /// The instruction set of `L` is available, and each row is valid for reads up to `at + terms`.
 #[inline(always)]
-pub(super) unsafe fn pack<L: Lanes>(rows: &[*const f32], at: usize, terms: usize, panel: &mut [f32]) {
-    let width = VECTORS * L::WIDTH;
+pub(super) unsafe fn pack<L: Tiled>(rows: &[*const f32], at: usize, terms: usize, panel: &mut [f32]) {
+    let width = L::COLUMNS;
     assert!(panel.len() >= terms * width && rows.len() <= width, "the size of a panel");
     let to = panel.as_mut_ptr();
-    for v in 0..VECTORS {
+    for v in 0..L::VECTORS {
         let first = (v * L::WIDTH).min(rows.len());
         let group = &rows[first..(first + L::WIDTH).min(rows.len())];
         let is_whole = group.len() == L::WIDTH;

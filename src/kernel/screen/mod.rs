@@ -41,9 +41,9 @@ mod tests;
 
 use std::cell::Cell;
 
-use super::int8::{Int8Kernel, Int8Lanes, Int8Operation};
 use super::maximum::{self, TextMaxima};
-use super::products::{self, Source, Tiled, PANEL_COLUMNS, VECTORS};
+use super::products::{self, Source, PANEL_COLUMNS};
+use super::simd::{Int8Kernel, Int8Lanes, Int8Operation, Tiled, INT8_VECTORS};
 use super::{InstructionSet, MatRef, Operation};
 use quantized::Token;
 pub use quantized::{QuantizedTokens, Screen};
@@ -125,13 +125,13 @@ impl Int8Operation for Estimate<'_, '_> {
     #[inline(always)]
     unsafe fn run<L: Int8Lanes>(self) {
         let Estimate { screen, quantized, texts, survivors, .. } = self;
-        let width = VECTORS * L::WIDTH;
+        let width = L::INT8_COLUMNS;
         let mut memory = ESTIMATES.take();
         let estimates = products::aligned(&mut memory, quantized.tokens.len() * width);
         for panel in 0..screen.num_rows.div_ceil(width) {
             // SAFETY: the caller's obligation; there is room for a line of each token.
             unsafe { estimate_panel::<L>(screen, quantized, panel, estimates) };
-            for v in 0..VECTORS {
+            for v in 0..INT8_VECTORS {
                 let column = panel * width + v * L::WIDTH;
                 for text in texts {
                     let tokens = text.tokens.clone();
@@ -167,7 +167,7 @@ unsafe fn estimate_panel<L: Int8Lanes>(
     panel: usize,
     estimates: &mut [f32],
 ) {
-    let width = VECTORS * L::WIDTH;
+    let width = L::INT8_COLUMNS;
     let k_groups = screen.k.div_ceil(4);
     let weights = screen.quantized.as_ptr().cast::<u8>().wrapping_add(panel * k_groups * width * 4);
     let num_tokens = quantized.tokens.len();
@@ -224,28 +224,28 @@ impl EstimateTile<'_> {
         assert!(
             self.quantized.len() >= R * self.k_groups * 4
                 && self.tokens.len() == R
-                && self.out.len() == R * VECTORS * L::WIDTH
+                && self.out.len() == R * L::INT8_COLUMNS
         );
         // SAFETY: the caller's obligation and the lengths just compared.
         unsafe {
-            let mut sums = [[L::splat_sums(0); VECTORS]; R];
+            let mut sums = [[L::splat_sums(0); INT8_VECTORS]; R];
             for r in 0..R {
                 // Takes back the offset that is stored with each quantized weight.
                 let start = -i32::from(L::OFFSET) * self.tokens[r].sum;
-                sums[r] = [L::splat_sums(start); VECTORS];
+                sums[r] = [L::splat_sums(start); INT8_VECTORS];
             }
             let quantized = self.quantized.as_ptr();
             let stride = self.k_groups * 4;
             for group in 0..self.k_groups {
-                let line = self.weights.add(group * VECTORS * L::WIDTH * 4);
-                let mut weights = [L::load_quantized(line); VECTORS];
-                for v in 1..VECTORS {
+                let line = self.weights.add(group * L::INT8_COLUMNS * 4);
+                let mut weights = [L::load_quantized(line); INT8_VECTORS];
+                for v in 1..INT8_VECTORS {
                     weights[v] = L::load_quantized(line.add(v * L::WIDTH * 4));
                 }
                 let mut token = quantized.add(group * 4);
                 for r in 0..R {
                     let token_group = L::splat_sums(token.cast::<i32>().read_unaligned());
-                    for v in 0..VECTORS {
+                    for v in 0..INT8_VECTORS {
                         sums[r][v] = L::add_products(sums[r][v], weights[v], token_group);
                     }
                     token = token.wrapping_add(stride);
@@ -253,8 +253,8 @@ impl EstimateTile<'_> {
             }
             for r in 0..R {
                 let scale = L::splat(self.tokens[r].scale);
-                for v in 0..VECTORS {
-                    let to = self.out.as_mut_ptr().add((r * VECTORS + v) * L::WIDTH);
+                for v in 0..INT8_VECTORS {
+                    let to = self.out.as_mut_ptr().add((r * INT8_VECTORS + v) * L::WIDTH);
                     scale.mul(L::to_lanes(sums[r][v])).store(to);
                 }
             }
@@ -279,7 +279,7 @@ unsafe fn collect_survivors<L: Int8Lanes>(
     first: u32,
     survivors: &mut [Vec<u32>],
 ) {
-    let width = VECTORS * L::WIDTH;
+    let width = L::INT8_COLUMNS;
     assert!(
         estimates.len() >= (tokens.len().max(1) - 1) * width + L::WIDTH && survivors.len() == tokens.len()
     );
@@ -334,7 +334,7 @@ struct Survivors<'a, 'b> {
 impl Operation for Survivors<'_, '_> {
     #[inline(always)]
     unsafe fn run<L: Tiled>(self) {
-        let width = VECTORS * L::WIDTH;
+        let width = L::COLUMNS;
         let mut memory = PRODUCTS.take();
         let products = products::aligned(&mut memory, width);
         for text in self.texts {

@@ -1,7 +1,6 @@
 //! Rows of weights and of hidden states quantized to 8-bit integers, with the norms that bound the error.
 
-use crate::kernel::int8::{Int8Kernel, Int8Lanes, Int8Operation};
-use crate::kernel::products::VECTORS;
+use crate::kernel::simd::{Int8Kernel, Int8Lanes, Int8Operation};
 use crate::kernel::{InstructionSet, MatRef};
 
 /// The longest rows that are screened: their exact sums fit an i32.
@@ -161,7 +160,7 @@ impl Int8Operation for QuantizeWeights<'_> {
     #[inline(always)]
     unsafe fn run<L: Int8Lanes>(self) -> Option<Screen> {
         let (num_rows, k) = (self.weight.num_rows(), self.weight.num_columns());
-        let width = VECTORS * L::WIDTH;
+        let width = L::INT8_COLUMNS;
         let columns = num_rows.next_multiple_of(width);
         let k_groups = k.div_ceil(4);
         let mut screen = Screen {

@@ -33,7 +33,7 @@ impl Int8Operation for EstimateAll<'_> {
     /// (V in whole panels, T): the transposed estimates, without their padding.
     #[inline(always)]
     unsafe fn run<L: Int8Lanes>(self) {
-        let width = VECTORS * L::WIDTH;
+        let width = L::INT8_COLUMNS;
         let mut estimates = vec![0.0; self.quantized.tokens.len() * width];
         for panel in 0..self.screen.num_rows.div_ceil(width) {
             // SAFETY: the caller's obligation.

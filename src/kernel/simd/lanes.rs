@@ -1,14 +1,17 @@
-//! A vector of f32 lanes: the only abstraction over the instruction sets.
+//! What an instruction set brings: a vector of f32 lanes, the tile that its registers hold, and products of 8-bit integers.
+//! All operations are written once over these.
+
+use crate::kernel::products::Tile;
 
 /// The widest vector, in lanes.
-pub(super) const MAX_WIDTH: usize = 16;
+pub(in crate::kernel) const MAX_WIDTH: usize = 16;
 
 /// A vector of [`Lanes::WIDTH`] floats.
 ///
 /// Creating a vector is unsafe, because it needs the instruction set. Computing with one is safe, because a vector that
 /// exists proves that the instruction set is available. Every method is `#[inline(always)]`, see
 /// [`Operation`](super::Operation).
-pub(super) trait Lanes: Copy {
+pub(in crate::kernel) trait Lanes: Copy {
     /// The number of lanes; at most [`MAX_WIDTH`].
     const WIDTH: usize;
 
@@ -113,115 +116,72 @@ pub(super) trait Lanes: Copy {
     }
 }
 
-/// Lanes of [`Portable`]: the width of the vectors that every 64-bit processor has.
-const PORTABLE: usize = 4;
+/// Lanes, the panel that weights are packed into, and the tile of a product that the registers hold.
+pub(in crate::kernel) trait Tiled: Lanes {
+    /// Vectors of columns side by side in a panel and in a tile.
+    const VECTORS: usize = 2;
 
-/// Plain Rust, which compilers turn into the vectors that every processor of the target has.
-#[derive(Clone, Copy)]
-#[repr(align(16))]
-pub(super) struct Portable([f32; PORTABLE]);
+    /// W, the columns of a panel.
+    const COLUMNS: usize = Self::VECTORS * Self::WIDTH;
 
-/// One expression for each lane.
-macro_rules! each_lane {
-    (|$lane:ident| $value:expr) => {{
-        let mut lanes = [0.0; PORTABLE];
-        let mut $lane = 0;
-        while $lane < PORTABLE {
-            lanes[$lane] = $value;
-            $lane += 1;
-        }
-        Portable(lanes)
-    }};
+    /// Rows of the largest tile. It is as tall as the registers allow: they hold its sums, one line of the panel and one
+    /// factor. A taller tile spills and halves the speed.
+    const TILE_ROWS: usize;
+
+    /// Sums a tile.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is available; `x` is valid for `rows` rows of `k` floats, `panel` for `k` lines, `out` for
+    /// `rows` rows of `columns` floats; `rows` and `columns` are in their ranges.
+    unsafe fn tile(tile: Tile);
 }
 
-impl Lanes for Portable {
-    const WIDTH: usize = PORTABLE;
+/// Vectors of columns side by side in a panel of quantized weights.
+pub(in crate::kernel) const INT8_VECTORS: usize = 2;
 
-    #[inline(always)]
-    unsafe fn splat(value: f32) -> Self {
-        Portable([value; PORTABLE])
-    }
+/// Lanes that also multiply 8-bit integers: those of a weight, unsigned with an offset, and those of a token, signed.
+pub(in crate::kernel) trait Int8Lanes: Lanes {
+    /// As many i32 as there are lanes.
+    type Sums: Copy;
+    /// Four 8-bit integers for each lane.
+    type Codes: Copy;
 
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's obligation.
-        Portable(unsafe { from.cast::<[f32; PORTABLE]>().read_unaligned() })
-    }
+    /// W of quantized weights.
+    const INT8_COLUMNS: usize = INT8_VECTORS * Self::WIDTH;
 
-    #[inline(always)]
-    unsafe fn load_part(from: *const f32, count: usize) -> Self {
-        // SAFETY: read only below `count`, the caller's obligation.
-        each_lane!(|lane| if lane < count { unsafe { from.add(lane).read() } } else { 0.0 })
-    }
+    /// Tokens of a tile: its sums and a few operands fill the registers.
+    const TILE_ROWS: usize;
 
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller's obligation.
-        unsafe { to.cast::<[f32; PORTABLE]>().write_unaligned(self.0) }
-    }
+    /// Quantized weights are −`LEVELS` to `LEVELS`, stored with [`Int8Lanes::OFFSET`] added.
+    const LEVELS: i8;
 
-    #[inline(always)]
-    unsafe fn store_part(self, to: *mut f32, count: usize) {
-        for (lane, &value) in self.0.iter().enumerate().take(count) {
-            // SAFETY: written only below `count`, the caller's obligation.
-            unsafe { to.add(lane).write(value) }
-        }
-    }
+    /// Added to a quantized weight to make it unsigned.
+    const OFFSET: u8;
 
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        each_lane!(|i| self.0[i] + other.0[i])
-    }
+    /// # Safety
+    ///
+    /// The instruction set is available.
+    unsafe fn splat_sums(value: i32) -> Self::Sums;
 
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        each_lane!(|i| self.0[i] - other.0[i])
-    }
+    /// # Safety
+    ///
+    /// The instruction set is available, and `from` is valid for reads of 4 · `WIDTH` bytes.
+    unsafe fn load_quantized(from: *const u8) -> Self::Codes;
 
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        each_lane!(|i| self.0[i] * other.0[i])
-    }
+    /// Adds to each lane the sum of the products of its four weights with the four elements of a token, exactly.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is available. The stored weights are at most `OFFSET + LEVELS`. The token's elements, a byte
+    /// each and the same four for every lane, are −127 to 127.
+    unsafe fn add_products(sums: Self::Sums, weights: Self::Codes, token: Self::Sums) -> Self::Sums;
 
-    #[inline(always)]
-    fn div(self, other: Self) -> Self {
-        each_lane!(|i| self.0[i] / other.0[i])
-    }
+    /// # Safety
+    ///
+    /// The instruction set is available.
+    unsafe fn to_lanes(sums: Self::Sums) -> Self;
 
-    /// Rounded twice: without hardware for it, `f32::mul_add` is a call into libm.
-    #[inline(always)]
-    fn mul_add(self, factor: Self, addend: Self) -> Self {
-        each_lane!(|i| self.0[i] * factor.0[i] + addend.0[i])
-    }
-
-    #[inline(always)]
-    fn max(self, other: Self) -> Self {
-        each_lane!(|i| if self.0[i] > other.0[i] { self.0[i] } else { other.0[i] })
-    }
-
-    #[inline(always)]
-    fn min(self, other: Self) -> Self {
-        each_lane!(|i| if self.0[i] < other.0[i] { self.0[i] } else { other.0[i] })
-    }
-
-    /// In two steps, as 2^exponent itself may be out of range.
-    #[inline(always)]
-    fn scale(self, exponent: Self) -> Self {
-        let power = |exponent: i32| f32::from_bits(((exponent + 127) as u32) << 23);
-        each_lane!(|i| {
-            let whole = exponent.0[i] as i32;
-            let half = whole >> 1;
-            self.0[i] * power(half) * power(whole - half)
-        })
-    }
-
-    #[inline(always)]
-    unsafe fn transpose(rows: &[*const f32; MAX_WIDTH], to: *mut f32, stride: usize) {
-        for (lane, row) in rows.iter().enumerate().take(PORTABLE) {
-            for vector in 0..PORTABLE {
-                // SAFETY: the caller's obligation.
-                unsafe { to.add(vector * stride + lane).write(row.add(vector).read()) }
-            }
-        }
-    }
+    /// A bit for each lane in which `self` is at least `other`; none where either is NaN.
+    fn at_least(self, other: Self) -> u32;
 }
