@@ -64,10 +64,14 @@ fn norms(kernel: InstructionSet) -> Vec<f32> {
 
 #[test]
 fn the_bits_of_an_instruction_set_stay_what_they_are() {
-    let expected: [(InstructionSet, [u64; 4]); 3] = [
+    let expected: [(InstructionSet, [u64; 4]); 4] = [
         (
             InstructionSet::Portable,
             [0xac1c76d36c7ce994, 0x812b7620e6453b1f, 0xec6f0732a1b7d3e3, 0x38d256fa41b2c244],
+        ),
+        (
+            InstructionSet::Neon,
+            [0x3cbae54a496c346e, 0xb496d33ab5724ad5, 0xa6af10e03511fc73, 0x38d256fa41b2c244],
         ),
         (
             InstructionSet::Avx2,

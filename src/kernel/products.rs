@@ -33,7 +33,7 @@ const CHUNK: usize = 768;
 const PREFETCH_DISTANCE: usize = 2048;
 
 /// Floats in a cache line, on every processor that we know of.
-const LINE: usize = 16;
+pub(super) const LINE: usize = 16;
 
 /// The product of some rows of x with a panel, over some of the terms.
 #[derive(Clone, Copy)]
@@ -56,6 +56,32 @@ pub(super) struct Tile {
     pub prefetch: Prefetch,
 }
 
+impl Tile {
+    /// Writes the sums of a row, or adds them to what is there.
+    ///
+    /// # Safety
+    ///
+    /// That of [`Tiled::tile`].
+    #[allow(clippy::needless_range_loop)]
+    #[inline(always)]
+    pub unsafe fn store_row<L: Lanes, const V: usize>(&self, row: usize, sums: [L; V]) {
+        // SAFETY: the caller's obligation; the lanes past the last column are neither read nor written.
+        unsafe {
+            for v in 0..V {
+                let to = self.out.wrapping_add(row * self.out_stride + v * L::WIDTH);
+                let live = self.columns.saturating_sub(v * L::WIDTH).min(L::WIDTH);
+                if live == L::WIDTH {
+                    let sums = if self.adds { L::load(to).add(sums[v]) } else { sums[v] };
+                    sums.store(to);
+                } else {
+                    let sums = if self.adds { L::load_part(to, live).add(sums[v]) } else { sums[v] };
+                    sums.store_part(to, live);
+                }
+            }
+        }
+    }
+}
+
 /// Addresses to prefetch: W cache lines for every [`LINE`] steps of a tile. They are hints only, so they may be invalid.
 #[derive(Clone, Copy)]
 pub(super) struct Prefetch {
@@ -75,6 +101,13 @@ impl Prefetch {
     /// Panels that are packed, W columns wide, from `first` on.
     fn panels(first: *const f32, width: usize) -> Self {
         Prefetch { first, line_stride: LINE, step_stride: LINE * width }
+    }
+
+    /// The `line`-th of the lines to ask for while steps from `step` on are summed.
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    pub fn address(&self, step: usize, line: usize) -> *const f32 {
+        self.first.wrapping_add(step / LINE * self.step_stride + line * self.line_stride)
     }
 
     /// Nothing new: a line that is in cache already.
@@ -150,17 +183,7 @@ pub(super) unsafe fn tile_of<L: Lanes, const R: usize, const V: usize>(tile: Til
             next_step = next_step.wrapping_add(step_stride);
         }
         for r in 0..R {
-            for v in 0..V {
-                let to = tile.out.wrapping_add(r * tile.out_stride + v * L::WIDTH);
-                let live = tile.columns.saturating_sub(v * L::WIDTH).min(L::WIDTH);
-                if live == L::WIDTH {
-                    let sums = if tile.adds { L::load(to).add(sums[r][v]) } else { sums[r][v] };
-                    sums.store(to);
-                } else {
-                    let sums = if tile.adds { L::load_part(to, live).add(sums[r][v]) } else { sums[r][v] };
-                    sums.store_part(to, live);
-                }
-            }
+            tile.store_row(r, sums[r]);
         }
     }
 }

@@ -244,7 +244,7 @@ impl EstimateTile<'_> {
                 }
                 let mut token = quantized.add(group * 4);
                 for r in 0..R {
-                    let token_group = L::splat_sums(token.cast::<i32>().read_unaligned());
+                    let token_group = L::splat_token(token.cast::<i32>().read_unaligned());
                     for v in 0..INT8_VECTORS {
                         sums[r][v] = L::add_products(sums[r][v], weights[v], token_group);
                     }

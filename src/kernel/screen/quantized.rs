@@ -164,7 +164,7 @@ impl Int8Operation for QuantizeWeights<'_> {
         let columns = num_rows.next_multiple_of(width);
         let k_groups = k.div_ceil(4);
         let mut screen = Screen {
-            quantized: vec![CacheLine([L::OFFSET; 64]); columns * k_groups * 4 / 64],
+            quantized: vec![CacheLine([L::OFFSET; 64]); (columns * k_groups * 4).div_ceil(64)],
             k,
             num_rows,
             norms: vec![0.0; columns],

@@ -45,6 +45,18 @@ impl Int8Operation for EstimateAll<'_> {
     }
 }
 
+/// [`Int8Lanes::LEVELS`]
+struct Levels;
+
+impl Int8Operation for Levels {
+    type Output = i8;
+
+    #[inline(always)]
+    unsafe fn run<L: Int8Lanes>(self) -> i8 {
+        L::LEVELS
+    }
+}
+
 /// Rows like those of models: some elements much larger than the others.
 fn uneven(count: usize, columns: usize, seed: u64) -> Vec<f32> {
     let mut values = numbers(count * columns, seed);
@@ -76,7 +88,7 @@ fn estimates_are_the_naive_ones_and_their_error_holds_for_every_product() {
                 Epilogue::None,
                 MatMut::new(&mut products, terms),
             );
-            let levels = if int8_kernel == Int8Kernel::available()[0] { 63.0 } else { 127.0 };
+            let levels = f32::from(int8_kernel.run(Levels));
             for term in 0..terms {
                 let row = weight.row(term);
                 let scale = row.iter().fold(0.0, |a: f32, b| a.max(b.abs())) / levels;

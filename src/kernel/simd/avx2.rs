@@ -154,6 +154,12 @@ impl Int8Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn splat_token(group: i32) -> __m256i {
+        // SAFETY: the caller's obligation.
+        unsafe { _mm256_set1_epi32(group) }
+    }
+
+    #[inline(always)]
     unsafe fn load_quantized(from: *const u8) -> __m256i {
         // SAFETY: the caller's obligation.
         unsafe { _mm256_loadu_si256(from.cast()) }

@@ -132,6 +132,12 @@ impl Int8Lanes for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn splat_token(group: i32) -> __m512i {
+        // SAFETY: the caller's obligation.
+        unsafe { _mm512_set1_epi32(group) }
+    }
+
+    #[inline(always)]
     unsafe fn load_quantized(from: *const u8) -> __m512i {
         // SAFETY: the caller's obligation.
         unsafe { _mm512_loadu_si512(from.cast()) }

@@ -164,6 +164,13 @@ pub(in crate::kernel) trait Int8Lanes: Lanes {
     /// The instruction set is available.
     unsafe fn splat_sums(value: i32) -> Self::Sums;
 
+    /// The same four elements of a token, a byte each, for every lane.
+    ///
+    /// # Safety
+    ///
+    /// The instruction set is available.
+    unsafe fn splat_token(group: i32) -> Self::Codes;
+
     /// # Safety
     ///
     /// The instruction set is available, and `from` is valid for reads of 4 · `WIDTH` bytes.
@@ -175,7 +182,7 @@ pub(in crate::kernel) trait Int8Lanes: Lanes {
     ///
     /// The instruction set is available. The stored weights are at most `OFFSET + LEVELS`. The token's elements, a byte
     /// each and the same four for every lane, are −127 to 127.
-    unsafe fn add_products(sums: Self::Sums, weights: Self::Codes, token: Self::Sums) -> Self::Sums;
+    unsafe fn add_products(sums: Self::Sums, weights: Self::Codes, token: Self::Codes) -> Self::Sums;
 
     /// # Safety
     ///
