@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use super::elementwise::exp_of_centred;
 use super::panels::RowPointers;
-use super::products::{self, Prefetch, Tile};
-use super::simd::Tiled;
+use super::products;
+use super::tile::{Prefetch, Tile, Tiled};
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// Query rows whose scores exist at a time: 24 × T floats, 768 KiB at the longest text of 8192 tokens. A multiple of the

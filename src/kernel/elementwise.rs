@@ -11,7 +11,8 @@
 //! An element's bits do not depend on its neighbours: the lanes past the end of a row go through the same instructions as
 //! the others.
 
-use super::simd::{Lanes, Tiled};
+use super::lanes::Lanes;
+use super::tile::Tiled;
 use super::{InstructionSet, MatMut, Operation};
 
 /// A hidden activation of a BERT-shaped model.

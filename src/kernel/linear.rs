@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::elementwise::{self, Activation};
 use super::panels::GemmWeight;
 use super::products;
-use super::simd::Tiled;
+use super::tile::Tiled;
 use super::{InstructionSet, MatMut, MatRef, Operation};
 
 /// The operation on a product before it is written.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::panels::GemmWeight;
 use super::products;
-use super::simd::Tiled;
+use super::tile::Tiled;
 use super::{InstructionSet, MatRef, Operation};
 
 /// One text, and the maxima of its terms.

@@ -14,6 +14,7 @@ mod attention;
 #[cfg(test)]
 mod bits;
 mod elementwise;
+mod lanes;
 mod linear;
 mod maximum;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod rotary;
 mod rows;
 mod screen;
 mod simd;
+mod tile;
 
 pub use attention::{attention, AttentionScratch};
 pub use elementwise::{layer_norm, Activation};

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::products::{self, Source, PANEL_COLUMNS};
-use super::simd::Tiled;
+use super::tile::Tiled;
 use super::{InstructionSet, MatRef, Operation};
 
 /// A weight matrix that was packed into panels once, for one kernel.

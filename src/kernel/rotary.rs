@@ -1,6 +1,6 @@
 //! Rotary positions: each pair of a head's elements is rotated by an angle that grows with the token's position.
 
-use super::simd::Tiled;
+use super::tile::Tiled;
 use super::{InstructionSet, MatMut, Operation};
 
 /// The cosine and sine of every angle, one row for each position.

@@ -41,9 +41,11 @@ mod tests;
 
 use std::cell::Cell;
 
+use super::lanes::{Int8Lanes, INT8_VECTORS};
 use super::maximum::{self, TextMaxima};
 use super::products::{self, Source, PANEL_COLUMNS};
-use super::simd::{Int8Kernel, Int8Lanes, Int8Operation, Tiled, INT8_VECTORS};
+use super::simd::{Int8Kernel, Int8Operation};
+use super::tile::Tiled;
 use super::{InstructionSet, MatRef, Operation};
 use quantized::Token;
 pub use quantized::{QuantizedTokens, Screen};

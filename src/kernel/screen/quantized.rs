@@ -1,6 +1,7 @@
 //! Rows of weights and of hidden states quantized to 8-bit integers, with the norms that bound the error.
 
-use crate::kernel::simd::{Int8Kernel, Int8Lanes, Int8Operation};
+use crate::kernel::lanes::Int8Lanes;
+use crate::kernel::simd::{Int8Kernel, Int8Operation};
 use crate::kernel::{InstructionSet, MatRef};
 
 /// The longest rows that are screened: their exact sums fit an i32.

@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Int8Lanes, Lanes, MAX_WIDTH};
-use crate::kernel::products::tiled;
+use crate::kernel::lanes::{Int8Lanes, Lanes, MAX_WIDTH};
+use crate::kernel::tile::tiled;
 
 /// 8 lanes, AVX2 and FMA.
 #[derive(Clone, Copy)]

@@ -5,8 +5,8 @@
 use std::arch::x86_64::*;
 
 use super::avx2::binary;
-use super::{Int8Lanes, Lanes, MAX_WIDTH};
-use crate::kernel::products::tiled;
+use crate::kernel::lanes::{Int8Lanes, Lanes, MAX_WIDTH};
+use crate::kernel::tile::tiled;
 
 /// 16 lanes, AVX-512F.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The instruction sets: which there are, whether this processor has them, and how an operation is compiled for one.
 //!
-//! A new one is a file here, which implements [`Lanes`], [`Tiled`] and, where it multiplies 8-bit integers faster than
+//! A new one is a file here, which implements [`Lanes`](super::lanes::Lanes), [`Tiled`] and, where it multiplies 8-bit integers faster than
 //! floats, [`Int8Lanes`]; and a row in each `match` of this file. [`Portable`](InstructionSet::Portable) is the twin that
 //! its results are compared with.
 
@@ -8,12 +8,12 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod portable;
 
-pub(super) use lanes::{Int8Lanes, Lanes, Tiled, INT8_VECTORS, MAX_WIDTH};
+use super::lanes::Int8Lanes;
+use super::tile::Tiled;
 
 /// The instruction set that an operation is computed with.
 ///

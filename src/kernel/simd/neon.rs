@@ -5,8 +5,8 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{Int8Lanes, Lanes, Tiled, MAX_WIDTH};
-use crate::kernel::products::{Tile, LINE};
+use crate::kernel::lanes::{Int8Lanes, Lanes, MAX_WIDTH};
+use crate::kernel::tile::{Tile, Tiled, LINE};
 
 /// Lanes of [`Neon`].
 const WIDTH: usize = 4;

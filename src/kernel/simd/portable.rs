@@ -1,7 +1,7 @@
 //! Plain Rust, for any processor.
 
-use super::{Lanes, MAX_WIDTH};
-use crate::kernel::products::tiled;
+use crate::kernel::lanes::{Lanes, MAX_WIDTH};
+use crate::kernel::tile::tiled;
 
 /// Lanes of [`Portable`]: the width of the vectors that every 64-bit processor has.
 const PORTABLE: usize = 4;

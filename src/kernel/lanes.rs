@@ -1,17 +1,15 @@
-//! What an instruction set brings: a vector of f32 lanes, the tile that its registers hold, and products of 8-bit integers.
-//! All operations are written once over these.
-
-use crate::kernel::products::Tile;
+//! What an instruction set brings: a vector of f32 lanes, and products of 8-bit integers. All operations are written once
+//! over these, and over [`Tiled`](super::tile::Tiled).
 
 /// The widest vector, in lanes.
-pub(in crate::kernel) const MAX_WIDTH: usize = 16;
+pub(super) const MAX_WIDTH: usize = 16;
 
 /// A vector of [`Lanes::WIDTH`] floats.
 ///
 /// Creating a vector is unsafe, because it needs the instruction set. Computing with one is safe, because a vector that
 /// exists proves that the instruction set is available. Every method is `#[inline(always)]`, see
 /// [`Operation`](super::Operation).
-pub(in crate::kernel) trait Lanes: Copy {
+pub(super) trait Lanes: Copy {
     /// The number of lanes; at most [`MAX_WIDTH`].
     const WIDTH: usize;
 
@@ -116,32 +114,11 @@ pub(in crate::kernel) trait Lanes: Copy {
     }
 }
 
-/// Lanes, the panel that weights are packed into, and the tile of a product that the registers hold.
-pub(in crate::kernel) trait Tiled: Lanes {
-    /// Vectors of columns side by side in a panel and in a tile.
-    const VECTORS: usize = 2;
-
-    /// W, the columns of a panel.
-    const COLUMNS: usize = Self::VECTORS * Self::WIDTH;
-
-    /// Rows of the largest tile. It is as tall as the registers allow: they hold its sums, one line of the panel and one
-    /// factor. A taller tile spills and halves the speed.
-    const TILE_ROWS: usize;
-
-    /// Sums a tile.
-    ///
-    /// # Safety
-    ///
-    /// The instruction set is available; `x` is valid for `rows` rows of `k` floats, `panel` for `k` lines, `out` for
-    /// `rows` rows of `columns` floats; `rows` and `columns` are in their ranges.
-    unsafe fn tile(tile: Tile);
-}
-
 /// Vectors of columns side by side in a panel of quantized weights.
-pub(in crate::kernel) const INT8_VECTORS: usize = 2;
+pub(super) const INT8_VECTORS: usize = 2;
 
 /// Lanes that also multiply 8-bit integers: those of a weight, unsigned with an offset, and those of a token, signed.
-pub(in crate::kernel) trait Int8Lanes: Lanes {
+pub(super) trait Int8Lanes: Lanes {
     /// As many i32 as there are lanes.
     type Sums: Copy;
     /// Four 8-bit integers for each lane.
