@@ -96,7 +96,7 @@ impl Prepared<'_> {
         settings.options.insert("--shard".into(), shard.into());
         // Rows that go by on a terminal are progress enough, and would be torn by a bar.
         let mut watcher = Watcher::new(self.quiet, !self.shows_rows);
-        match held(&mut watcher, |watcher| self.run.run(job, settings, watcher)) {
+        match interruptible(&mut watcher, |watcher| self.run.run(job, settings, watcher)) {
             Ok(Outcome::Complete(summary)) if summary.tally.rejected > 0 => Ok(Exit::Rejected),
             Ok(Outcome::Complete(_)) => Ok(Exit::Done),
             Ok(Outcome::Cancelled(left)) => {
@@ -110,7 +110,7 @@ impl Prepared<'_> {
 }
 
 /// Does `work`, which is told of a first Ctrl-C by `watcher` and ends in its own time.
-pub(super) fn held<T>(watcher: &mut Watcher, work: impl FnOnce(&mut Watcher) -> T) -> T {
+pub(super) fn interruptible<T>(watcher: &mut Watcher, work: impl FnOnce(&mut Watcher) -> T) -> T {
     environment::hold_interrupts();
     let done = work(watcher);
     watcher.clear();

@@ -79,9 +79,12 @@ impl EncodingArgs {
 
     /// Does `work`, which goes on by itself when it is interrupted and started again. `None` where it was interrupted,
     /// which has been said then.
-    pub fn held<T>(&self, work: impl FnOnce(&mut Watcher) -> Result<T, Failed>) -> anyhow::Result<Option<T>> {
+    pub fn interruptible<T>(
+        &self,
+        work: impl FnOnce(&mut Watcher) -> Result<T, Failed>,
+    ) -> anyhow::Result<Option<T>> {
         let mut watcher = Watcher::new(self.model.hub.quiet, true);
-        let done = bulk::held(&mut watcher, work);
+        let done = bulk::interruptible(&mut watcher, work);
         match done {
             Ok(done) => Ok(Some(done)),
             Err(Failed::Evaluation(EvaluationError::Cancelled(left))) => {

@@ -148,7 +148,7 @@ fn evaluate_model(args: &EvalArgs) -> anyhow::Result<Exit> {
     let (measures, names) = (args.measures.measures(), args.measures.names());
     let mut all = Vec::new();
     for folder in &args.data {
-        let evaluated = args.encoding.held(|watcher| {
+        let evaluated = args.encoding.interruptible(|watcher| {
             let collection = match has_vectors(folder) {
                 true => args.encoding.open_vectors(folder, args.qrels.as_deref())?,
                 false => args.encoding.open(folder, model, args.on_long, watcher)?,

@@ -91,7 +91,7 @@ pub(super) fn run(args: &SweepArgs) -> anyhow::Result<Exit> {
     let mut open =
         |what, path: &Option<PathBuf>| path.as_ref().map(|path| files.results(what, Some(path))).transpose();
     let (csv, html) = (open("file of --csv", &args.csv)?, open("page of --html", &args.html)?);
-    let Some(mut points) = args.encoding.held(|watcher| args.measure(watcher))? else {
+    let Some(mut points) = args.encoding.interruptible(|watcher| args.measure(watcher))? else {
         return Ok(Exit::Interrupted);
     };
     let not_measured = |error| {

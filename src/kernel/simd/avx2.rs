@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::binary;
 use crate::kernel::lanes::{Int8Lanes, Lanes, MAX_WIDTH};
 use crate::kernel::tile::tiled;
 
@@ -12,19 +13,6 @@ use crate::kernel::tile::tiled;
 pub(in crate::kernel) struct Avx2(__m256);
 
 tiled!(Avx2, 6 x 2, fewer: 1 2 3 4 5);
-
-/// A two-operand method: one intrinsic.
-macro_rules! binary {
-    ($($method:ident = $intrinsic:ident;)*) => {$(
-        #[inline(always)]
-        fn $method(self, other: Self) -> Self {
-            // SAFETY: `self` shows that the instruction set is available.
-            Self(unsafe { $intrinsic(self.0, other.0) })
-        }
-    )*};
-}
-
-pub(super) use binary;
 
 /// The 8 elements from index 8 − n on form a mask whose first n lanes are set.
 static FIRST_LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];

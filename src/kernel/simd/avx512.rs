@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::binary;
+use super::binary;
 use crate::kernel::lanes::{Int8Lanes, Lanes, MAX_WIDTH};
 use crate::kernel::tile::tiled;
 

@@ -1,8 +1,7 @@
 //! The instruction sets: which there are, whether this processor has them, and how an operation is compiled for one.
 //!
-//! A new one is a file here, which implements [`Lanes`](super::lanes::Lanes), [`Tiled`] and, where it multiplies 8-bit integers faster than
-//! floats, [`Int8Lanes`]; and a row in each `match` of this file. [`Portable`](InstructionSet::Portable) is the twin that
-//! its results are compared with.
+//! A new one is a file here, which implements [`Lanes`](super::lanes::Lanes), [`Tiled`] and, where it multiplies 8-bit
+//! integers faster than floats, [`Int8Lanes`]; and an arm in each `match` of this file.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -14,6 +13,21 @@ mod portable;
 
 use super::lanes::Int8Lanes;
 use super::tile::Tiled;
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+/// A two-operand method: one intrinsic.
+macro_rules! binary {
+    ($($method:ident = $intrinsic:ident;)*) => {$(
+        #[inline(always)]
+        fn $method(self, other: Self) -> Self {
+            // SAFETY: `self` shows that the instruction set is available.
+            Self(unsafe { $intrinsic(self.0, other.0) })
+        }
+    )*};
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use binary;
 
 /// The instruction set that an operation is computed with.
 ///

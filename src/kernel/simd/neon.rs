@@ -5,6 +5,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
+use super::binary;
 use crate::kernel::lanes::{Int8Lanes, Lanes, MAX_WIDTH};
 use crate::kernel::tile::{Tile, Tiled, LINE};
 
@@ -16,17 +17,6 @@ const WIDTH: usize = 4;
 /// * `DOT`: whether products of 8-bit integers are summed by `sdot`, which not all of them have.
 #[derive(Clone, Copy)]
 pub(in crate::kernel) struct Neon<const DOT: bool>(float32x4_t);
-
-/// A two-operand method: one intrinsic.
-macro_rules! binary {
-    ($($method:ident = $intrinsic:ident;)*) => {$(
-        #[inline(always)]
-        fn $method(self, other: Self) -> Self {
-            // SAFETY: `self` shows that the instruction set is available.
-            Self(unsafe { $intrinsic(self.0, other.0) })
-        }
-    )*};
-}
 
 impl<const DOT: bool> Lanes for Neon<DOT> {
     const WIDTH: usize = WIDTH;
