@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::assembly::{Assembly, CollectedRows};
 use crate::storage::compression::Parts;
-use crate::storage::{create_unfinished, folder_of, OutputFile, Storage};
+use crate::storage::{create_unfinished, folder_of, with_suffix, OutputFile, Storage, UNFINISHED};
 
 /// Splits rows of requests between two documents.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +35,53 @@ fn stem_and_suffix(output: &Path) -> (String, String) {
 
 impl Assembly for Requests {
     fn assemble(&self, rows: &CollectedRows, output: &Path) -> io::Result<()> {
+        let mut finished = Vec::new();
+        let made = self.make(rows, output, &mut finished);
+        if made.is_err() {
+            // They are made again of the rows, and a full disk wants their room.
+            for number in 1..=finished.len() + 1 {
+                let unfinished = with_suffix(&numbered(output, number), UNFINISHED);
+                if rows.storage().exists(&unfinished) {
+                    let _ = rows.storage().remove(&unfinished);
+                }
+            }
+        }
+        made
+    }
+
+    fn results(&self, output: &Path, storage: &dyn Storage) -> Vec<PathBuf> {
+        let (stem, suffix) = stem_and_suffix(output);
+        let is_numbered = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let digits = name.strip_prefix(&format!("{stem}-")).and_then(|rest| rest.strip_suffix(&suffix));
+            // As this program writes numbers, and no other: `docs-20240131.ndjson` is not a request.
+            digits.is_some_and(|digits| {
+                digits
+                    .parse()
+                    .is_ok_and(|number: u32| format!("{number:05}") == digits && number <= MAX_NUMBER)
+            })
+        };
+        let first = numbered(output, 1);
+        let found = storage.list(folder_of(output)).into_iter().map(|name| output.with_file_name(name));
+        let mut others: Vec<PathBuf> = found.filter(|path| is_numbered(path) && *path != first).collect();
+        others.sort();
+        std::iter::once(first).chain(others).collect()
+    }
+}
+
+impl Requests {
+    /// Writes all files, and gives them their names.
+    ///
+    /// * `finished`: gets the unfinished and the final name of each file that is written for good.
+    fn make(
+        &self,
+        rows: &CollectedRows,
+        output: &Path,
+        finished: &mut Vec<(PathBuf, PathBuf)>,
+    ) -> io::Result<()> {
         let storage = rows.storage();
         let mut lines = rows.lines()?;
         let mut request = Request::default();
-        let mut finished = Vec::new();
         let mut document = Vec::new();
         loop {
             document.clear();
@@ -62,25 +105,6 @@ impl Assembly for Requests {
         }
         // The first appears last: where it is, all are.
         finished.iter().rev().try_for_each(|(unfinished, path)| storage.rename(unfinished, path))
-    }
-
-    fn results(&self, output: &Path, storage: &dyn Storage) -> Vec<PathBuf> {
-        let (stem, suffix) = stem_and_suffix(output);
-        let is_numbered = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let digits = name.strip_prefix(&format!("{stem}-")).and_then(|rest| rest.strip_suffix(&suffix));
-            // As this program writes numbers, and no other: `docs-20240131.ndjson` is not a request.
-            digits.is_some_and(|digits| {
-                digits
-                    .parse()
-                    .is_ok_and(|number: u32| format!("{number:05}") == digits && number <= MAX_NUMBER)
-            })
-        };
-        let first = numbered(output, 1);
-        let found = storage.list(folder_of(output)).into_iter().map(|name| output.with_file_name(name));
-        let mut others: Vec<PathBuf> = found.filter(|path| is_numbered(path) && *path != first).collect();
-        others.sort();
-        std::iter::once(first).chain(others).collect()
     }
 }
 
